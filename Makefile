@@ -1,0 +1,59 @@
+# Everything is done in a virtual environment that make sets up from pyproject.toml by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test soak lint types format bench clean
+
+help: ## Show the commands.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+# One stamp for each set of dependencies: `make demo` needs nothing but the package itself.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+$(VENV)/.package: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.types: $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group types
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+demo: $(VENV)/.package ## Run the main job against the sandbox.
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.test ## Run the tests.
+	$(BIN)/python -m pytest -m 'not soak' --cov
+
+soak: $(VENV)/.test ## Run the tests that take long.
+	$(BIN)/python -m pytest -m soak
+
+lint: $(VENV)/.lint ## Check style and format.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.types ## Check types with mypy and pyright, both strict.
+	$(BIN)/mypy voucherify_async tests examples benchmarks
+	$(BIN)/pyright --warnings
+
+format: $(VENV)/.lint ## Format the code.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.package ## Run the benchmarks.
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment and everything that is made.
+	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
