@@ -1,0 +1,37 @@
+"""What happened to a customer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from voucherify_async.models.base import Model, lazy_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CustomerActivity"]
+
+
+class CustomerActivity(Model, frozen=True, kw_only=True, dict=True):
+    """One event in a customer's history."""
+
+    id: str
+    type: str | None = None
+    created_at: dt.datetime | None = None
+    group_id: str | None = None
+    raw_data: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="data")
+    """The JSON of `data`, as it came."""
+
+    def __post_init__(self) -> None:
+        # The decoder hands out a view of the page; a kept event must not keep a megabyte alive.
+        msgspec.structs.force_setattr(self, "raw_data", self.raw_data.copy())
+
+    @cached_property
+    def data(self) -> Mapping[str, Any] | None:
+        """What the event is about, decoded when first asked for; `None` when absent."""
+        data: Mapping[str, Any] | None = lazy_json(self.raw_data)
+        return data

@@ -1,0 +1,128 @@
+"""What the models share: the struct options, open values, and how FastAPI sees them.
+
+Every property of an answer may be absent or null and then reads as `None`, except an object's own id;
+properties that are not known are ignored; a value outside a documented set is a plain `str`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import types
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+__all__ = ["UNSET", "Model", "UnsetType", "lazy_json"]
+
+
+class _DataclassFields:
+    """The fields of a model as `dataclasses` describes them, made when somebody looks."""
+
+    def __get__(self, _: object, model: type[msgspec.Struct]) -> dict[str, dataclasses.Field[Any]]:
+        if getattr(model, "__parameters__", ()):
+            # pydantic would take Customer[Meta] for a dataclass whose fields it has to read itself.
+            raise AttributeError("__dataclass_fields__")
+        names = [field.encode_name for field in msgspec.structs.fields(model)]
+        described: Any = dataclasses.make_dataclass(model.__name__, names)
+        fields: dict[str, dataclasses.Field[Any]] = described.__dataclass_fields__
+        return fields
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of every model: immutable, keyword-only, comparable, picklable."""
+
+    # FastAPI takes a bare annotation for a request body only if it is a pydantic model, a mapping or a
+    # dataclass. This makes models quack like the last; a generic one is recognised only as Model[...].
+    __dataclass_fields__: ClassVar[_DataclassFields] = _DataclassFields()
+
+    # pydantic calls this when an application uses a model in a schema of its own, as FastAPI does for
+    # response and body types; only then is pydantic imported.
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema  # noqa: PLC0415  # only applications that use pydantic have it
+
+        # A forward schema of the fields gives pydantic the JSON schema, with references it resolves
+        # itself; decoding and encoding stay with msgspec.
+        fields = core_schema.typed_dict_schema(
+            {
+                name: core_schema.typed_dict_field(handler.generate_schema(hint), required=required)
+                for name, hint, required in _schema_fields(source)
+            },
+            total=False,
+        )
+        return core_schema.no_info_wrap_validator_function(
+            _validator(source),
+            fields,
+            ref=_reference(source),
+            serialization=core_schema.plain_serializer_function_ser_schema(_to_builtins),
+        )
+
+
+def lazy_json(raw: msgspec.Raw) -> Any:
+    """Decode JSON that was kept as bytes; `None` for JSON ``null``."""
+    return msgspec.json.decode(raw)
+
+
+def _to_builtins(value: Any) -> Any:
+    # Through JSON, as msgspec.to_builtins does not take the Raw fields that are decoded when asked for.
+    return msgspec.json.decode(msgspec.json.encode(value))
+
+
+def _validator(source: Any) -> Callable[[Any, Any], Any]:
+    decoder = msgspec.json.Decoder(source)
+    struct = get_origin(source) or source
+
+    def validate(value: Any, _: Any) -> Any:
+        if isinstance(value, struct):
+            return value
+        return decoder.decode(msgspec.json.encode(value))  # its ValidationError is a ValueError
+
+    return validate
+
+
+def _reference(source: Any) -> str:
+    struct = get_origin(source) or source
+    arguments = "".join(f"[{argument!r}]" for argument in get_args(source))
+    return f"{struct.__module__}.{struct.__qualname__}{arguments}:{id(struct)}"
+
+
+def _schema_fields(source: Any) -> list[tuple[str, Any, bool]]:
+    """Name in JSON, type and whether it is required, for every field of a struct."""
+    struct = get_origin(source) or source
+    parameters = getattr(struct, "__parameters__", ())
+    arguments = get_args(source) or tuple(_default_of(parameter) for parameter in parameters)
+    bound = dict(zip(parameters, arguments, strict=True))
+    hints = get_type_hints(struct)
+    return [
+        (field.encode_name, _schema_type(hints[field.name], bound), field.required)
+        for field in msgspec.structs.fields(struct)
+    ]
+
+
+def _default_of(parameter: TypeVar) -> Any:
+    return getattr(parameter, "__default__", Any)
+
+
+def _schema_type(hint: Any, bound: dict[Any, Any]) -> Any:
+    """A field's type as pydantic understands it: parameters filled in, UNSET dropped, Raw any JSON."""
+    if hint is msgspec.Raw:
+        return dict[str, Any] | None
+    if isinstance(hint, TypeVar):
+        return bound.get(hint, Any)
+    if get_origin(hint) in (Union, types.UnionType):
+        members = tuple(_schema_type(member, bound) for member in get_args(hint) if member is not UnsetType)
+        return Union[members]  # noqa: UP007  # built from values, where | cannot be written
+    return hint
+
+
+def as_utc(value: dt.datetime) -> dt.datetime:
+    """The instant in UTC; one without a zone, which the service should not send, is taken as UTC."""
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)

@@ -1,0 +1,223 @@
+"""Customers: what comes back, and what is sent to create or update them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from typing import Any, Generic
+
+from voucherify_async.models.base import UNSET, Model, UnsetType
+
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
+
+__all__ = [
+    "Address",
+    "AsyncActionReceipt",
+    "Customer",
+    "CustomerAddress",
+    "CustomerAssets",
+    "CustomerLoyalty",
+    "CustomerReferrals",
+    "CustomerSegment",
+    "CustomerSummary",
+    "CustomerUpsert",
+    "GiftSummary",
+    "LoyaltyCampaign",
+    "LoyaltyCardSummary",
+    "OrderSummary",
+    "PermanentDeletion",
+    "PermanentDeletionCounts",
+    "RedemptionSummary",
+    "ReferralCampaign",
+]
+
+M = TypeVar("M", default=dict[str, Any])
+
+
+class Address(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A customer's address as it is sent: parts left out stay as they are, `None` clears one."""
+
+    city: str | UnsetType | None = UNSET
+    state: str | UnsetType | None = UNSET
+    line_1: str | UnsetType | None = UNSET
+    line_2: str | UnsetType | None = UNSET
+    country: str | UnsetType | None = UNSET
+    postal_code: str | UnsetType | None = UNSET
+
+
+class CustomerUpsert(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One customer of a bulk update, found or created by its `source_id`.
+
+    Fields left out stay as they are and `None` clears one; metadata is merged key by key.
+    """
+
+    source_id: str
+    name: str | UnsetType | None = UNSET
+    description: str | UnsetType | None = UNSET
+    email: str | UnsetType | None = UNSET
+    phone: str | UnsetType | None = UNSET
+    birthday: dt.date | UnsetType | None = UNSET
+    """Deprecated by the service in favour of `birthdate`."""
+    birthdate: dt.date | UnsetType | None = UNSET
+    address: Address | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType | None = UNSET
+
+
+class CustomerAddress(Model, frozen=True, kw_only=True):
+    """A customer's address as the service returns it."""
+
+    city: str | None = None
+    state: str | None = None
+    line_1: str | None = None
+    line_2: str | None = None
+    country: str | None = None
+    postal_code: str | None = None
+
+
+class GiftSummary(Model, frozen=True, kw_only=True):
+    """Gift card amounts of a customer, in hundredths of the currency unit."""
+
+    redeemed_amount: int | None = None
+    amount_to_go: int | None = None
+
+
+class LoyaltyCardSummary(Model, frozen=True, kw_only=True):
+    """Loyalty points of a customer."""
+
+    redeemed_points: int | None = None
+    points_to_go: int | None = None
+
+
+class RedemptionSummary(Model, frozen=True, kw_only=True):
+    """How many redemptions a customer made, and how they ended."""
+
+    total_redeemed: int | None = None
+    total_failed: int | None = None
+    total_succeeded: int | None = None
+    total_rolled_back: int | None = None
+    total_rollback_failed: int | None = None
+    total_rollback_succeeded: int | None = None
+    gift: GiftSummary | None = None
+    loyalty_card: LoyaltyCardSummary | None = None
+
+
+class OrderSummary(Model, frozen=True, kw_only=True):
+    """A customer's orders; amounts in hundredths of the currency unit."""
+
+    total_amount: int | None = None
+    total_count: int | None = None
+    average_amount: int | None = None
+    last_order_amount: int | None = None
+    last_order_date: dt.datetime | None = None
+
+
+class CustomerSummary(Model, frozen=True, kw_only=True):
+    """A customer's redemptions and orders in figures."""
+
+    redemptions: RedemptionSummary | None = None
+    orders: OrderSummary | None = None
+
+
+class LoyaltyCampaign(Model, frozen=True, kw_only=True):
+    """A customer's standing in one loyalty campaign."""
+
+    points: int | None = None
+    loyalty_tier: str | None = None
+    referred_customers: int | None = None
+
+
+class CustomerLoyalty(Model, frozen=True, kw_only=True):
+    """A customer's loyalty points: in all, and by the name of the campaign."""
+
+    points: int | None = None
+    referred_customers: int | None = None
+    campaigns: dict[str, LoyaltyCampaign | None] | None = None
+
+
+class ReferralCampaign(Model, frozen=True, kw_only=True):
+    """One referral by which the customer came."""
+
+    campaign_id: str | None = None
+    referrer_id: str | None = None
+    related_object_id: str | None = None
+    related_object_type: str | None = None
+    date: dt.datetime | None = None
+
+
+class CustomerReferrals(Model, frozen=True, kw_only=True):
+    """The referrals of a customer."""
+
+    total: int | None = None
+    campaigns: tuple[ReferralCampaign, ...] | None = None
+
+
+class CustomerAssets(Model, frozen=True, kw_only=True):
+    """Links to a customer's pages in the customer cockpit."""
+
+    cockpit_url: str | None = None
+    cockpit_preference_center_url: str | None = None
+
+
+class Customer(Model, Generic[M], frozen=True, kw_only=True):
+    """A customer. `M` is the type of its metadata, a plain `dict` unless said otherwise."""
+
+    id: str
+    source_id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    birthday: dt.date | None = None
+    """Deprecated by the service in favour of `birthdate`."""
+    birthdate: dt.date | None = None
+    address: CustomerAddress | None = None
+    summary: CustomerSummary | None = None
+    loyalty: CustomerLoyalty | None = None
+    referrals: CustomerReferrals | None = None
+    metadata: M | None = None
+    system_metadata: dict[str, Any] | None = None
+    created_at: dt.datetime | None = None
+    updated_at: dt.datetime | None = None
+    assets: CustomerAssets | None = None
+    object: str | None = None
+
+
+class CustomerSegment(Model, frozen=True, kw_only=True):
+    """A segment to which a customer belongs, or would belong."""
+
+    id: str
+    name: str | None = None
+    object: str | None = None
+
+
+class PermanentDeletionCounts(Model, frozen=True, kw_only=True):
+    """How many objects of each kind a permanent deletion removed."""
+
+    events: int | None = None
+    customer_events: int | None = None
+    daily_events: int | None = None
+    segments: int | None = None
+    orders: int | None = None
+    order_events: int | None = None
+    customer: int | None = None
+
+
+class PermanentDeletion(Model, frozen=True, kw_only=True):
+    """The record of a permanent deletion."""
+
+    id: str
+    created_at: dt.datetime | None = None
+    related_object_id: str | None = None
+    related_object: str | None = None
+    status: str | None = None
+    data_json: PermanentDeletionCounts | None = None
+    object: str | None = None
+
+
+class AsyncActionReceipt(Model, frozen=True, kw_only=True):
+    """The answer to a bulk call: the id of the job that now runs in the background."""
+
+    async_action_id: str

@@ -1,0 +1,188 @@
+"""What a customer holds and can redeem, and the filters to find it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from voucherify_async.models.base import UNSET, Model, UnsetType
+
+__all__ = [
+    "CustomerRedeemable",
+    "Discount",
+    "FilterConditions",
+    "GiftBalance",
+    "ListReference",
+    "LoyaltyBalance",
+    "Redeemable",
+    "RedeemableFilters",
+    "RedeemableVoucher",
+    "VoucherAsset",
+    "VoucherAssets",
+]
+
+
+class FilterConditions(Model, frozen=True, kw_only=True, rename=lambda name: f"${name.rstrip('_')}"):
+    """Conditions on one property; all that are given must hold.
+
+    `in_`, `not_in`, `is_`, `is_not`, `starts_with`, `ends_with`, `contains` and `not_contain` compare
+    text. `after` and `before` compare instants (timezone-aware); `more_than` and `less_than` count days.
+    `has_value` and `is_unknown` ask whether there is a value at all.
+    """
+
+    in_: Sequence[str] | UnsetType = UNSET
+    not_in: Sequence[str] | UnsetType = UNSET
+    is_: str | UnsetType = UNSET
+    is_not: str | UnsetType = UNSET
+    has_value: Literal[True] | UnsetType = UNSET
+    is_unknown: Literal[True] | UnsetType = UNSET
+    starts_with: str | UnsetType = UNSET
+    ends_with: str | UnsetType = UNSET
+    contains: str | UnsetType = UNSET
+    not_contain: str | UnsetType = UNSET
+    after: dt.datetime | UnsetType = UNSET
+    before: dt.datetime | UnsetType = UNSET
+    more_than: int | UnsetType = UNSET
+    less_than: int | UnsetType = UNSET
+
+
+class RedeemableFilters(Model, frozen=True, kw_only=True):
+    """Filters on a customer's redeemables, joined by `junction` (``and`` unless it says ``or``)."""
+
+    id: FilterConditions | UnsetType = UNSET
+    created_at: FilterConditions | UnsetType = UNSET
+    redeemable_id: FilterConditions | UnsetType = UNSET
+    redeemable_object: FilterConditions | UnsetType = UNSET
+    holder_role: FilterConditions | UnsetType = UNSET
+    campaign_id: FilterConditions | UnsetType = UNSET
+    campaign_type: FilterConditions | UnsetType = UNSET
+    voucher_type: FilterConditions | UnsetType = UNSET
+    junction: Literal["and", "or"] | UnsetType = UNSET
+
+
+class Discount(Model, frozen=True, kw_only=True):
+    """What a discount voucher takes off; which fields are set depends on `type`.
+
+    Amounts are in hundredths of the currency unit.
+    """
+
+    type: str | None = None
+    effect: str | None = None
+    is_dynamic: bool | None = None
+    amount_off: float | None = None
+    amount_off_formula: str | None = None
+    percent_off: float | None = None
+    percent_off_formula: str | None = None
+    amount_limit: float | None = None
+    aggregated_amount_limit: int | None = None
+    fixed_amount: float | None = None
+    fixed_amount_formula: str | None = None
+    unit_off: float | None = None
+    unit_off_formula: str | None = None
+    unit_type: str | None = None
+    product: dict[str, Any] | None = None
+    sku: dict[str, Any] | None = None
+    units: tuple[dict[str, Any], ...] | None = None
+
+
+class GiftBalance(Model, frozen=True, kw_only=True):
+    """The balance of a gift card, in hundredths of the currency unit."""
+
+    amount: int | None = None
+    subtracted_amount: int | None = None
+    balance: int | None = None
+    effect: str | None = None
+
+
+class LoyaltyBalance(Model, frozen=True, kw_only=True):
+    """The points of a loyalty card."""
+
+    points: int | None = None
+    balance: int | None = None
+    next_expiration_date: dt.date | None = None
+    next_expiration_points: int | None = None
+    pending_points: int | None = None
+    expired_points: int | None = None
+    subtracted_points: int | None = None
+
+
+class VoucherAsset(Model, frozen=True, kw_only=True):
+    """A picture of a voucher's code; an asset has no id where the voucher has no picture yet."""
+
+    id: str | None = None
+    url: str | None = None
+
+
+class VoucherAssets(Model, frozen=True, kw_only=True):
+    """Pictures of a voucher's code."""
+
+    qr: VoucherAsset | None = None
+    barcode: VoucherAsset | None = None
+
+
+class ListReference(Model, frozen=True, kw_only=True):
+    """Where a voucher's publications or redemptions are listed, and how many there are."""
+
+    object: str | None = None
+    url: str | None = None
+    count: int | None = None
+    quantity: int | None = None
+    redeemed_quantity: int | None = None
+    redeemed_points: int | None = None
+
+
+class RedeemableVoucher(Model, frozen=True, kw_only=True):
+    """The voucher behind a redeemable."""
+
+    id: str
+    code: str | None = None
+    campaign: str | None = None
+    campaign_id: str | None = None
+    category: str | None = None
+    category_id: str | None = None
+    categories: tuple[dict[str, Any], ...] | None = None
+    type: str | None = None
+    discount: Discount | None = None
+    gift: GiftBalance | None = None
+    loyalty_card: LoyaltyBalance | None = None
+    start_date: dt.datetime | None = None
+    expiration_date: dt.datetime | None = None
+    validity_timeframe: dict[str, Any] | None = None
+    validity_day_of_week: tuple[int, ...] | None = None
+    validity_hours: dict[str, Any] | None = None
+    active: bool | None = None
+    additional_info: str | None = None
+    metadata: dict[str, Any] | None = None
+    assets: VoucherAssets | None = None
+    is_referral_code: bool | None = None
+    created_at: dt.datetime | None = None
+    updated_at: dt.datetime | None = None
+    referrer_id: str | None = None
+    holder_id: str | None = None
+    object: str | None = None
+    publish: ListReference | None = None
+    redemption: ListReference | None = None
+
+
+class Redeemable(Model, frozen=True, kw_only=True):
+    """What can be redeemed, and whether it can be now."""
+
+    type: str | None = None
+    voucher: RedeemableVoucher | None = None
+    status: str | None = None
+
+
+class CustomerRedeemable(Model, frozen=True, kw_only=True):
+    """A redeemable that was assigned to a customer, and the customer's role in it."""
+
+    id: str
+    created_at: dt.datetime | None = None
+    redeemable_id: str | None = None
+    redeemable_object: str | None = None
+    customer_id: str | None = None
+    holder_role: str | None = None
+    campaign_id: str | None = None
+    campaign_type: str | None = None
+    voucher_type: str | None = None
+    redeemable: Redeemable | None = None
