@@ -1,0 +1,1 @@
+"""How calls travel: values that say what a call means, and the one module that moves bytes."""

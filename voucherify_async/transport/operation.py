@@ -1,0 +1,90 @@
+"""Operations of the API, and requests for them, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from voucherify_async.transport.rate_limit import RateLimit
+
+__all__ = ["Body", "Operation", "Query", "Request", "Response"]
+
+T = TypeVar("T")
+
+Query = Mapping[str, Any]
+"""Query parameters by name. `None` and `UNSET` are left out; datetimes must be timezone-aware."""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[T]):
+    """One operation of the API.
+
+    Attributes:
+        name: How errors and logs call it, for example ``customers.get``.
+        method: HTTP method.
+        path: Path template, for example ``/v1/customers/{customer_id}``.
+        into: What a successful answer decodes into; `type(None)` for one whose body does not matter.
+        repeatable: Whether sending it twice does what sending it once does. Single calls can differ.
+        confidential: The answer holds a secret, which must not appear in an error.
+    """
+
+    name: str
+    method: str
+    path: str
+    into: Any  # a type expression, such as Customer[dict[str, Any]], which type[T] does not cover
+    repeatable: bool = True
+    confidential: bool = False
+
+    @property
+    def reads(self) -> bool:
+        """Whether it only reads, so that the service never acts on it."""
+        return self.method in {"GET", "HEAD"}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An encoded request body, kept whole so that it can be sent again."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[T]):
+    """A call of an operation, encoded and ready to be sent any number of times.
+
+    Attributes:
+        target: Path and query, percent-encoded.
+        repeatable: Whether this call may be sent twice.
+    """
+
+    operation: Operation[T]
+    target: str = field(repr=False)  # ids in it are personal data
+    body: Body | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Generic[T]):
+    """A successful answer.
+
+    Attributes:
+        data: The decoded body.
+        status: HTTP status code.
+        headers: Response headers; names compare without regard to case.
+        request_id: The service's id of the request, if it gave one.
+        rate_limit: What the answer says about the rate limit, if anything.
+        attempts: How many attempts it took.
+        elapsed: Seconds from the start of the call, all waits and attempts included.
+    """
+
+    data: T
+    status: int
+    headers: Mapping[str, str]
+    request_id: str | None
+    rate_limit: RateLimit | None
+    attempts: int
+    elapsed: float

@@ -1,0 +1,132 @@
+"""Where the service is, how it is reached, and how long its answers may take. No I/O."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from voucherify_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "Region",
+    "Timeouts",
+    "check_base_url",
+    "check_headers",
+    "check_proxy",
+    "check_seconds",
+    "environment_proxy",
+    "read_setting",
+]
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
+
+
+class Region(StrEnum):
+    """The service's shared clusters. A dedicated cluster has a URL of its own."""
+
+    EUROPE = "https://api.voucherify.io"
+    US = "https://us1.api.voucherify.io"
+    ASIA = "https://as1.api.voucherify.io"
+
+
+def check_seconds(name: str, value: float | None, *, zero: bool = False) -> None:
+    """Refuse a duration that is not a positive number of seconds (`None`: no limit)."""
+    if value is not None and not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
+        raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds that the parts of one attempt may take; `None` sets no limit.
+
+    Attributes:
+        connect: To make a connection, name look-up and TLS included.
+        read: Between two pieces of the answer.
+        attempt: For the whole attempt, from when it holds a place in the pool.
+        pool: To get a place in the pool.
+    """
+
+    connect: float | None = 10.0
+    read: float | None = 30.0
+    attempt: float | None = 30.0
+    pool: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a duration."""
+        for name in ("connect", "read", "attempt", "pool"):
+            check_seconds(f"timeout.{name}", getattr(self, name))
+
+
+def check_headers(name: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse headers that cannot be sent as they are; the text of the error leaves the values out."""
+    for key, value in headers.items():
+        if not _TOKEN.fullmatch(key) or not value.isprintable():
+            raise ConfigurationError(f"{name} has a header that cannot be sent: {key!r}")
+    return dict(headers)
+
+
+def environment_proxy(base_url: str) -> str | None:
+    """The proxy that the environment names for the service, unless it exempts its host."""
+    parts = urlsplit(base_url)
+    proxy = getproxies().get(parts.scheme)
+    return None if proxy is None or proxy_bypass(parts.netloc) else proxy
+
+
+def check_proxy(name: str, proxy: str) -> str:
+    """Refuse a proxy that is not an HTTP proxy; the text of the error leaves its credentials out."""
+    parts = urlsplit(proxy)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(f"{name} must be an http(s) URL, not {_without_credentials(proxy)!r}")
+    return proxy
+
+
+def read_setting(name: str, environment: Mapping[str, str]) -> str | None:
+    """A setting from the environment; an empty one counts as absent."""
+    return environment.get(name) or None
+
+
+def check_base_url(base_url: str, *, allow_http: bool) -> str:
+    """The base URL without a trailing slash, if it is one that keys may be sent to."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(
+            f"base_url must be an http(s) URL with a scheme and a host, such as {Region.EUROPE.value}, "
+            f"not {_without_credentials(base_url)!r}"
+        )
+    try:
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError:
+        raise ConfigurationError(
+            f"base_url has an invalid port: {parts.netloc.rpartition('@')[2]!r}"
+        ) from None
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigurationError("base_url must not have credentials, a query or a fragment")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"base_url is plain http to {parts.hostname!r}, which would send the keys in the clear; "
+            f"use https, or allow_http=True for a sandbox in a network of your own"
+        )
+    return base_url.rstrip("/")
+
+
+def _without_credentials(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"***@{tail}" if at else tail or head
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,380 @@
+"""Arguments to bytes, and bytes to results or errors. Pure.
+
+Everything that HTTP means to this package is here: paths, queries and bodies on the way out, statuses and
+bodies on the way in.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from http import HTTPStatus
+from types import NoneType
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import UNSET
+
+from voucherify_async.errors import APIStatusError, DecodeError, RateLimitError, status_error_class
+from voucherify_async.models.base import as_utc
+from voucherify_async.transport.operation import Body, Operation, Query
+from voucherify_async.transport.rate_limit import server_wait
+
+__all__ = [
+    "MAX_BODY_BYTES",
+    "Answer",
+    "FilePart",
+    "check_aware",
+    "decode",
+    "decode_error",
+    "decode_into",
+    "encode_form",
+    "encode_json",
+    "encode_multipart",
+    "encode_path",
+    "encode_query",
+    "format_instant",
+    "json_value",
+    "request_id_of",
+    "status_error",
+]
+
+T = TypeVar("T")
+
+MAX_BODY_BYTES: Final = 10 * 1024 * 1024
+"""The service's limit on request bodies; it answers 413 above it."""
+
+_BODY_EXCERPT: Final = 500
+_INSTANT_DIGITS: Final = 1_000  # microseconds in the millisecond that the service is sure to tell apart
+
+
+class Answer(NamedTuple):
+    """What came back: status, headers and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class FilePart(NamedTuple):
+    """A file of a multipart body."""
+
+    filename: str
+    content: bytes
+    content_type: str
+
+
+# ---------------------------------------------------------------- out
+
+
+def encode_path(template: str, parameters: Mapping[str, str]) -> str:
+    """Fill a path template, each value percent-encoded as one segment.
+
+    Raises:
+        ValueError: A value is not a string that can be one segment of a path; names the parameter.
+    """
+    try:
+        return template.format_map({name: _segment(name, value) for name, value in parameters.items()})
+    except KeyError as error:
+        raise ValueError(f"the path parameter {error} is missing for {template!r}") from None
+
+
+def _segment(name: str, value: str) -> str:
+    # "." and ".." would be resolved away by whatever is in between, and then mean another resource.
+    if not isinstance(value, str) or value in {"", ".", ".."}:
+        raise ValueError(f"{name} must be a non-empty string other than '.' and '..', not {value!r}")
+    return quote(_encodable(name, value), safe="")
+
+
+def encode_query(query: Query) -> str:
+    """A query string; nested values as deep objects, such as ``created_at[before]`` or ``ids[0]``.
+
+    `None` and `UNSET` are left out.
+
+    Raises:
+        ValueError: A value that has no place in a query; names the parameter.
+    """
+    return urlencode([pair for name, value in query.items() for pair in _pairs(name, value)], quote_via=quote)
+
+
+def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
+    if value is None or value is UNSET:
+        return []
+    if isinstance(value, Mapping):
+        return [pair for key, item in value.items() for pair in _pairs(f"{name}[{key}]", item)]
+    if isinstance(value, list | tuple):
+        return [pair for index, item in enumerate(value) for pair in _pairs(f"{name}[{index}]", item)]
+    return [(name, _scalar(name, value))]
+
+
+def _scalar(name: str, value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _encodable(name, value)
+        case int() | float():
+            return str(value)
+        case dt.datetime():
+            return format_instant(check_aware(name, value))
+        case dt.date():
+            return value.isoformat()
+        case _:
+            raise ValueError(f"{name} cannot be sent in a query: {value!r}")
+
+
+def _encodable(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} has characters that cannot be sent: {value!r}") from None
+    return value
+
+
+def check_aware(name: str, value: dt.datetime) -> dt.datetime:
+    """The instant, if it is one: without a zone it could mean any of 38.
+
+    Raises:
+        ValueError: It is not a timezone-aware `datetime`; names the argument.
+    """
+    if not isinstance(value, dt.datetime) or value.utcoffset() is None:
+        raise ValueError(f"{name} must be a timezone-aware datetime, not {value!r}")
+    return value
+
+
+def format_instant(value: dt.datetime) -> str:
+    """ISO 8601 in UTC, in milliseconds as the service writes it, finer only where that would lose."""
+    precision = "microseconds" if value.microsecond % _INSTANT_DIGITS else "milliseconds"
+    return as_utc(value).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def json_value(name: str, value: Any) -> Any:
+    """The value in the plain types of JSON.
+
+    Raises:
+        ValueError: JSON cannot hold it; names where.
+    """
+    try:
+        return _json_value(name, value)
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deeply") from None
+
+
+def _json_value(name: str, value: Any) -> Any:
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            # msgspec would write null for these.
+            return value if math.isfinite(value) else _refuse(name, value)
+        case Mapping():
+            return {_key(name, key): _json_value(f"{name}.{key}", item) for key, item in value.items()}
+        case list() | tuple():
+            return [_json_value(f"{name}[{index}]", item) for index, item in enumerate(value)]
+        case dt.datetime():
+            return format_instant(check_aware(name, value))
+        case _:
+            try:
+                plain = msgspec.to_builtins(value)
+            except (TypeError, ValueError):
+                _refuse(name, value)
+            return _json_value(name, plain)
+
+
+def _key(name: str, key: Any) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{name} has the key {key!r}, and JSON has only strings for keys")
+    return key
+
+
+def _refuse(name: str, value: Any) -> NoReturn:
+    raise ValueError(f"{name} cannot be held by JSON: {value!r}")
+
+
+def encode_json(name: str, value: Any) -> Body:
+    """A JSON body. `UNSET` properties are left out.
+
+    Raises:
+        ValueError: It holds text that is not Unicode, or is above `MAX_BODY_BYTES`; names it.
+    """
+    try:
+        content = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} has text with lone surrogates, which JSON cannot hold") from None
+    return Body(_bounded(name, content), "application/json")
+
+
+def encode_form(form: Mapping[str, str]) -> Body:
+    """A form-encoded body."""
+    return Body(urlencode(form).encode("ascii"), "application/x-www-form-urlencoded")
+
+
+def encode_multipart(files: Mapping[str, FilePart], form: Mapping[str, str] | None = None) -> Body:
+    """A multipart body of the files, after the fields of `form`.
+
+    Raises:
+        ValueError: A file is above `MAX_BODY_BYTES`; names its part.
+    """
+    parts: list[tuple[str, str | None, bytes]] = [
+        (f'form-data; name="{_parameter(name)}"', None, value.encode())
+        for name, value in (form or {}).items()
+    ]
+    parts += [
+        (
+            f'form-data; name="{_parameter(name)}"; filename="{_parameter(file.filename)}"',
+            file.content_type,
+            _bounded(name, file.content),
+        )
+        for name, file in files.items()
+    ]
+    # A digest of the content cannot occur in it, except by intent.
+    boundary = hashlib.sha256(b"".join(content for *_, content in parts)).hexdigest().encode()
+    lines: list[bytes] = []
+    for disposition, content_type, content in parts:
+        lines += [b"--" + boundary, b"Content-Disposition: " + disposition.encode()]
+        if content_type is not None:
+            lines.append(b"Content-Type: " + content_type.encode())
+        lines += [b"", content]
+    lines += [b"--" + boundary + b"--", b""]
+    return Body(b"\r\n".join(lines), f"multipart/form-data; boundary={boundary.decode()}")
+
+
+def _parameter(text: str) -> str:
+    """As browsers write it (WHATWG, "multipart/form-data encoding algorithm")."""
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _bounded(name: str, content: bytes) -> bytes:
+    if len(content) > MAX_BODY_BYTES:
+        raise ValueError(f"{name} has {len(content):,} bytes; the service takes at most {MAX_BODY_BYTES:,}")
+    return content
+
+
+# ---------------------------------------------------------------- in
+
+
+def decode(operation: Operation[T], answer: Answer) -> T:
+    """What a successful answer says.
+
+    Raises:
+        DecodeError: It is not what the API promises.
+    """
+    data: T = decode_into(operation, answer, operation.into)
+    return data
+
+
+def decode_into(operation: Operation[Any], answer: Answer, into: Any) -> Any:
+    """What a successful answer says, as another type than the operation's own.
+
+    Raises:
+        DecodeError: It is not what the API promises.
+    """
+    if into is NoneType:
+        return None
+    if into is bytes:
+        return answer.body
+    if into is Any and not answer.body:
+        return None
+    try:
+        return _decoder(into).decode(answer.body)
+    except msgspec.ValidationError as error:
+        problem = f"the answer is not of the promised shape: {error}"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = f"the answer is not JSON: {error}"
+    raise decode_error(operation, answer, problem)
+
+
+def decode_error(
+    operation: Operation[Any],
+    answer: Answer,
+    problem: str,
+    *,
+    item_id: str | None = None,
+    position: int | None = None,
+) -> DecodeError:
+    """The error for an answer that is not what the API promises."""
+    text = answer.body[:_BODY_EXCERPT].decode("utf-8", "replace")
+    return DecodeError(
+        problem,
+        status=answer.status,
+        body="" if operation.confidential else text,
+        item_id=item_id,
+        position=position,
+        operation=operation.name,
+        request_id=request_id_of(answer),
+        may_have_been_applied=not operation.reads,
+    )
+
+
+@lru_cache(maxsize=256)
+def _decoder(into: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(into)
+
+
+class _ErrorBody(msgspec.Struct):
+    """The bodies of errors, in all the shapes that are known; any part may be missing or odd."""
+
+    code: Any = None
+    key: Any = None
+    message: Any = None
+    details: Any = None
+    request_id: Any = None
+    resource_id: Any = None
+    resource_type: Any = None
+    error: Any = None
+
+    def custom_message(self) -> str | None:
+        return _text(self.error.get("message")) if isinstance(self.error, dict) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> APIStatusError:
+    """The error that an unsuccessful answer stands for.
+
+    Args:
+        operation: What was asked.
+        answer: What came.
+        now: Epoch seconds, to measure waits given as instants.
+    """
+    try:
+        body = _decoder(_ErrorBody).decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        body = _ErrorBody()  # HTML from a proxy, or nothing
+    error = status_error_class(answer.status)(
+        body.custom_message() or _text(body.message) or _text(body.error) or _phrase(answer.status),
+        status=answer.status,
+        code=body.code if isinstance(body.code, int) else None,
+        key=_text(body.key),
+        details=_text(body.details),
+        resource_id=_text(body.resource_id),
+        resource_type=_text(body.resource_type),
+        operation=operation.name,
+        request_id=request_id_of(answer) or _text(body.request_id),
+        # A 4xx says that the service refused; after a 5xx or a redirect nobody knows how far it got.
+        may_have_been_applied=not operation.reads and not 400 <= answer.status < 500,
+    )
+    if isinstance(error, RateLimitError):
+        error.retry_after = server_wait(answer.headers, now)
+        error.kind = answer.headers.get("X-Rate-Limit-Type")
+    return error
+
+
+def request_id_of(answer: Answer) -> str | None:
+    """The service's id of the request, from the headers."""
+    return answer.headers.get("X-Request-Id")
+
+
+def _phrase(status: int) -> str:
+    if 300 <= status < 400:
+        return "redirect refused, as following it would send the credentials elsewhere"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "unknown status"
