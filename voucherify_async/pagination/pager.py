@@ -1,0 +1,238 @@
+"""Lists as pages and as streams."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from voucherify_async.errors import DecodeError, PaginationError
+from voucherify_async.pagination.rules import MAX_PAGE_SIZE, PageAnswer, Rule, Step, item_id
+from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
+from voucherify_async.transport.operation import Operation, Query, Request
+from voucherify_async.transport.session import SessionManager
+from voucherify_async.transport.wire import Answer, decode_error, decode_into, encode_query
+
+__all__ = ["Listing", "OnInvalid", "Page", "Pager"]
+
+T = TypeVar("T")
+
+OnInvalid = Literal["raise"] | Callable[[DecodeError], object]
+"""What to do about an item that cannot be decoded: raise its error, or give it to a function and go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: The items of the page that were not on the pages before it.
+        has_more: Whether there is more; `None` when the service does not say.
+        total: How many items there are in all; `None` when the service does not say.
+    """
+
+    items: tuple[T, ...]
+    has_more: bool | None = None
+    total: int | None = None
+    _next: tuple[str, bytes, Any] | None = field(default=None, repr=False)
+
+    @property
+    def next_cursor(self) -> str | None:
+        """Where the list goes on after this page: give it to the same method as `cursor`.
+
+        An opaque, printable string that works in another process too; `None` when the list has ended.
+        """
+        # Made when asked for: at a tie it carries thousands of fingerprints.
+        return None if self._next is None else seal_token(*self._next)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing(Generic[T]):
+    """A list of the API: what to ask for, and how to read the answer.
+
+    Attributes:
+        sessions: What makes the calls.
+        operation: The list operation; it answers with the bytes of a page.
+        path: The path, with its parameters filled in.
+        query: The filters.
+        items: The property of the answer that holds the items.
+        into: What an item decodes into.
+        on_invalid: What to do about an item that cannot be decoded.
+    """
+
+    sessions: SessionManager
+    operation: Operation[bytes]
+    path: str
+    query: Query
+    items: str
+    into: Any
+    on_invalid: OnInvalid = "raise"
+
+    @property
+    def fingerprint(self) -> bytes:
+        """What distinguishes this list, with these filters, from any other."""
+        return fingerprint(self.operation.method, self.path, encode_query(self.query))
+
+    async def fetch(self, query: Query) -> tuple[PageAnswer, dict[int, DecodeError]]:
+        """One page, and the errors of the items that cannot be decoded, by their index."""
+        encoded = encode_query(query)
+        target = f"{self.path}?{encoded}" if encoded else self.path
+        response = await self.sessions.send(Request(self.operation, target))
+        answer = Answer(response.status, response.headers, response.data)
+        invalid: dict[int, DecodeError] = {}
+        items: Sequence[Any]
+        try:
+            page = decode_into(self.operation, answer, _page_type(self.items, self.into))
+            items = page.items
+        except DecodeError:
+            # Again, item by item, to find the ones that it is about; a page that is no page raises here.
+            page = decode_into(self.operation, answer, _page_type(self.items, msgspec.Raw))
+            items = [self._decode_item(answer, index, raw, invalid) for index, raw in enumerate(page.items)]
+            if self.on_invalid == "raise" and invalid:
+                raise next(iter(invalid.values())) from None
+        found = PageAnswer(items, page.has_more, page.total, page.more_starting_after, query.get("limit"))
+        return found, invalid
+
+    def _decode_item(
+        self, answer: Answer, index: int, raw: msgspec.Raw, invalid: dict[int, DecodeError]
+    ) -> Any:
+        try:
+            return msgspec.json.decode(raw, type=self.into)
+        except msgspec.ValidationError as error:
+            loose = msgspec.json.decode(raw)
+            identity = item_id(loose)
+            problem = f"item {index} of the page (id {identity}) is not of the promised shape: {error}"
+            part = answer._replace(body=bytes(raw))
+            invalid[index] = decode_error(self.operation, part, problem, item_id=identity, position=index)
+            return loose
+
+
+class _ListPage(msgspec.Struct):
+    """What the pages of all lists have; the items' name and type differ."""
+
+    has_more: bool | None = None
+    total: int | None = None
+    more_starting_after: str | None = None
+
+
+@lru_cache(maxsize=256)
+def _page_type(items: str, into: Any) -> Any:
+    array = ("items", tuple[into, ...], msgspec.field(name=items))
+    return msgspec.defstruct("ListPage", [array], bases=(_ListPage,), kw_only=True)
+
+
+class Pager(Generic[T]):
+    """A list, ready to be read; making one does no I/O.
+
+    ::
+
+        page = await pager                  # the first page
+        async for item in pager: ...        # every item
+        async for page in pager.pages(): ...
+        items = await pager.to_list(max_items=500)
+
+    Every `async for` starts from the beginning (or from the `cursor` it was made with).
+    """
+
+    def __init__(
+        self,
+        listing: Listing[T],
+        *rules: Rule[Any],
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> None:
+        """A walk by the first rule; with a `cursor`, by the one of the rules that made it.
+
+        Raises:
+            ValueError: `cursor` is damaged, or was made for another list or other filters.
+        """
+        self._listing = listing
+        self._identity = listing.fingerprint
+        self._limit = limit
+        if cursor is None:
+            self._rule = rules[0]
+            self._start = self._rule.start()
+        else:
+            self._rule, self._start = open_token(cursor, self._identity, rules)
+
+    def __await__(self) -> Generator[Any, None, Page[T]]:
+        """The first page, of as many items as `limit` says, or else the service."""
+        return self._first_page().__await__()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Every item, in pages of `limit` or 100.
+
+        Raises:
+            PageLimitError: Page numbers end, and there is more.
+            PaginationStalledError: The walk cannot go on without losing items.
+            DecodeError: An item cannot be decoded, unless `on_invalid` is a function.
+        """
+        async for page in self.pages():
+            for item in page.items:
+                yield item
+
+    async def pages(self) -> AsyncIterator[Page[T]]:
+        """Every page that holds something new, and the first in any case."""
+        state = self._start
+        limit = self._limit or MAX_PAGE_SIZE
+        first = True
+        while True:
+            page, step = await self._read(state, limit)
+            if page.items or first:
+                yield page
+            if step.error is not None:
+                raise self._named(step.error)
+            if step.state is None:
+                return
+            state, first = step.state, False
+
+    async def to_list(self, max_items: int | None = None) -> list[T]:
+        """The items in a list, at most `max_items` of them.
+
+        Raises:
+            ValueError: `max_items` is negative.
+        """
+        if max_items is not None and max_items < 0:
+            raise ValueError(f"max_items must not be negative, not {max_items}")
+        items: list[T] = []
+        if max_items == 0:
+            return items
+        async with aclosing(aiter(self)) as stream:  # type: ignore[type-var]  # it is an async generator
+            async for item in stream:
+                items.append(item)
+                if len(items) == max_items:
+                    break
+        return items
+
+    async def _first_page(self) -> Page[T]:
+        page, step = await self._read(self._start, self._limit)
+        if step.error is not None and not page.items:
+            raise self._named(step.error)
+        return page
+
+    async def _read(self, state: Any, limit: int | None) -> tuple[Page[T], Step]:
+        try:
+            query = self._rule.query(state, self._listing.query, limit)
+        except PaginationError as error:
+            self._named(error)
+            raise
+        answer, invalid = await self._listing.fetch(query)
+        step = self._rule.advance(state, answer)
+        items: list[T] = []
+        for index, (item, unseen) in enumerate(zip(answer.items, step.unseen, strict=True)):
+            if not unseen:
+                continue
+            if index not in invalid:
+                items.append(item)
+            elif callable(self._listing.on_invalid):
+                self._listing.on_invalid(invalid[index])
+        following = None if step.state is None else (self._rule.name, self._identity, step.state)
+        return Page(tuple(items), answer.has_more, answer.total, following), step
+
+    def _named(self, error: PaginationError) -> PaginationError:
+        error.operation = self._listing.operation.name
+        return error

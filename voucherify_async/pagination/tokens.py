@@ -1,0 +1,71 @@
+"""Resume tokens: a walk's state, sealed into a printable string. Pure.
+
+A token says where a walk goes on. It carries no ids and no filters, only fingerprints of them, and is
+refused when it was made for another list or other filters, or is damaged. The checksum is no signature:
+it finds accidents, not forgeries.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voucherify_async.pagination.rules import Rule
+
+__all__ = ["fingerprint", "open_token", "seal_token"]
+
+_VERSION: Final = 1
+_CHECKSUM_BYTES: Final = 6
+
+
+def fingerprint(*parts: str) -> bytes:
+    """Eight bytes that stand for a list and its filters."""
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def seal_token(rule_name: str, listing: bytes, state: Any) -> str:
+    """The token for a state of a walk over the list with this fingerprint."""
+    payload = msgspec.msgpack.encode((_VERSION, rule_name, listing, state))
+    return base64.urlsafe_b64encode(payload + _checksum(payload)).rstrip(b"=").decode("ascii")
+
+
+def open_token(token: str, listing: bytes, rules: Sequence[Rule[Any]]) -> tuple[Rule[Any], Any]:
+    """The rule among `rules` that made the token, and the state in it.
+
+    Raises:
+        ValueError: The token is damaged, or was made for another list or other filters.
+    """
+    parts = _parts(token)
+    if parts is None:
+        raise ValueError("cursor is damaged, or is not one that a page's next_cursor gave")
+    name, made_for, raw = parts
+    rule = next((rule for rule in rules if rule.name == name), None)
+    if rule is None or made_for != listing:
+        raise ValueError("cursor was made for another list, or for other filters")
+    try:
+        return rule, msgspec.msgpack.decode(raw, type=rule.state_type)
+    except msgspec.ValidationError:
+        raise ValueError("cursor was made by a rule of the same name with other states") from None
+
+
+def _checksum(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=_CHECKSUM_BYTES).digest()
+
+
+def _parts(token: str) -> tuple[str, bytes, msgspec.Raw] | None:
+    """What was sealed, as far as it can be told to be whole."""
+    try:
+        sealed = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+    except (AttributeError, ValueError):
+        return None
+    payload, checksum = sealed[:-_CHECKSUM_BYTES], sealed[-_CHECKSUM_BYTES:]
+    if checksum != _checksum(payload):
+        return None
+    version, name, listing, state = msgspec.msgpack.decode(payload, type=tuple[int, str, bytes, msgspec.Raw])
+    return (name, listing, state) if version == _VERSION else None
