@@ -1,0 +1,122 @@
+"""An asyncio-native SDK for the Voucherify API.
+
+::
+
+    async with VoucherifyClient() as voucherify:
+        async for customer in voucherify.customers.list(city="London"):
+            ...
+"""
+
+from voucherify_async.client import VoucherifyClient
+from voucherify_async.errors import (
+    APIStatusError,
+    AsyncActionError,
+    AsyncActionFailedError,
+    AsyncActionTimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    ConnectionFailedError,
+    ConnectTimeoutError,
+    DeadlineExceededError,
+    DecodeError,
+    LockedError,
+    MethodNotAllowedError,
+    NotAcceptableError,
+    NotFoundError,
+    OutcomeUnknownError,
+    PageLimitError,
+    PaginationError,
+    PaginationStalledError,
+    PayloadTooLargeError,
+    PaymentRequiredError,
+    PermissionDeniedError,
+    PoolTimeoutError,
+    RateLimitError,
+    ReadTimeoutError,
+    ServerError,
+    TransportError,
+    UnsupportedMediaTypeError,
+    VoucherifyError,
+)
+from voucherify_async.models.activity import CustomerActivity
+from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.models.base import UNSET, UnsetType
+from voucherify_async.models.customers import (
+    Address,
+    AsyncActionReceipt,
+    Customer,
+    CustomerAddress,
+    CustomerSegment,
+    CustomerUpsert,
+    PermanentDeletion,
+)
+from voucherify_async.models.oauth import AccessToken, TokenIntrospection
+from voucherify_async.models.redeemables import CustomerRedeemable, FilterConditions, RedeemableFilters
+from voucherify_async.pagination.pager import Page, Pager
+from voucherify_async.transport.auth import ApiKeys, Auth, OAuthToken
+from voucherify_async.transport.operation import Response
+from voucherify_async.transport.rate_limit import RateLimit
+from voucherify_async.transport.retry import RetryPolicy
+from voucherify_async.transport.settings import Region, Timeouts
+
+__all__ = [
+    "UNSET",
+    "APIStatusError",
+    "AccessToken",
+    "Address",
+    "ApiKeys",
+    "AsyncAction",
+    "AsyncActionError",
+    "AsyncActionFailedError",
+    "AsyncActionReceipt",
+    "AsyncActionTimeoutError",
+    "Auth",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectTimeoutError",
+    "ConnectionFailedError",
+    "Customer",
+    "CustomerActivity",
+    "CustomerAddress",
+    "CustomerRedeemable",
+    "CustomerSegment",
+    "CustomerUpsert",
+    "DeadlineExceededError",
+    "DecodeError",
+    "FilterConditions",
+    "LockedError",
+    "MethodNotAllowedError",
+    "NotAcceptableError",
+    "NotFoundError",
+    "OAuthToken",
+    "OutcomeUnknownError",
+    "Page",
+    "PageLimitError",
+    "Pager",
+    "PaginationError",
+    "PaginationStalledError",
+    "PayloadTooLargeError",
+    "PaymentRequiredError",
+    "PermanentDeletion",
+    "PermissionDeniedError",
+    "PoolTimeoutError",
+    "RateLimit",
+    "RateLimitError",
+    "ReadTimeoutError",
+    "RedeemableFilters",
+    "Region",
+    "Response",
+    "RetryPolicy",
+    "ServerError",
+    "Timeouts",
+    "TokenIntrospection",
+    "TransportError",
+    "UnsetType",
+    "UnsupportedMediaTypeError",
+    "VoucherifyClient",
+    "VoucherifyError",
+]

@@ -1,0 +1,436 @@
+"""The client: settings, lifetime, resources."""
+
+from __future__ import annotations
+
+import os
+import platform
+import ssl as ssl_module
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+
+import msgspec
+
+from voucherify_async.errors import ConfigurationError
+from voucherify_async.models.base import UNSET, UnsetType
+from voucherify_async.pagination.cursors import PageNumberRule, Rule
+from voucherify_async.pagination.pager import Listing, Pager
+from voucherify_async.resources.async_actions import AsyncActionsResource
+from voucherify_async.resources.customers import CustomersResource
+from voucherify_async.resources.oauth import OAuthResource
+from voucherify_async.transport.auth import ApiKeys, Auth
+from voucherify_async.transport.operation import Body, Operation, Query, Request, Response
+from voucherify_async.transport.rate_limit import RateLimit
+from voucherify_async.transport.retry import RetryPolicy
+from voucherify_async.transport.session import CallOptions, ConnectionPool, PoolSettings, SessionManager
+from voucherify_async.transport.settings import (
+    Region,
+    Timeouts,
+    check_base_url,
+    check_headers,
+    check_seconds,
+    read_setting,
+)
+from voucherify_async.transport.wire import (
+    FilePart,
+    encode_form,
+    encode_json,
+    encode_multipart,
+    encode_path,
+    encode_query,
+    json_value,
+)
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["VoucherifyClient"]
+
+T = TypeVar("T")
+
+_SAFE_TO_REPEAT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
+
+
+class VoucherifyClient:
+    """A client of the Voucherify API.
+
+    ::
+
+        async with VoucherifyClient() as voucherify:
+            customer = await voucherify.customers.get("crm-1")
+
+    One client serves any number of tasks of one event loop. Its connections are opened at first use.
+    """
+
+    def __init__(
+        self,
+        app_id: str | None = None,
+        app_token: str | None = None,
+        *,
+        auth: Auth | None = None,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        timeout: float | Timeouts | None = 30.0,
+        deadline: float | None = None,
+        retry: RetryPolicy = RetryPolicy(),
+        max_connections: int = 100,
+        keepalive_timeout: float = 30.0,
+        max_response_bytes: int = _DEFAULT_MAX_RESPONSE_BYTES,
+        headers: Mapping[str, str] | None = None,
+        user_agent: str | None = None,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        ssl: ssl_module.SSLContext | None = None,
+        allow_http: bool = False,
+        connector: aiohttp.BaseConnector | None = None,
+    ) -> None:
+        """Check the settings; does no I/O.
+
+        Args:
+            app_id: Application id; else `VOUCHERIFY_APP_ID`.
+            app_token: Its secret token; else `VOUCHERIFY_APP_TOKEN`.
+            auth: Another way to authenticate, such as `OAuthToken`, in place of the keys.
+            base_url: A `Region`, or the URL of a dedicated cluster or sandbox; else `VOUCHERIFY_BASE_URL`,
+                else Europe. Plain ``http://`` is refused except to loopback addresses.
+            api_version: Pins the version of the API, for example ``v2018-08-01``.
+            timeout: Seconds for one attempt, connecting included, from when it holds a place in the pool;
+                `Timeouts` for more; `None` sets no limit.
+            deadline: Seconds for a whole call, all waits and attempts included; for each page of a pager.
+            retry: When to repeat a failed attempt; `RetryPolicy(attempts=1)` never does.
+            max_connections: Connections open at once.
+            keepalive_timeout: Seconds after which an idle connection is closed.
+            max_response_bytes: The longest answer to accept, in bytes after decompression.
+            headers: Sent with every request.
+            user_agent: In place of the package's own.
+            proxy: URL of an HTTP proxy.
+            trust_env: Use the proxy that the environment names, read once when the pool opens.
+            ssl: In place of the default TLS settings. Verification cannot be switched off by a flag.
+            allow_http: Allow plain ``http://`` to any host.
+            connector: A connector of yours, which is used and never closed.
+
+        Raises:
+            ConfigurationError: A setting is missing or makes no sense; names it.
+        """
+        environment = os.environ
+        if auth is None:
+            app_id = app_id or read_setting("VOUCHERIFY_APP_ID", environment)
+            app_token = app_token or read_setting("VOUCHERIFY_APP_TOKEN", environment)
+            if app_id is None or app_token is None:
+                raise ConfigurationError(
+                    "no API keys: pass app_id and app_token, or auth, or set VOUCHERIFY_APP_ID and "
+                    "VOUCHERIFY_APP_TOKEN in the environment"
+                )
+            auth = ApiKeys(app_id, app_token)
+        elif app_id is not None or app_token is not None:
+            raise ConfigurationError("auth takes the place of app_id and app_token: give one or the other")
+        if max_connections < 1:
+            raise ConfigurationError(f"max_connections must be at least 1, not {max_connections!r}")
+        if max_response_bytes < 1:
+            raise ConfigurationError(f"max_response_bytes must be at least 1, not {max_response_bytes!r}")
+        if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
+            raise ConfigurationError(f"ssl must be an ssl.SSLContext, not {ssl!r}: TLS is always verified")
+        check_seconds("keepalive_timeout", keepalive_timeout)
+        url = base_url or read_setting("VOUCHERIFY_BASE_URL", environment) or Region.EUROPE
+        defaults = {"Accept": "application/json", "User-Agent": user_agent or _user_agent()}
+        if api_version is not None:
+            defaults["X-Voucherify-API-Version"] = api_version
+        check_headers("user_agent or api_version", defaults)
+        pool = ConnectionPool(
+            PoolSettings(
+                base_url=check_base_url(url, allow_http=allow_http),
+                max_connections=max_connections,
+                keepalive_timeout=keepalive_timeout,
+                max_response_bytes=max_response_bytes,
+                proxy=proxy,
+                trust_env=trust_env,
+                ssl=ssl,
+                connector=connector,
+            )
+        )
+        options = CallOptions(
+            auth=auth,
+            timeouts=_timeouts(timeout),
+            deadline=_deadline(deadline),
+            retry=retry,
+            headers={**defaults, **check_headers("headers", headers or {})},
+        )
+        self._sessions = SessionManager(pool, options)
+
+    @classmethod
+    def _over(cls, sessions: SessionManager) -> Self:
+        client = cls.__new__(cls)
+        client._sessions = sessions  # noqa: SLF001  # its own
+        return client
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._sessions.pool.settings.base_url}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. May be called twice; the client and its views cannot be used again."""
+        await self._sessions.pool.aclose()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | Timeouts | UnsetType | None = UNSET,
+        deadline: float | UnsetType | None = UNSET,
+        retry: RetryPolicy | UnsetType = UNSET,
+        headers: Mapping[str, str] | UnsetType = UNSET,
+    ) -> Self:
+        """A view of the client with other settings, which shares its connections.
+
+        Args:
+            timeout: As for the client.
+            deadline: As for the client.
+            retry: As for the client.
+            headers: Sent besides the client's own, and in place of those of the same name.
+
+        Raises:
+            ConfigurationError: A setting makes no sense; names it.
+        """
+        changes: dict[str, Any] = {}
+        if timeout is not UNSET:
+            changes["timeouts"] = _timeouts(timeout)
+        if deadline is not UNSET:
+            changes["deadline"] = _deadline(deadline)
+        if retry is not UNSET:
+            changes["retry"] = retry
+        if headers is not UNSET:
+            changes["headers"] = {**self._sessions.options.headers, **check_headers("headers", headers)}
+        return self._over(self._sessions.with_options(**changes))
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The project's rate limit as the last answer described it; `None` before one did."""
+        return self._sessions.pool.rate_limit
+
+    @cached_property
+    def customers(self) -> CustomersResource:
+        """Customers."""
+        return CustomersResource(self._sessions)
+
+    @cached_property
+    def async_actions(self) -> AsyncActionsResource:
+        """Background jobs, which bulk calls start."""
+        return AsyncActionsResource(self._sessions)
+
+    @cached_property
+    def oauth(self) -> OAuthResource:
+        """OAuth 2.0 access tokens."""
+        return OAuthResource(self._sessions)
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        path_params: Mapping[str, str] | None = ...,
+        query: Query | None = ...,
+        json: Any = ...,
+        form: Mapping[str, str] | None = ...,
+        content: bytes | None = ...,
+        files: Mapping[str, tuple[str, bytes, str]] | None = ...,
+        headers: Mapping[str, str] | None = ...,
+        into: type[T],
+        repeatable: bool | None = ...,
+    ) -> Response[T]: ...
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        path_params: Mapping[str, str] | None = ...,
+        query: Query | None = ...,
+        json: Any = ...,
+        form: Mapping[str, str] | None = ...,
+        content: bytes | None = ...,
+        files: Mapping[str, tuple[str, bytes, str]] | None = ...,
+        headers: Mapping[str, str] | None = ...,
+        into: Any = ...,
+        repeatable: bool | None = ...,
+    ) -> Response[Any]: ...
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        path_params: Mapping[str, str] | None = None,
+        query: Query | None = None,
+        json: Any = UNSET,
+        form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        into: Any = Any,
+        repeatable: bool | None = None,
+    ) -> Response[Any]:
+        """Call any endpoint, with all that the client does for its own.
+
+        Args:
+            method: HTTP method.
+            path: Path with ``{names}`` for its parameters, for example ``/v1/vouchers/{code}``.
+            path_params: The parameters; each becomes one segment, percent-encoded.
+            query: Query parameters; nested values become deep objects, `None` is left out.
+            json: JSON body.
+            form: Form-encoded body, or the fields beside `files`.
+            content: Body as bytes; give its ``Content-Type`` in `headers`.
+            files: Multipart body: file name, content and content type, by the name of the part.
+            headers: Further headers.
+            into: What to decode the answer into: any type that msgspec decodes, `bytes` for the body as it
+                is, `type(None)` for nothing. Left out: plain JSON values, `None` for an empty body.
+            repeatable: Whether the request may be sent twice; by default GET, HEAD, PUT and DELETE may.
+
+        Raises:
+            ValueError: An argument cannot be sent; names it.
+            VoucherifyError: The call failed.
+        """
+        method = method.upper()
+        may_repeat = method in _SAFE_TO_REPEAT if repeatable is None else repeatable
+        operation = Operation[Any](f"{method} {path}", method, _checked_path(path), into, may_repeat)
+        encoded = encode_query(query or {})
+        target = encode_path(operation.path, path_params or {})
+        request = Request(
+            operation,
+            f"{target}?{encoded}" if encoded else target,
+            _body(json, form, content, files),
+            check_headers("headers", headers or {}),
+            may_repeat,
+        )
+        return await self._sessions.send(request)
+
+    @overload
+    def paginate(
+        self,
+        path: str,
+        *,
+        path_params: Mapping[str, str] | None = ...,
+        query: Query | None = ...,
+        items: str = ...,
+        into: type[T],
+        rule: Rule[Any] | None = ...,
+        cursor: str | None = ...,
+    ) -> Pager[T]: ...
+
+    @overload
+    def paginate(
+        self,
+        path: str,
+        *,
+        path_params: Mapping[str, str] | None = ...,
+        query: Query | None = ...,
+        items: str = ...,
+        rule: Rule[Any] | None = ...,
+        cursor: str | None = ...,
+    ) -> Pager[dict[str, Any]]: ...
+
+    def paginate(
+        self,
+        path: str,
+        *,
+        path_params: Mapping[str, str] | None = None,
+        query: Query | None = None,
+        items: str = "data",
+        into: Any = dict[str, Any],
+        rule: Rule[Any] | None = None,
+        cursor: str | None = None,
+    ) -> Pager[Any]:
+        """Stream any list endpoint.
+
+        Args:
+            path: Path with ``{names}`` for its parameters.
+            path_params: The parameters; each becomes one segment, percent-encoded.
+            query: Filters, and `limit` for the size of the pages.
+            items: The property of the answer that holds the items.
+            into: What an item decodes into; left out: a plain `dict`.
+            rule: How to walk the list, one of `voucherify_async.pagination` or your own; by page number
+                if left out.
+            cursor: Go on where a page's `next_cursor` says.
+
+        Raises:
+            ValueError: An argument cannot be sent, or `cursor` was made for another list; names it.
+        """
+        filters = dict(query or {})
+        limit = filters.pop("limit", None)
+        listing = Listing[Any](
+            sessions=self._sessions,
+            operation=Operation[bytes](f"GET {path}", "GET", _checked_path(path), bytes),
+            path=encode_path(path, path_params or {}),
+            query=filters,
+            items=items,
+            into=into,
+        )
+        return Pager(listing, rule or PageNumberRule(), limit=limit, cursor=cursor)
+
+
+def _body(
+    json: Any,
+    form: Mapping[str, str] | None,
+    content: bytes | None,
+    files: Mapping[str, tuple[str, bytes, str]] | None,
+) -> Body | None:
+    given = [
+        name
+        for name, is_given in (
+            ("json", json is not UNSET),
+            ("form", form is not None and files is None),
+            ("content", content is not None),
+            ("files", files is not None),
+        )
+        if is_given
+    ]
+    match given:
+        case []:
+            return None
+        case ["json"]:
+            # A model is encoded as it is: its None fields are nulls, its UNSET ones absent.
+            plain = json if isinstance(json, msgspec.Struct) else json_value("json", json)
+            return encode_json("json", plain)
+        case ["form"]:
+            return encode_form(form or {})
+        case ["content"]:
+            return Body(content or b"", "application/octet-stream")
+        case ["files"]:
+            return encode_multipart({name: FilePart(*part) for name, part in (files or {}).items()}, form)
+        case _:
+            raise ValueError(f"a request has one body, not {len(given)}: {', '.join(given)}")
+
+
+def _checked_path(path: str) -> str:
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set("?# "):
+        raise ValueError(f"path must be a plain path that starts with '/', without a query, not {path!r}")
+    return path
+
+
+def _timeouts(timeout: float | Timeouts | None) -> Timeouts:
+    if isinstance(timeout, Timeouts):
+        return timeout
+    check_seconds("timeout", timeout)
+    return Timeouts(attempt=timeout, read=timeout)
+
+
+def _deadline(deadline: float | None) -> float | None:
+    check_seconds("deadline", deadline)
+    return deadline
+
+
+def _user_agent() -> str:
+    try:
+        own = version("voucherify-async")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        own = "0"
+    return f"voucherify-async/{own} Python/{platform.python_version()}"

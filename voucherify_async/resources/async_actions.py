@@ -1,0 +1,133 @@
+"""Background jobs: https://docs.voucherify.io/api-reference/async-actions/async-action-object."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Final
+
+from voucherify_async.errors import AsyncActionFailedError, AsyncActionTimeoutError
+from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.pagination.cursors import EndDateRule
+from voucherify_async.pagination.pager import Listing, Pager
+from voucherify_async.resources.inputs import check_instants, check_limit
+from voucherify_async.transport.operation import Operation, Request
+from voucherify_async.transport.session import SessionManager
+from voucherify_async.transport.wire import encode_path
+
+__all__ = ["AsyncActionsResource"]
+
+_GET: Final[Operation[AsyncAction]] = Operation(
+    "async_actions.get", "GET", "/v1/async-actions/{async_action_id}", AsyncAction
+)
+_LIST: Final[Operation[bytes]] = Operation("async_actions.list", "GET", "/v1/async-actions", bytes)
+
+_WAIT: Final = "async_actions.wait"
+_FIRST_PAUSE: Final = 0.1
+_PAUSE_GROWTH: Final = 1.5
+_LONGEST_PAUSE: Final = 5.0
+
+
+class AsyncActionsResource:
+    """The project's background jobs."""
+
+    def __init__(self, sessions: SessionManager) -> None:
+        """Use `VoucherifyClient.async_actions`."""
+        self._sessions = sessions
+
+    async def get(self, async_action_id: str) -> AsyncAction:
+        """Fetch a job.
+
+        Raises:
+            ValueError: `async_action_id` is empty, ``.`` or ``..``.
+            NotFoundError: There is no such job.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/async-actions/get-async-action
+        """
+        target = encode_path(_GET.path, {"async_action_id": async_action_id})
+        return (await self._sessions.send(Request(_GET, target))).data
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        end_date: dt.datetime | None = None,
+        cursor: str | None = None,
+    ) -> Pager[AsyncAction]:
+        """The jobs, newest first, without their results.
+
+        Args:
+            limit: Jobs on a page, 1 to 100. Left out: 100 in a walk, else as many as the service gives.
+            end_date: Only jobs scheduled before this instant.
+            cursor: Go on where a page's `next_cursor` says.
+
+        Raises:
+            ValueError: An argument is out of range, or the instant has no timezone; names it.
+
+        API: https://docs.voucherify.io/api-reference/async-actions/list-async-actions
+        """
+        check_instants(end_date=end_date)
+        if end_date is not None and cursor is not None:
+            raise ValueError("cursor and end_date say two places to start at: give one")
+        listing = Listing[AsyncAction](
+            sessions=self._sessions,
+            operation=_LIST,
+            path=_LIST.path,
+            query={},
+            items="async_actions",
+            into=AsyncAction,
+        )
+        return Pager(listing, EndDateRule(end_date), limit=check_limit(limit), cursor=cursor)
+
+    async def wait(
+        self,
+        async_action_id: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  # its error carries the job
+        on_progress: Callable[[AsyncAction], object] | None = None,
+    ) -> AsyncAction:
+        """Wait until a job has ended, and return it.
+
+        Asks after 0.1 s, then in pauses that grow by half to 5 s. A job that is ``DONE`` has ended; whether
+        all of it went well is in its `result`.
+
+        Args:
+            async_action_id: The job's id.
+            timeout: Seconds to wait at most; `None` waits as long as it takes.
+            on_progress: Is called with the job as it stands, each time it was asked for.
+
+        Raises:
+            ValueError: `async_action_id` is empty, or `timeout` is negative.
+            AsyncActionFailedError: The job ended as ``FAILED``; it is on the error.
+            AsyncActionTimeoutError: The job has not ended in time. It goes on: wait again with the same id.
+            VoucherifyError: A call failed.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must be a number of seconds from 0, not {timeout!r}")
+        clock = self._sessions.clock
+        started = clock.monotonic()
+        pause = _FIRST_PAUSE
+        while True:
+            action = await self.get(async_action_id)
+            if on_progress is not None:
+                on_progress(action)
+            if action.status == "DONE":
+                return action
+            if action.status == "FAILED":
+                raise AsyncActionFailedError(
+                    f"the job {action.id} failed",
+                    action=action,
+                    operation=_WAIT,
+                    request_id=action.request_id,
+                )
+            left = None if timeout is None else timeout - (clock.monotonic() - started)
+            if left is not None and left <= 0:
+                raise AsyncActionTimeoutError(
+                    f"the job {action.id} is {action.status} ({action.progress} %) after {timeout} s; it goes on",
+                    action=action,
+                    operation=_WAIT,
+                    request_id=action.request_id,
+                )
+            await clock.sleep(pause if left is None else min(pause, left))
+            pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)

@@ -1,0 +1,541 @@
+"""Customers: https://docs.voucherify.io/api-reference/customers/customer-object."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable, Mapping
+from types import NoneType
+from typing import IO, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from voucherify_async.models.activity import CustomerActivity
+from voucherify_async.models.base import UNSET, UnsetType
+from voucherify_async.models.customers import (
+    Address,
+    AsyncActionReceipt,
+    Customer,
+    CustomerAddress,
+    CustomerSegment,
+    CustomerUpsert,
+    PermanentDeletion,
+)
+from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
+from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
+from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
+from voucherify_async.resources.inputs import (
+    check_instants,
+    check_limit,
+    check_page,
+    checked,
+    csv_part,
+    filters_query,
+    source_id_list,
+    upsert_body,
+)
+from voucherify_async.transport.operation import Body, Operation, Query, Request
+from voucherify_async.transport.session import SessionManager
+from voucherify_async.transport.wire import encode_json, encode_multipart, encode_path, json_value
+
+__all__ = ["CustomerOrder", "CustomersResource"]
+
+T = TypeVar("T")
+
+CustomerOrder = Literal["created_at", "-created_at", "updated_at", "-updated_at", "source_id", "-source_id"]
+"""Orders of the customer list; a dash means descending."""
+
+_PlainCustomer = Customer[dict[str, Any]]
+
+_CREATE: Final[Operation[Customer]] = Operation("customers.create", "POST", "/v1/customers", _PlainCustomer)
+_GET: Final[Operation[Customer]] = Operation(
+    "customers.get", "GET", "/v1/customers/{customer_id}", _PlainCustomer
+)
+_UPDATE: Final[Operation[Customer]] = Operation(
+    "customers.update", "PUT", "/v1/customers/{customer_id}", _PlainCustomer
+)
+_DELETE: Final[Operation[None]] = Operation(
+    "customers.delete", "DELETE", "/v1/customers/{customer_id}", NoneType
+)
+_DELETE_PERMANENTLY: Final[Operation[PermanentDeletion]] = Operation(
+    "customers.delete_permanently",
+    "POST",
+    "/v1/customers/{customer_id}/permanent-deletion",
+    PermanentDeletion,
+    repeatable=False,
+)
+_LIST: Final[Operation[bytes]] = Operation("customers.list", "GET", "/v1/customers", bytes)
+_LIST_ACTIVITY: Final[Operation[bytes]] = Operation(
+    "customers.list_activity", "GET", "/v1/customers/{customer_id}/activity", bytes
+)
+_LIST_REDEEMABLES: Final[Operation[bytes]] = Operation(
+    "customers.list_redeemables", "GET", "/v1/customers/{customer_id}/redeemables", bytes
+)
+_LIST_SEGMENTS: Final[Operation[bytes]] = Operation(
+    "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", bytes
+)
+_IMPORT_CSV: Final[Operation[AsyncActionReceipt]] = Operation(
+    "customers.import_csv", "POST", "/v1/customers/importCSV", AsyncActionReceipt, repeatable=False
+)
+_UPDATE_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
+    "customers.update_in_bulk", "POST", "/v1/customers/bulk/async", AsyncActionReceipt, repeatable=False
+)
+_UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
+    "customers.update_metadata_in_bulk",
+    "POST",
+    "/v1/customers/metadata/async",
+    AsyncActionReceipt,
+    repeatable=False,
+)
+
+
+class _Update(msgspec.Struct, kw_only=True):
+    """The fields of an update, for their types."""
+
+    name: str | UnsetType | None = UNSET
+    description: str | UnsetType | None = UNSET
+    email: str | UnsetType | None = UNSET
+    phone: str | UnsetType | None = UNSET
+    birthday: dt.date | UnsetType | None = UNSET
+    birthdate: dt.date | UnsetType | None = UNSET
+    address: Address | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType | None = UNSET
+
+
+class _Create(_Update, kw_only=True):
+    """The fields of a creation, for their types."""
+
+    id: str | UnsetType = UNSET
+    source_id: str | UnsetType = UNSET
+
+
+class CustomersResource:
+    """The customers of the project.
+
+    A customer is found by its `id` or by its `source_id`, the id it has in your own system. In arguments
+    `UNSET` (the default) leaves a property as it is, and `None` clears it.
+    """
+
+    def __init__(self, sessions: SessionManager) -> None:
+        """Use `VoucherifyClient.customers`."""
+        self._sessions = sessions
+
+    async def create(
+        self,
+        *,
+        id: str | UnsetType = UNSET,  # noqa: A002  # the API's name
+        source_id: str | UnsetType = UNSET,
+        name: str | UnsetType | None = UNSET,
+        description: str | UnsetType | None = UNSET,
+        email: str | UnsetType | None = UNSET,
+        phone: str | UnsetType | None = UNSET,
+        birthday: dt.date | UnsetType | None = UNSET,
+        birthdate: dt.date | UnsetType | None = UNSET,
+        address: Address | CustomerAddress | Mapping[str, str | None] | UnsetType | None = UNSET,
+        metadata: Mapping[str, Any] | UnsetType | None = UNSET,
+    ) -> Customer:
+        """Create a customer, or update the one that has this `id` or `source_id`.
+
+        Without either, every call makes a new customer; such a call is not repeated once it was sent.
+
+        Args:
+            id: An id to give to the customer; the service makes one up otherwise.
+            source_id: The customer's id in your own system. It cannot be changed later.
+            name: Full name.
+            description: Anything worth noting.
+            email: E-mail address.
+            phone: Telephone number.
+            birthday: Deprecated by the service in favour of `birthdate`.
+            birthdate: Date of birth.
+            address: Postal address; parts left out stay as they are.
+            metadata: Properties of your own; merged key by key into those that are there.
+
+        Raises:
+            ValueError: An argument cannot be sent; names it.
+            VoucherifyError: The call failed; see `voucherify_async.errors`.
+
+        API: https://docs.voucherify.io/api-reference/customers/create-customer
+        """
+        body = _body(
+            _Create,
+            id=id,
+            source_id=source_id,
+            name=name,
+            description=description,
+            email=email,
+            phone=phone,
+            birthday=birthday,
+            birthdate=birthdate,
+            address=address,
+            metadata=metadata,
+        )
+        upserts = id is not UNSET or source_id is not UNSET
+        response = await self._sessions.send(Request(_CREATE, _CREATE.path, body, repeatable=upserts))
+        return response.data
+
+    async def get(self, customer_id: str) -> Customer:
+        """Fetch a customer by its `id` or `source_id`.
+
+        Raises:
+            ValueError: `customer_id` is empty, ``.`` or ``..``.
+            NotFoundError: There is no such customer.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/get-customer
+        """
+        return await self._call(_GET, customer_id)
+
+    async def update(
+        self,
+        customer_id: str,
+        *,
+        name: str | UnsetType | None = UNSET,
+        description: str | UnsetType | None = UNSET,
+        email: str | UnsetType | None = UNSET,
+        phone: str | UnsetType | None = UNSET,
+        birthday: dt.date | UnsetType | None = UNSET,
+        birthdate: dt.date | UnsetType | None = UNSET,
+        address: Address | CustomerAddress | Mapping[str, str | None] | UnsetType | None = UNSET,
+        metadata: Mapping[str, Any] | UnsetType | None = UNSET,
+    ) -> Customer:
+        """Change properties of a customer; those left out stay as they are.
+
+        Args:
+            customer_id: Its `id` or `source_id`.
+            name: Full name.
+            description: Anything worth noting.
+            email: E-mail address.
+            phone: Telephone number.
+            birthday: Deprecated by the service in favour of `birthdate`.
+            birthdate: Date of birth.
+            address: Postal address; parts left out stay as they are, `None` clears one.
+            metadata: Merged key by key; a key set to `None` stays, with the value null.
+
+        Raises:
+            ValueError: An argument cannot be sent; names it.
+            NotFoundError: There is no such customer.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customer
+        """
+        body = _body(
+            _Update,
+            name=name,
+            description=description,
+            email=email,
+            phone=phone,
+            birthday=birthday,
+            birthdate=birthdate,
+            address=address,
+            metadata=metadata,
+        )
+        return await self._call(_UPDATE, customer_id, body)
+
+    async def delete(self, customer_id: str) -> None:
+        """Delete a customer.
+
+        Raises:
+            ValueError: `customer_id` is empty, ``.`` or ``..``.
+            NotFoundError: There is no such customer.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/delete-customer
+        """
+        await self._call(_DELETE, customer_id)
+
+    async def delete_permanently(self, customer_id: str) -> PermanentDeletion:
+        """Erase a customer with everything that is connected to it, for good.
+
+        The call is not repeated once it was sent.
+
+        Raises:
+            ValueError: `customer_id` is empty, ``.`` or ``..``.
+            NotFoundError: There is no such customer.
+            OutcomeUnknownError: It was sent, and no answer came.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/delete-customer-permanently
+        """
+        return await self._call(_DELETE_PERMANENTLY, customer_id)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        page: int | None = None,
+        email: str | None = None,
+        city: str | None = None,
+        name: str | None = None,
+        segment_id: str | None = None,
+        created_at_before: dt.datetime | None = None,
+        created_at_after: dt.datetime | None = None,
+        updated_at_before: dt.datetime | None = None,
+        updated_at_after: dt.datetime | None = None,
+        order: CustomerOrder | None = None,
+        starting_after: dt.datetime | None = None,
+        cursor: str | None = None,
+        on_invalid: OnInvalid = "raise",
+    ) -> Pager[Customer]:
+        """The customers, newest first unless `order` says otherwise.
+
+        In the order of `created_at` (the default) or ``-created_at`` a walk has no limit, and delivers each
+        customer once, however many share an instant. In other orders, and from a given `page` on, it goes
+        by page number, and ends at page 99 with `PageLimitError` if there is more.
+
+        Args:
+            limit: Customers on a page, 1 to 100. Left out: 100 in a walk, and for a single page as many as
+                the service gives (10).
+            page: Go by page number, from this page on (1 to 99).
+            email: Only customers with this e-mail address.
+            city: Only customers in this city.
+            name: Only customers with this name.
+            segment_id: Only customers in this segment.
+            created_at_before: Only customers created before this instant.
+            created_at_after: Only customers created after this instant.
+            updated_at_before: Only customers last updated before this instant.
+            updated_at_after: Only customers last updated after this instant.
+            order: What to sort by; a dash means descending.
+            starting_after: Start at this instant, compared with `created_at`.
+            cursor: Go on where a page's `next_cursor` says; with the same filters and order.
+            on_invalid: What to do about a customer that cannot be decoded: ``"raise"``, or a function that
+                gets the `DecodeError`, after which the walk goes on.
+
+        Raises:
+            ValueError: An argument is out of range, an instant has no timezone, two arguments contradict
+                each other, or `cursor` was made for another list or other filters.
+
+        API: https://docs.voucherify.io/api-reference/customers/list-customers
+        """
+        check_instants(
+            created_at_before=created_at_before,
+            created_at_after=created_at_after,
+            updated_at_before=updated_at_before,
+            updated_at_after=updated_at_after,
+            starting_after=starting_after,
+        )
+        query: Query = {
+            "email": email,
+            "city": city,
+            "name": name,
+            "segment_id": segment_id,
+            "created_at": {"before": created_at_before, "after": created_at_after},
+            "updated_at": {"before": updated_at_before, "after": updated_at_after},
+            "order": order,
+        }
+        return Pager(
+            Listing[Customer](
+                sessions=self._sessions,
+                operation=_LIST,
+                path=_LIST.path,
+                query=query,
+                items="customers",
+                into=_PlainCustomer,
+                on_invalid=on_invalid,
+            ),
+            *_customer_rules(order, check_page(page), starting_after, cursor),
+            limit=check_limit(limit),
+            cursor=cursor,
+        )
+
+    def list_activity(
+        self,
+        customer_id: str,
+        *,
+        limit: int | None = None,
+        order: Literal["created_at", "-created_at"] | None = None,
+        starting_after_id: str | None = None,
+        start_date: dt.datetime | None = None,
+        end_date: dt.datetime | None = None,
+        campaign_id: str | None = None,
+        campaign_type: str | None = None,
+        category: str | None = None,
+        type: str | None = None,  # noqa: A002  # the API's name
+        cursor: str | None = None,
+    ) -> Pager[CustomerActivity]:
+        """What happened to a customer, newest first unless `order` says otherwise.
+
+        Args:
+            customer_id: Its `id` or `source_id`.
+            limit: Events on a page, 1 to 100. Left out: 100 in a walk, else as many as the service gives.
+            order: ``created_at`` or ``-created_at``.
+            starting_after_id: Start after the event with this id.
+            start_date: Only events since this instant.
+            end_date: Only events until this instant.
+            campaign_id: Only events of this campaign.
+            campaign_type: Only events of campaigns of this type: ``PROMOTION``, ``GIFT_VOUCHERS``,
+                ``REFERRAL_PROGRAM``, ``DISCOUNT_COUPONS`` or ``LOYALTY_PROGRAM``.
+            category: ``ACTION`` or ``EFFECT``.
+            type: Only events of this type, for example ``customer.updated``.
+            cursor: Go on where a page's `next_cursor` says.
+
+        Raises:
+            ValueError: An argument is out of range, or an instant has no timezone; names it.
+
+        API: https://docs.voucherify.io/api-reference/customers/list-customer-activity
+        """
+        check_instants(start_date=start_date, end_date=end_date)
+        query: Query = {
+            "order": order,
+            "start_date": start_date,
+            "end_date": end_date,
+            "campaign_id": campaign_id,
+            "campaign_type": campaign_type,
+            "category": category,
+            "type": type,
+        }
+        listing = self._listing(CustomerActivity, _LIST_ACTIVITY, customer_id, query)
+        return _by_id(listing, starting_after_id, check_limit(limit), cursor)
+
+    def list_redeemables(
+        self,
+        customer_id: str,
+        *,
+        limit: int | None = None,
+        order: Literal["id", "-id"] | None = None,
+        starting_after_id: str | None = None,
+        filters: RedeemableFilters | UnsetType = UNSET,
+        cursor: str | None = None,
+    ) -> Pager[CustomerRedeemable]:
+        """What a customer holds and can redeem.
+
+        Args:
+            customer_id: Its `id` or `source_id`.
+            limit: Redeemables on a page, 1 to 100. Left out: 100 in a walk, else as many as the service
+                gives.
+            order: ``id`` or ``-id``.
+            starting_after_id: Start after the redeemable with this id.
+            filters: Conditions on the redeemables.
+            cursor: Go on where a page's `next_cursor` says.
+
+        Raises:
+            ValueError: An argument is out of range, or an instant has no timezone; names it.
+
+        API: https://docs.voucherify.io/api-reference/customers/list-customers-redeemables
+        """
+        query: Query = {"order": order, "filters": filters_query(filters)}
+        listing = self._listing(CustomerRedeemable, _LIST_REDEEMABLES, customer_id, query)
+        return _by_id(listing, starting_after_id, check_limit(limit), cursor)
+
+    def list_segments(self, customer_id: str) -> Pager[CustomerSegment]:
+        """The segments a customer belongs to; for one that does not exist, those it would belong to.
+
+        Raises:
+            ValueError: `customer_id` is empty, ``.`` or ``..``.
+
+        API: https://docs.voucherify.io/api-reference/customers/list-customers-segments
+        """
+        return Pager(self._listing(CustomerSegment, _LIST_SEGMENTS, customer_id, {}), SinglePage())
+
+    async def import_csv(self, file: str | os.PathLike[str] | bytes | IO[bytes]) -> AsyncActionReceipt:
+        """Create and update customers from a CSV file, in a background job.
+
+        The first row names the columns: `Id, Name, Email, Phone, Birthdate, Source_id, Address_line_1,
+        Address_line_2, Address_Postal_Code, Address_City, Address_State, Address_Country, Description`;
+        every other column becomes metadata. A row whose `Source_id` exists replaces that customer's
+        attributes and metadata entirely. The call is not repeated once it was sent.
+
+        Args:
+            file: A path, the bytes, or a file open in binary mode; at most 10 MB, comma-separated.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: `file` is too large or not open in binary mode.
+            OutcomeUnknownError: It was sent, and no answer came.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
+        """
+        body = encode_multipart({"file": await csv_part(file)})
+        return (await self._sessions.send(_once(_IMPORT_CSV, body))).data
+
+    async def update_in_bulk(
+        self, customers: Iterable[CustomerUpsert | Mapping[str, Any]]
+    ) -> AsyncActionReceipt:
+        """Update many customers, and create those that do not exist, in a background job.
+
+        The call is not repeated once it was sent.
+
+        Args:
+            customers: The customers, each with its `source_id`; at most 10 MB as JSON.
+
+        Raises:
+            ValueError: A customer has no `source_id`, a property cannot be sent, or the body is above
+                10 MB; names which.
+            OutcomeUnknownError: It was sent, and no answer came.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
+        """
+        return (await self._sessions.send(_once(_UPDATE_IN_BULK, upsert_body(customers)))).data
+
+    async def update_metadata_in_bulk(
+        self, source_ids: Iterable[str], metadata: Mapping[str, Any]
+    ) -> AsyncActionReceipt:
+        """Merge the same metadata into many customers, in a background job; creates those not found.
+
+        The call is not repeated once it was sent.
+
+        Args:
+            source_ids: The customers' ids in your own system; at most 10 MB as JSON with the metadata.
+            metadata: Merged key by key.
+
+        Raises:
+            ValueError: An argument cannot be sent; names it.
+            OutcomeUnknownError: It was sent, and no answer came.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
+        """
+        if not isinstance(metadata, Mapping):
+            raise ValueError(f"metadata must be a mapping, not {metadata!r}")
+        fields = {"source_ids": source_id_list(source_ids), "metadata": json_value("metadata", metadata)}
+        body = encode_json("source_ids with metadata", fields)
+        return (await self._sessions.send(_once(_UPDATE_METADATA_IN_BULK, body))).data
+
+    async def _call(self, operation: Operation[T], customer_id: str, body: Body | None = None) -> T:
+        target = encode_path(operation.path, {"customer_id": customer_id})
+        request = Request(operation, target, body, repeatable=operation.repeatable)
+        return (await self._sessions.send(request)).data
+
+    def _listing(
+        self, into: type[T], operation: Operation[bytes], customer_id: str, query: Query
+    ) -> Listing[T]:
+        return Listing(
+            sessions=self._sessions,
+            operation=operation,
+            path=encode_path(operation.path, {"customer_id": customer_id}),
+            query=query,
+            items="data",
+            into=into,
+        )
+
+
+def _body(into: type[_Update], **fields: Any) -> Body:
+    return encode_json("the customer", checked("", into, fields))
+
+
+def _once(operation: Operation[AsyncActionReceipt], body: Body) -> Request[AsyncActionReceipt]:
+    return Request(operation, operation.path, body, repeatable=False)
+
+
+def _by_id(listing: Listing[T], after: str | None, limit: int | None, cursor: str | None) -> Pager[T]:
+    if after is not None and cursor is not None:
+        raise ValueError("cursor and starting_after_id say two places to start at: give one")
+    return Pager(listing, IdRule(after), limit=limit, cursor=cursor)
+
+
+def _customer_rules(
+    order: str | None, page: int | None, starting_after: dt.datetime | None, cursor: str | None
+) -> tuple[Rule[Any], ...]:
+    """How to walk the list; with a cursor, all ways by which it can have been made."""
+    by_date = order in {None, "created_at", "-created_at"}
+    if sum(argument is not None for argument in (page, starting_after, cursor)) > 1:
+        raise ValueError("page, starting_after and cursor each say where to start: give one")
+    if starting_after is not None and not by_date:
+        raise ValueError(
+            f"starting_after is compared with created_at, and means nothing in the order {order!r}"
+        )
+    by_page = PageNumberRule(page or 1)
+    if page is not None or not by_date:
+        return (by_page,)
+    return (CreatedAtRule(descending=order != "created_at", starting_after=starting_after), by_page)

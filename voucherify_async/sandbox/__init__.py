@@ -1,0 +1,9 @@
+"""A local Voucherify, for tests and for trying things out without an account.
+
+In a program: `async with Sandbox() as sandbox`. From a shell, for a client in any language:
+``python -m voucherify_async.sandbox --port 8181 --customers 5000 --seed 7``.
+"""
+
+from voucherify_async.sandbox.server import Exchange, Sandbox
+
+__all__ = ["Exchange", "Sandbox"]

@@ -1,0 +1,479 @@
+"""The service's endpoints: a call in, a status and JSON out. No I/O."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from email import policy
+from email.parser import BytesParser
+from itertools import islice
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from voucherify_async.sandbox.errors import ApiError, bad_query, not_found, too_large
+from voucherify_async.sandbox.jobs import bulk_update, csv_rows, import_csv, metadata_update
+from voucherify_async.sandbox.queries import (
+    Parser,
+    check_customer,
+    choice,
+    instant,
+    integer,
+    parse_query,
+    redeemable_filter,
+    text,
+)
+from voucherify_async.sandbox.store import Bounds, Job, Record, Store, to_instant
+from voucherify_async.transport.wire import MAX_BODY_BYTES, format_instant
+
+__all__ = ["Answer", "Call", "answer"]
+
+Json = dict[str, Any]
+Answer = tuple[int, Any]
+"""Status and JSON body; `None` for no body."""
+
+_DEFAULT_LIMIT: Final = 10
+_SCOPES: Final = frozenset(
+    {
+        "api",
+        "customers",
+        "async-actions",
+        "vouchers",
+        "campaigns",
+        "promotions",
+        "client_api",
+        "client_vouchers",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, taken apart.
+
+    Attributes:
+        method: HTTP method.
+        segments: The path, cut at its slashes, each part decoded.
+        query: The decoded parameters.
+        content_type: Of the body.
+        body: As it was sent.
+        request_id: The id that this request got.
+    """
+
+    method: str
+    segments: tuple[str, ...]
+    query: Sequence[tuple[str, str]]
+    content_type: str
+    body: bytes
+    request_id: str
+
+
+Endpoint = Callable[[Store, Call, str], Answer]
+
+_ANY: Final = "*"
+_ROUTES: Final[dict[tuple[str, ...], dict[str, Endpoint]]] = {}
+
+
+def _route(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
+    def register(endpoint: Endpoint) -> Endpoint:
+        _ROUTES.setdefault(tuple(path.split("/")[1:]), {})[method] = endpoint
+        return endpoint
+
+    return register
+
+
+def answer(store: Store, call: Call) -> Answer:
+    """What the service answers to a call.
+
+    Raises:
+        ApiError: The answer is an error.
+    """
+    store.advance()
+    for pattern, methods in _ROUTES.items():
+        if len(pattern) != len(call.segments):
+            continue
+        if all(expected in {_ANY, given} for expected, given in zip(pattern, call.segments, strict=True)):
+            endpoint = methods.get(call.method)
+            if endpoint is None:
+                raise ApiError(405, "method_not_allowed", f"Allowed: {', '.join(sorted(methods))}")
+            key = call.segments[pattern.index(_ANY)] if _ANY in pattern else ""
+            return endpoint(store, call, key)
+    raise ApiError(404, "not_found", "There is no such endpoint", message="Resource not found")
+
+
+# ---------------------------------------------------------------- bodies
+
+
+def _json(call: Call) -> Any:
+    if len(call.body) > MAX_BODY_BYTES:
+        raise too_large()
+    if call.content_type.partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "unsupported_media_type", "The body must be application/json")
+    try:
+        return msgspec.json.decode(call.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiError(400, "invalid_json", str(error), message="Invalid JSON") from None
+
+
+def _form(call: Call) -> dict[str, str]:
+    if call.content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise ApiError(415, "unsupported_media_type", "The body must be application/x-www-form-urlencoded")
+    fields = parse_qs(call.body.decode("utf-8", "replace"))
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def _file(call: Call) -> bytes:
+    if call.content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise ApiError(415, "unsupported_media_type", "The body must be multipart/form-data")
+    head = b"Content-Type: " + call.content_type.encode("utf-8", "replace") + b"\r\n\r\n"
+    message = BytesParser(policy=policy.HTTP).parsebytes(head + call.body)
+    for part in message.iter_parts():
+        if part.get_param("name", header="content-disposition") == "file":
+            content = part.get_payload(decode=True)
+            if isinstance(content, bytes):
+                if len(content) > MAX_BODY_BYTES:
+                    raise too_large()
+                return content
+    raise ApiError(400, "missing_file", "The body must have a part named file", message="Invalid payload")
+
+
+# ---------------------------------------------------------------- customers
+
+_LIMIT: Final = {"limit": integer(1, 100)}
+_LIST: Final[Mapping[str, Parser]] = {
+    **_LIMIT,
+    "page": integer(1, 99),
+    "email": text,
+    "city": text,
+    "name": text,
+    "segment_id": text,
+    "created_at[before]": instant,
+    "created_at[after]": instant,
+    "updated_at[before]": instant,
+    "updated_at[after]": instant,
+    "order": choice("created_at", "-created_at", "updated_at", "-updated_at", "source_id", "-source_id"),
+    "starting_after": instant,
+}
+
+
+@_route("GET", "/v1/customers")
+def _list_customers(store: Store, call: Call, _: str) -> Answer:
+    query = parse_query(call.query, _LIST)
+    order = query.get("order", "-created_at")
+    limit = query.get("limit", _DEFAULT_LIMIT)
+    after = query.get("starting_after")
+    if after is not None and order.removeprefix("-") != "created_at":
+        raise bad_query("Property .starting_after goes with the order created_at or -created_at")
+    skip = (query.get("page", 1) - 1) * limit
+    found, total = store.select(_customer_filter(store, query), order, skip=skip, after=after)
+    page = list(islice(found, limit + 1))
+    content: Json = {
+        "object": "list",
+        "data_ref": "customers",
+        "customers": [record.to_json() for record in page[:limit]],
+        "total": total,
+    }
+    if after is not None:
+        content["has_more"] = len(page) > limit
+    return 200, content
+
+
+def _customer_filter(store: Store, query: Mapping[str, Any]) -> Callable[[Record], bool] | None:
+    conditions: list[Callable[[Record], bool]] = []
+    conditions += [
+        functools.partial(_field_is, name, query[name]) for name in ("email", "name") if name in query
+    ]
+    if "city" in query:
+        conditions.append(lambda record: (record.address or {}).get("city") == query["city"])
+    if "segment_id" in query:
+        segment = next((known for known in store.segments if known.id == query["segment_id"]), None)
+        conditions.append(segment.holds if segment is not None else lambda _: False)
+    created = Bounds(query.get("created_at[after]"), query.get("created_at[before]"))
+    if created != Bounds():
+        conditions.append(lambda record: created.hold(record.created))
+    updated = Bounds(query.get("updated_at[after]"), query.get("updated_at[before]"))
+    if updated != Bounds():
+        conditions.append(lambda record: updated.hold(record.updated))
+    if not conditions:
+        return None
+    return lambda record: all(condition(record) for condition in conditions)
+
+
+def _field_is(name: str, value: str, record: Record) -> bool:
+    return bool(record.fields.get(name) == value)
+
+
+@_route("POST", "/v1/customers")
+def _create_customer(store: Store, call: Call, _: str) -> Answer:
+    return 200, store.upsert(check_customer(_json(call), ids=True)).to_json()
+
+
+@_route("POST", "/v1/customers/importCSV")
+def _import_csv(store: Store, call: Call, _: str) -> Answer:
+    rows = csv_rows(_file(call))
+    return _receipt(
+        store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, len(rows), import_csv(store, rows))
+    )
+
+
+@_route("GET", "/v1/customers/*")
+def _get_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+    return 200, store.get(key).to_json()
+
+
+@_route("PUT", "/v1/customers/*")
+def _update_customer(store: Store, call: Call, key: str) -> Answer:
+    changes = check_customer(_json(call), ids=False)
+    return 200, store.update(store.get(key), changes).to_json()
+
+
+@_route("DELETE", "/v1/customers/*")
+def _delete_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+    store.remove(store.get(key))
+    return 204, None
+
+
+@_route("POST", "/v1/customers/bulk/async")
+def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
+    customers = _json(call)
+    if not isinstance(customers, list):
+        raise ApiError(400, "invalid_payload", "The body must be an array", message="Invalid payload")
+    for index, customer in enumerate(customers):
+        source_id = customer.get("source_id") if isinstance(customer, dict) else None
+        if not isinstance(source_id, str) or not source_id:
+            details = f"Property [{index}].source_id is required"
+            raise ApiError(400, "invalid_payload", details, message="Invalid payload")
+    return _receipt(
+        store.schedule(
+            "CUSTOMERS.BULK_UPDATE", call.request_id, len(customers), bulk_update(store, customers)
+        )
+    )
+
+
+@_route("POST", "/v1/customers/metadata/async")
+def _update_metadata_in_bulk(store: Store, call: Call, _: str) -> Answer:
+    body = _json(call)
+    source_ids = body.get("source_ids") if isinstance(body, dict) else None
+    if not isinstance(source_ids, list) or not all(isinstance(key, str) and key for key in source_ids):
+        details = "Property .source_ids must be an array of strings"
+        raise ApiError(400, "invalid_payload", details, message="Invalid payload")
+    metadata = body.get("metadata")
+    if not isinstance(metadata, dict):
+        raise ApiError(
+            400, "invalid_payload", "Property .metadata must be an object", message="Invalid payload"
+        )
+    run = metadata_update(store, source_ids, metadata)
+    return _receipt(store.schedule("CUSTOMERS.METADATA_UPDATE", call.request_id, len(source_ids), run))
+
+
+def _receipt(job: Job) -> Answer:
+    return 202, {"async_action_id": job.id}
+
+
+@_route("POST", "/v1/customers/*/permanent-deletion")
+def _delete_permanently(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+    record = store.get(key)
+    segments = len(store.segments_of(record))
+    store.remove(record)
+    orders = (record.summary or {}).get("orders", {}).get("total_count", 0)
+    counts = {
+        "events": len(record.activity),
+        "customer_events": len(record.activity),
+        "daily_events": 0,
+        "segments": segments,
+        "orders": orders,
+        "order_events": orders,
+        "customer": 1,
+    }
+    return 200, {
+        "id": store.make_id("del_"),
+        "created_at": format_instant(store.now()),
+        "related_object_id": record.id,
+        "related_object": "customer",
+        "status": "DONE",
+        "data_json": counts,
+        "object": "pernament_deletion",  # the service's spelling
+    }
+
+
+# ---------------------------------------------------------------- lists by id
+
+_ACTIVITY: Final[Mapping[str, Parser]] = {
+    **_LIMIT,
+    "order": choice("created_at", "-created_at"),
+    "starting_after_id": text,
+    "start_date": instant,
+    "end_date": instant,
+    "campaign_id": text,
+    "campaign_type": choice(
+        "PROMOTION", "GIFT_VOUCHERS", "REFERRAL_PROGRAM", "DISCOUNT_COUPONS", "LOYALTY_PROGRAM"
+    ),
+    "category": choice("ACTION", "EFFECT"),
+    "type": text,
+}
+_ACTIVITIES: Final[Mapping[str, Parser]] = {
+    **{name: parser for name, parser in _ACTIVITY.items() if name not in {"category", "type", "order"}},
+    "order": text,
+    "starting_after": instant,
+    "product_id": text,
+}
+_REDEEMABLES: Final[Mapping[str, Parser]] = {
+    **_LIMIT,
+    "order": choice("id", "-id"),
+    "starting_after_id": text,
+}
+
+
+@_route("GET", "/v1/customers/*/activity")
+def _list_activity(store: Store, call: Call, key: str) -> Answer:
+    query = parse_query(call.query, _ACTIVITY)
+    events = _events(store.get(key), query, descending=query.get("order", "-created_at") == "-created_at")
+    return 200, _page_by_id(events, query, "customer event")
+
+
+@_route("GET", "/v1/customers/*/activities")
+def _list_activities(store: Store, call: Call, key: str) -> Answer:
+    query = parse_query(call.query, _ACTIVITIES)
+    events = _events(store.get(key), query, descending=query.get("order", "-created_at") == "-created_at")
+    page = _page_by_id(events, query, "customer event")
+    return 200, {"object": "list", "data_ref": "data", "data": page["data"], "total": len(events)}
+
+
+def _events(record: Record, query: Mapping[str, Any], *, descending: bool) -> list[Json]:
+    """The customer's events that match, each as the service shows it."""
+    events = reversed(record.activity) if descending else iter(record.activity)
+    return [
+        {name: value for name, value in event.items() if name not in {"category", "campaign"}}
+        for event in events
+        if _event_matches(event, query)
+    ]
+
+
+def _event_matches(event: Json, query: Mapping[str, Any]) -> bool:
+    campaign: Json = event.get("campaign") or {}
+    asked = (
+        ("type", event["type"]),
+        ("category", event["category"]),
+        ("campaign_id", campaign.get("id")),
+        ("campaign_type", campaign.get("campaign_type")),
+        ("product_id", event.get("product_id")),
+    )
+    if any(name in query and query[name] != value for name, value in asked):
+        return False
+    created = instant("created_at", event["created_at"])
+    since, until = query.get("start_date"), query.get("end_date")
+    return (since is None or created >= since) and (until is None or created <= until)
+
+
+@_route("GET", "/v1/customers/*/redeemables")
+def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
+    others, matches = redeemable_filter(call.query, store.now())
+    query = parse_query(others, _REDEEMABLES)
+    found = [redeemable for redeemable in store.get(key).redeemables if matches(redeemable)]
+    found.sort(key=lambda redeemable: redeemable["id"], reverse=query.get("order") == "-id")
+    return 200, {**_page_by_id(found, query, "redeemable"), "total": len(found)}
+
+
+def _page_by_id(items: Sequence[Json], query: Mapping[str, Any], kind: str) -> Json:
+    start = 0
+    after = query.get("starting_after_id")
+    if after is not None:
+        start = next((index for index, item in enumerate(items, start=1) if item["id"] == after), -1)
+        if start < 0:
+            raise not_found(kind, after)
+    limit = query.get("limit", _DEFAULT_LIMIT)
+    page = items[start : start + limit]
+    has_more = len(items) > start + limit
+    content: Json = {"object": "list", "data_ref": "data", "data": page, "has_more": has_more}
+    if has_more:
+        content["more_starting_after"] = page[-1]["id"]
+    return content
+
+
+@_route("GET", "/v1/customers/*/segments")
+def _list_segments(store: Store, call: Call, key: str) -> Answer:
+    parse_query(call.query, {})
+    # For a customer that does not exist: what it would qualify for if it came to be.
+    record = store.find(key) or Record(id="", source_id=key, created=store.now())
+    segments = [segment.to_json() for segment in store.segments_of(record)]
+    return 200, {"object": "list", "data_ref": "data", "data": segments, "total": len(segments)}
+
+
+# ---------------------------------------------------------------- async actions
+
+
+@_route("GET", "/v1/async-actions")
+def _list_async_actions(store: Store, call: Call, _: str) -> Answer:
+    query = parse_query(call.query, {**_LIMIT, "end_date": instant})
+    until = query.get("end_date")
+    jobs = [job for job in reversed(store.jobs.values()) if until is None or to_instant(job.created) < until]
+    limit = query.get("limit", _DEFAULT_LIMIT)
+    return 200, {
+        "object": "list",
+        "data_ref": "async_actions",
+        "async_actions": [job.to_json(store.clock()) for job in jobs[:limit]],
+        "has_more": len(jobs) > limit,
+    }
+
+
+@_route("GET", "/v1/async-actions/*")
+def _get_async_action(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+    job = store.jobs.get(key)
+    if job is None:
+        raise not_found("async_action", key)
+    shown = job.to_json(store.clock())
+    if job.result is not None:
+        shown["result"] = job.result
+    return 200, shown
+
+
+# ---------------------------------------------------------------- oauth
+
+
+@_route("POST", "/v1/oauth/token")
+def _create_token(store: Store, call: Call, _: str) -> Answer:
+    form = _form(call)
+    if form.get("grant_type") != "client_credentials":
+        raise ApiError(400, "invalid_grant_type", message="Invalid grant_type")
+    scopes = form.get("scope", "").split()
+    if not scopes or not set(scopes) <= _SCOPES:
+        raise ApiError(400, "invalid_scope", message=f"Invalid scope: {','.join(scopes)}")
+    return 200, _token(store, store.issue_token(" ".join(scopes)).value)
+
+
+@_route("POST", "/v1/oauth/introspect")
+def _introspect_token(store: Store, call: Call, _: str) -> Answer:
+    value = _token_of(call)
+    if store.live_token(value) is None:
+        return 200, {"active": False}
+    return 200, {**_token(store, value), "active": True}
+
+
+@_route("POST", "/v1/oauth/token/revoke")
+def _revoke_token(store: Store, call: Call, _: str) -> Answer:
+    value = _token_of(call)
+    if store.live_token(value) is None:
+        raise ApiError(404, "not_found", message="Resource not found")
+    del store.tokens[value]
+    return 204, None
+
+
+def _token_of(call: Call) -> str:
+    value = _form(call).get("access_token")
+    if value is None:
+        raise ApiError(400, "missing_parameters", message="Missing parameters")
+    return value
+
+
+def _token(store: Store, value: str) -> Json:
+    token = store.tokens[value]
+    return {
+        "access_token": token.value,
+        "client_id": "sandbox",
+        "expires_at": int(token.expires),
+        "expires_in": max(0, int(token.expires - store.clock())),
+        "scope": token.scope,
+        "token_type": "Bearer",
+    }

@@ -1,0 +1,236 @@
+"""The sandbox's HTTP face: the service's endpoints over the store."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+from aiohttp import web
+
+from voucherify_async.client import VoucherifyClient
+from voucherify_async.sandbox.endpoints import Answer, Call, answer
+from voucherify_async.sandbox.errors import ApiError, too_large
+from voucherify_async.sandbox.seed import seed_customers, seed_segments
+from voucherify_async.sandbox.store import Store
+from voucherify_async.transport.wire import MAX_BODY_BYTES
+
+__all__ = ["Exchange", "Sandbox"]
+
+APP_ID: Final = "sandbox-app-id"
+APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # it opens nothing but a sandbox
+
+_MULTIPART_OVERHEAD: Final = 64 * 1024
+_EXCHANGES_KEPT: Final = 10_000
+_SHUTDOWN_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that arrived, and what was answered.
+
+    Attributes:
+        method: HTTP method.
+        target: Path and query, as they were sent.
+        request_headers: Names compare without regard to case.
+        request_body: The body as it was sent.
+        status: HTTP status of the answer.
+        response_headers: Names compare without regard to case.
+        response_body: The body of the answer.
+    """
+
+    method: str
+    target: str
+    request_headers: Mapping[str, str] = field(repr=False)
+    request_body: bytes = field(repr=False)
+    status: int
+    response_headers: Mapping[str, str] = field(repr=False)
+    response_body: bytes = field(repr=False)
+
+    @property
+    def path(self) -> str:
+        """The path, decoded."""
+        return unquote(self.target.partition("?")[0])
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """The query parameters, decoded."""
+        return parse_qsl(self.target.partition("?")[2], keep_blank_values=True)
+
+
+class Sandbox:
+    """A local Voucherify.
+
+    ::
+
+        async with Sandbox(customers=50) as sandbox, sandbox.client() as voucherify:
+            await voucherify.customers.create(source_id="crm-1")
+
+    It keeps everything in memory and listens on loopback unless told otherwise.
+
+    Attributes:
+        store: What it holds; may be looked at and changed.
+        requests: What arrived, and what was answered; the last 10,000.
+        app_id: The application id that it accepts.
+        app_token: The token that belongs to it.
+    """
+
+    def __init__(
+        self,
+        customers: int = 0,
+        *,
+        seed: int = 0,
+        latency: float = 0.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Fill the store.
+
+        Args:
+            customers: How many customers to start with.
+            seed: The same seed gives the same customers.
+            latency: Seconds that every answer takes longer.
+            host: Address to listen on.
+            port: Port to listen on; 0 takes a free one.
+
+        Raises:
+            ValueError: `customers` or `latency` is negative.
+        """
+        if customers < 0:
+            raise ValueError(f"customers must not be negative, not {customers!r}")
+        if latency < 0:
+            raise ValueError(f"latency must not be negative, not {latency!r}")
+        self.app_id = APP_ID
+        self.app_token = APP_TOKEN
+        self.latency = latency
+        self.store = Store(seed=seed)
+        self.requests: deque[Exchange] = deque(maxlen=_EXCHANGES_KEPT)
+        self._host = host
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        seed_segments(self.store)
+        seed_customers(self.store, customers)
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens.
+
+        Raises:
+            RuntimeError: It has not been started.
+        """
+        if self._runner is None:
+            raise RuntimeError("the sandbox is not running: use `async with`, or start()")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    def client(self, **settings: Any) -> VoucherifyClient:
+        """A client that is pointed at the sandbox; `settings` are those of `VoucherifyClient`."""
+        if "auth" not in settings:
+            settings = {"app_id": self.app_id, "app_token": self.app_token, **settings}
+        # A proxy in the environment does not lead back to this machine.
+        return VoucherifyClient(**{"base_url": self.base_url, "trust_env": False, **settings})
+
+    async def start(self) -> None:
+        """Begin to listen."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES + _MULTIPART_OVERHEAD)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._port = runner.addresses[0][1]
+        self._runner = runner
+
+    async def aclose(self) -> None:
+        """Stop listening. May be called twice."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        request_id = self.store.make_hex_id("v-")
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        body = b""
+        try:
+            body = await _read(request)
+            status, content = self._answer(request, body, request_id)
+        except ApiError as error:
+            status, content = error.status, error.to_json(request_id)
+        response = web.Response(
+            status=status,
+            body=None if content is None else msgspec.json.encode(content),
+            content_type=None if content is None else "application/json",
+            headers={"X-Request-Id": request_id},
+        )
+        self._note(request, body, response)
+        return response
+
+    def _answer(self, request: web.Request, body: bytes, request_id: str) -> Answer:
+        path, _, query = request.raw_path.partition("?")
+        call = Call(
+            method=request.method,
+            segments=tuple(unquote(segment) for segment in path.split("/")[1:]),
+            query=parse_qsl(query, keep_blank_values=True),
+            content_type=request.headers.get("Content-Type", ""),
+            body=body,
+            request_id=request_id,
+        )
+        self._authenticate(request.headers, keys_only=call.segments[:2] == ("v1", "oauth"))
+        return answer(self.store, call)
+
+    def _note(self, request: web.Request, body: bytes, response: web.Response) -> None:
+        content = response.body
+        self.requests.append(
+            Exchange(
+                method=request.method,
+                target=request.raw_path,
+                request_headers=request.headers,
+                request_body=body,
+                status=response.status,
+                response_headers=response.headers,
+                response_body=content if isinstance(content, bytes) else b"",
+            )
+        )
+
+    def _authenticate(self, headers: Mapping[str, str], *, keys_only: bool) -> None:
+        app_id, app_token = headers.get("X-App-Id"), headers.get("X-App-Token")
+        if app_id is not None and app_token is not None:
+            if _same(app_id, self.app_id) and _same(app_token, self.app_token):
+                return
+            raise ApiError(401, "unauthorized", "Invalid application id or token")
+        bearer = headers.get("X-Voucherify-OAuth") or headers.get("Authorization") or ""
+        kind, _, token = bearer.partition(" ")
+        if not keys_only and kind == "Bearer" and self.store.live_token(token) is not None:
+            return
+        raise ApiError(401, "unauthorized", "Missing or invalid credentials")
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        pass
+    raise too_large()

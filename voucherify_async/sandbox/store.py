@@ -1,0 +1,383 @@
+"""What the sandbox knows: customers, what happened to them, jobs and tokens. No I/O.
+
+Objects are kept as they are sent: plain JSON values. Time comes from a clock that is passed in, so jobs
+need no task of their own: whoever looks at the store first lets the jobs that are due take effect.
+"""
+
+from __future__ import annotations
+
+import bisect
+import datetime as dt
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from voucherify_async.sandbox.errors import ApiError, not_found
+from voucherify_async.transport.wire import format_instant
+
+__all__ = ["Bounds", "Job", "Record", "Segment", "Store", "Token", "to_instant"]
+
+FIELDS: Final = ("name", "description", "email", "phone", "birthday", "birthdate")
+TOKEN_LIFETIME: Final = 900
+JOB_SECONDS: Final = 0.05
+JOB_SECONDS_PER_ITEM: Final = 0.000_01
+
+_ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
+
+Json = dict[str, Any]
+
+
+def to_instant(epoch: float) -> dt.datetime:
+    """Epoch seconds as an instant, in the milliseconds in which the service keeps them."""
+    return _EPOCH + int(epoch * 1000) * _MILLISECOND
+
+
+def _milliseconds(instant: dt.datetime) -> int:
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """A stored customer."""
+
+    id: str
+    source_id: str | None
+    created: dt.datetime
+    updated: dt.datetime | None = None
+    fields: Json = field(default_factory=dict[str, Any])
+    address: Json | None = None
+    metadata: Json | None = None
+    summary: Json | None = None
+    loyalty: Json | None = None
+    referrals: Json | None = None
+    activity: list[Json] = field(default_factory=list[Json])
+    redeemables: list[Json] = field(default_factory=list[Json])
+
+    def to_json(self) -> Json:
+        """The customer as the service shows it."""
+        shown: Json = {"id": self.id, "source_id": self.source_id, **self.fields}
+        shown["address"] = self.address
+        shown["summary"] = self.summary or _no_summary()
+        shown["loyalty"] = self.loyalty or {"points": 0, "referred_customers": 0, "campaigns": {}}
+        shown["referrals"] = self.referrals or {"total": 0, "campaigns": []}
+        if self.metadata is not None:
+            shown["metadata"] = self.metadata
+        shown["system_metadata"] = {}
+        shown["created_at"] = format_instant(self.created)
+        if self.updated is not None:
+            shown["updated_at"] = format_instant(self.updated)
+        cockpit = f"https://app.voucherify.io/#/app/core/projects/sandbox/customers/{self.id}"
+        shown["assets"] = {"cockpit_url": cockpit, "cockpit_preference_center_url": f"{cockpit}/preferences"}
+        shown["object"] = "customer"
+        return shown
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Set what is given; null clears. Address parts and metadata keys are merged one by one."""
+        for name in FIELDS:
+            if name in changes:
+                self.fields[name] = changes[name]
+        if "address" in changes:
+            self.address = _merged(self.address, changes["address"])
+        if "metadata" in changes:
+            self.metadata = _merged(self.metadata, changes["metadata"])
+
+
+def _merged(old: Json | None, new: Json | None) -> Json | None:
+    return None if new is None else {**(old or {}), **new}
+
+
+def _no_summary() -> Json:
+    counts = ("redeemed", "failed", "succeeded", "rolled_back", "rollback_failed", "rollback_succeeded")
+    return {
+        "redemptions": {
+            **{f"total_{name}": 0 for name in counts},
+            "gift": {"redeemed_amount": 0, "amount_to_go": 0},
+            "loyalty_card": {"redeemed_points": 0, "points_to_go": 0},
+        },
+        "orders": {"total_amount": 0, "total_count": 0, "average_amount": 0, "last_order_amount": 0},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment: the customers for which a condition holds."""
+
+    id: str
+    name: str
+    holds: Callable[[Record], bool]
+
+    def to_json(self) -> Json:
+        """The segment as the service shows it."""
+        return {"id": self.id, "name": self.name, "object": "segment"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """A background job. It takes effect, all at once, when its time has come."""
+
+    id: str
+    type: str
+    request_id: str
+    created: float
+    starts: float
+    ends: float
+    run: Callable[[], Json] | None
+    """What it does at its end; returns its result. `None` once it has run."""
+    result: Json | None = None
+
+    def to_json(self, now: float) -> Json:
+        """The job as the service lists it, without its result."""
+        if now < self.starts:
+            status, progress = "ENQUEUED", 0
+        elif self.run is not None:
+            status, progress = "IN_PROGRESS", int(100 * (now - self.starts) / (self.ends - self.starts))
+        else:
+            status, progress = "DONE", 100
+        shown: Json = {
+            "id": self.id,
+            "type": self.type,
+            "status": status,
+            "progress": min(progress, 100),
+            "created_at": format_instant(to_instant(self.created)),
+            "updated_at": format_instant(to_instant(min(max(now, self.created), self.ends))),
+            "request_id": self.request_id,
+            "object": "async_action",
+        }
+        if status == "DONE":
+            shown["operation_status"] = "SUCCESS"
+            shown["processing_time"] = int(1000 * (self.ends - self.created))
+        return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An OAuth access token."""
+
+    value: str
+    scope: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A range of instants, without its ends; `None` sets no bound."""
+
+    after: dt.datetime | None = None
+    before: dt.datetime | None = None
+
+    def hold(self, instant: dt.datetime | None) -> bool:
+        """Whether the instant is within; none is within no bound."""
+        if instant is None:
+            return self.after is None and self.before is None
+        return (self.after is None or instant > self.after) and (self.before is None or instant < self.before)
+
+
+class Store:
+    """Everything the sandbox holds, in memory."""
+
+    def __init__(self, *, seed: int = 0, clock: Callable[[], float] = time.time) -> None:
+        self.random = random.Random(seed)  # noqa: S311  # believable, not secret
+        self.clock = clock
+        self.customers: dict[str, Record] = {}
+        self.segments: list[Segment] = []
+        self.jobs: dict[str, Job] = {}
+        self.tokens: dict[str, Token] = {}
+        self._by_source_id: dict[str, Record] = {}
+        self._waiting: deque[Job] = deque()
+        self._job_ended: float | None = None
+        self._in_order: dict[str, list[Record]] = {}
+
+    # ------------------------------------------------------------ ids and time
+
+    def make_id(self, prefix: str, length: int = 24) -> str:
+        """A new id, for example ``cust_…``."""
+        return prefix + "".join(self.random.choices(_ID_ALPHABET, k=length))
+
+    def make_hex_id(self, prefix: str) -> str:
+        """A new id of the kind that requests, jobs and events have, for example ``v-0b4c590350857970df``."""
+        return f"{prefix}{self.random.getrandbits(72):018x}"
+
+    def now(self) -> dt.datetime:
+        """The current instant; for a job that takes effect, the one at which it ended."""
+        return to_instant(self.clock() if self._job_ended is None else self._job_ended)
+
+    # ------------------------------------------------------------ customers
+
+    def find(self, key: str) -> Record | None:
+        """The customer with this id or source id."""
+        self.advance()
+        return self.customers.get(key) or self._by_source_id.get(key)
+
+    def get(self, key: str) -> Record:
+        """The customer with this id or source id; else a 404."""
+        record = self.find(key)
+        if record is None:
+            raise not_found("customer", key)
+        return record
+
+    def upsert(self, body: Mapping[str, Any]) -> Record:
+        """Create a customer, or update the one with this id or source id."""
+        record_id, source_id = body.get("id"), body.get("source_id")
+        known = [found for key in (record_id, source_id) if key is not None and (found := self.find(key))]
+        if len({record.id for record in known}) > 1:
+            raise ApiError(400, "invalid_payload", "id and source_id belong to two customers")
+        if not known:
+            return self.add(record_id, source_id, body)
+        if source_id is not None and known[0].source_id not in {None, source_id}:
+            raise ApiError(400, "invalid_payload", "source_id of a customer cannot be changed")
+        if source_id is not None:
+            known[0].source_id = source_id
+            self._by_source_id[source_id] = known[0]
+        return self.update(known[0], body)
+
+    def add(
+        self,
+        record_id: str | None,
+        source_id: str | None,
+        body: Mapping[str, Any],
+        created: dt.datetime | None = None,
+    ) -> Record:
+        """Create a customer."""
+        record = Record(
+            id=record_id or self.make_id("cust_"), source_id=source_id, created=created or self.now()
+        )
+        record.change(body)
+        self.customers[record.id] = record
+        if source_id is not None:
+            self._by_source_id[source_id] = record
+        self._in_order.clear()
+        self.record_event(record, "customer.created", {"customer": record.to_json()}, at=record.created)
+        return record
+
+    def update(self, record: Record, changes: Mapping[str, Any], *, replace: bool = False) -> Record:
+        """Change a customer; with `replace`, what is not given is dropped."""
+        if replace:
+            record.fields, record.address, record.metadata = {}, None, None
+        record.change(changes)
+        record.updated = self.now()
+        self._in_order.clear()
+        self.record_event(record, "customer.updated", {"customer": record.to_json()})
+        return record
+
+    def remove(self, record: Record) -> None:
+        """Delete a customer."""
+        del self.customers[record.id]
+        if record.source_id is not None:
+            del self._by_source_id[record.source_id]
+        self._in_order.clear()
+
+    def record_event(
+        self,
+        record: Record,
+        kind: str,
+        data: Json,
+        *,
+        at: dt.datetime | None = None,
+        category: str = "ACTION",
+    ) -> Json:
+        """Note what happened to a customer."""
+        event = {
+            "id": self.make_hex_id("evcus_"),
+            "type": kind,
+            "data": {"data": data, "event_source": {"channel": "API"}},
+            "created_at": format_instant(at or self.now()),
+            "group_id": self.make_hex_id("v-"),
+            "category": category,
+        }
+        record.activity.append(event)
+        return event
+
+    def in_order(self, order: str) -> Sequence[Record]:
+        """All customers, sorted by ``created_at``, ``updated_at`` or ``source_id``; a dash reverses."""
+        self.advance()
+        if order not in self._in_order:
+            key: Callable[[Record], Any] = {
+                "created_at": lambda record: (record.created, record.id),
+                "updated_at": lambda record: (record.updated or record.created, record.id),
+                "source_id": lambda record: (record.source_id is None, record.source_id, record.id),
+            }[order.removeprefix("-")]
+            self._in_order[order] = sorted(self.customers.values(), key=key, reverse=order.startswith("-"))
+        return self._in_order[order]
+
+    def select(
+        self,
+        matches: Callable[[Record], bool] | None,
+        order: str,
+        *,
+        skip: int = 0,
+        after: dt.datetime | None = None,
+    ) -> tuple[Iterable[Record], int]:
+        """The customers that match, in order, from a place on; and how many match in all.
+
+        `after` is a cursor: only customers created strictly later in the order count from there.
+        """
+        everyone = self.in_order(order)
+        total = len(everyone) if matches is None else sum(map(matches, everyone))
+        start = 0
+        if after is not None:
+            # The keys fall in a descending order, and bisect wants them to rise.
+            sign = -1 if order.startswith("-") else 1
+            start = bisect.bisect_right(
+                everyone, sign * _milliseconds(after), key=lambda record: sign * _milliseconds(record.created)
+            )
+        rest: Iterable[Record] = islice(everyone, start, None)
+        if matches is not None:
+            rest = filter(matches, rest)
+        return islice(rest, skip, None), total
+
+    def segments_of(self, record: Record) -> list[Segment]:
+        """The segments a customer belongs to."""
+        return [segment for segment in self.segments if segment.holds(record)]
+
+    # ------------------------------------------------------------ jobs
+
+    def schedule(self, kind: str, request_id: str, items: int, run: Callable[[], Json]) -> Job:
+        """Queue a job behind those that wait."""
+        self.advance()
+        now = self.clock()
+        starts = max(now, self._waiting[-1].ends) if self._waiting else now
+        job = Job(
+            id=self.make_hex_id("aa_"),
+            type=kind,
+            request_id=request_id,
+            created=now,
+            starts=starts,
+            ends=starts + JOB_SECONDS + items * JOB_SECONDS_PER_ITEM,
+            run=run,
+        )
+        self.jobs[job.id] = job
+        self._waiting.append(job)
+        return job
+
+    def advance(self) -> None:
+        """Let the jobs that are due take effect, in the order in which they were queued."""
+        if self._job_ended is not None:
+            return  # a job that takes effect looks at the store itself
+        while self._waiting and self._waiting[0].ends <= self.clock():
+            job = self._waiting.popleft()
+            run, job.run = job.run, None
+            self._job_ended = job.ends
+            try:
+                job.result = None if run is None else run()
+            finally:
+                self._job_ended = None
+
+    # ------------------------------------------------------------ tokens
+
+    def issue_token(self, scope: str) -> Token:
+        """A new access token."""
+        token = Token(self.make_id("", 50), scope, self.clock() + TOKEN_LIFETIME)
+        self.tokens[token.value] = token
+        return token
+
+    def live_token(self, value: str) -> Token | None:
+        """The token, if it is one and has not run out."""
+        token = self.tokens.get(value)
+        return token if token is not None and token.expires > self.clock() else None
