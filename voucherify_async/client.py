@@ -35,6 +35,7 @@ from voucherify_async.transport.settings import (
 )
 from voucherify_async.transport.wire import (
     FilePart,
+    encode_content,
     encode_form,
     encode_json,
     encode_multipart,
@@ -403,7 +404,7 @@ def _body(
         case ["form"]:
             return encode_form(form or {})
         case ["content"]:
-            return Body(content or b"", "application/octet-stream")
+            return encode_content("content", content or b"")
         case ["files"]:
             return encode_multipart({name: FilePart(*part) for name, part in (files or {}).items()}, form)
         case _:

@@ -106,7 +106,7 @@ class PageNumberRule:
         # The service does not say: the end is a page with nothing new, or a short one that completes the
         # total. After the last page there is no further look, and a full page counts as "there is more".
         short = len(page.items) < size
-        complete = page.total is not None and state.page * size >= page.total
+        complete = page.total is not None and (state.page - 1) * size + len(page.items) >= page.total
         at_limit = state.page >= MAX_PAGE and (complete or (short and page.total is None))
         if not any(unseen) or (short and complete) or at_limit:
             return Step(unseen, None)

@@ -54,7 +54,8 @@ class TimestampState(msgspec.Struct, frozen=True, array_like=True):
         at: The position of the last instant seen; everything before it has been delivered.
         here: Ids delivered at `at`.
         behind: Ids delivered at the position before.
-        undated: Ids of recent items that came without a timestamp.
+        undated: Ids of the latest items that came without a timestamp.
+        stale: Ids of those before them, each with the position by which the walk has passed it.
         read_out: `at` itself has been delivered whole.
         idle: Its reading-out delivered nothing.
         wide: The last instant fills a page of the size asked for; try one of 100.
@@ -65,6 +66,7 @@ class TimestampState(msgspec.Struct, frozen=True, array_like=True):
     here: frozenset[int] = frozenset()
     behind: frozenset[int] = frozenset()
     undated: frozenset[int] = frozenset()
+    stale: dict[int, int] = {}
     read_out: bool = False
     idle: bool = False
     wide: bool = False
@@ -120,9 +122,13 @@ class _TimestampRule:
         top = max((position for position in positions if position is not None), default=None)
         if top is not None and (state.at is None or top > state.at):
             return Step(unseen, self._moved(state, page.items, positions, top))
+        widened = page.limit is None or page.limit >= MAX_PAGE_SIZE
+        if None in positions and not widened:
+            # What has no timestamp may fill a small page.
+            return Step(unseen, msgspec.structs.replace(_remember(state, page.items, positions), wide=True))
         if state.at is None:
             return Step(unseen, state, PaginationStalledError("no item has a timestamp to go on from"))
-        return self._stayed(_remember(state, state.at, page.items, positions), state.at, page, unseen)
+        return self._stayed(_remember(state, page.items, positions), state.at, page, unseen)
 
     def _stayed(self, state: TimestampState, at: int, page: PageAnswer, unseen: list[bool]) -> Step:
         """The page did not get beyond the last instant seen."""
@@ -153,11 +159,16 @@ class _TimestampRule:
             here=_marks_at(items, positions, top),
             behind=behind | state.here if state.at == top - 1 else behind,
             undated=_marks_at(items, positions, None),
+            # An item without a timestamp has its place before the next page's end. Until the requests
+            # start beyond that, it can come again.
+            stale={mark: place for mark, place in state.stale.items() if place >= top - 1}
+            | dict.fromkeys(state.undated, top),
         )
 
     def _is_unseen(self, state: TimestampState, item: Any, position: int | None) -> bool:
         if position is None:
-            return fingerprint_of(item) not in state.undated
+            mark = fingerprint_of(item)
+            return mark not in state.undated and mark not in state.stale
         if state.at is None or position > state.at:
             return True
         if position == state.at:
@@ -185,15 +196,16 @@ class _TimestampRule:
         )
 
 
-def _remember(
-    state: TimestampState, at: int, items: Sequence[Any], positions: list[int | None]
-) -> TimestampState:
+def _remember(state: TimestampState, items: Sequence[Any], positions: list[int | None]) -> TimestampState:
     """The state with the items of one more page that are of its last instants."""
+    undated = state.undated | _marks_at(items, positions, None)
+    if state.at is None:
+        return msgspec.structs.replace(state, undated=undated)
     return msgspec.structs.replace(
         state,
-        here=state.here | _marks_at(items, positions, at),
-        behind=state.behind | _marks_at(items, positions, at - 1),
-        undated=state.undated | _marks_at(items, positions, None),
+        here=state.here | _marks_at(items, positions, state.at),
+        behind=state.behind | _marks_at(items, positions, state.at - 1),
+        undated=undated,
     )
 
 
@@ -256,7 +268,7 @@ class CreatedAtRule(_TimestampRule):
 
     def _advance_tie(self, state: TimestampState, tie: Tie, page: PageAnswer) -> Step:
         positions = [self._position(item) for item in page.items]
-        known = {tie.at: state.here, tie.at + 1: tie.ahead, None: state.undated}
+        known = {tie.at: state.here, tie.at + 1: tie.ahead, None: state.undated | state.stale.keys()}
         unseen = [
             position in known and fingerprint_of(item) not in known[position]
             for item, position in zip(page.items, positions, strict=True)
@@ -270,7 +282,7 @@ class CreatedAtRule(_TimestampRule):
             ahead=tie.ahead | _marks_at(page.items, positions, tie.at + 1),
             delivered=tie.delivered + sum(unseen),
         )
-        state = msgspec.structs.replace(_remember(state, tie.at, page.items, positions), tie=tie)
+        state = msgspec.structs.replace(_remember(state, page.items, positions), tie=tie)
         if not _pass_ended(tie, page):
             if tie.page < MAX_PAGE:
                 return Step(unseen, _reading(state, tie, page=tie.page + 1))
@@ -304,6 +316,7 @@ def _read_out(state: TimestampState, tie: Tie) -> TimestampState:
         here=tie.ahead,
         behind=state.here,
         undated=state.undated,
+        stale=state.stale,
         read_out=True,
         idle=tie.delivered == 0,
     )

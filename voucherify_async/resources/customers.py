@@ -6,7 +6,7 @@ import datetime as dt
 import os
 from collections.abc import Iterable, Mapping
 from types import NoneType
-from typing import IO, Any, Final, Literal, TypeVar
+from typing import IO, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -89,6 +89,9 @@ _UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
 )
 
 
+_NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class _Update(msgspec.Struct, kw_only=True):
     """The fields of an update, for their types."""
 
@@ -105,8 +108,8 @@ class _Update(msgspec.Struct, kw_only=True):
 class _Create(_Update, kw_only=True):
     """The fields of a creation, for their types."""
 
-    id: str | UnsetType = UNSET
-    source_id: str | UnsetType = UNSET
+    id: _NonEmpty | UnsetType = UNSET
+    source_id: _NonEmpty | UnsetType = UNSET
 
 
 class CustomersResource:

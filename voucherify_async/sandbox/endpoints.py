@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email import policy
@@ -91,16 +92,23 @@ def answer(store: Store, call: Call) -> Answer:
         ApiError: The answer is an error.
     """
     store.advance()
+    allowed: set[str] = set()
     for pattern, methods in _ROUTES.items():
-        if len(pattern) != len(call.segments):
+        if not _fits(pattern, call.segments):
             continue
-        if all(expected in {_ANY, given} for expected, given in zip(pattern, call.segments, strict=True)):
-            endpoint = methods.get(call.method)
-            if endpoint is None:
-                raise ApiError(405, "method_not_allowed", f"Allowed: {', '.join(sorted(methods))}")
+        if call.method in methods:
             key = call.segments[pattern.index(_ANY)] if _ANY in pattern else ""
-            return endpoint(store, call, key)
+            return methods[call.method](store, call, key)
+        allowed |= methods.keys()  # a customer may have the source id "importCSV": look on
+    if allowed:
+        raise ApiError(405, "method_not_allowed", f"Allowed: {', '.join(sorted(allowed))}")
     raise ApiError(404, "not_found", "There is no such endpoint", message="Resource not found")
+
+
+def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+    return len(pattern) == len(segments) and all(
+        expected in {_ANY, given} for expected, given in zip(pattern, segments, strict=True)
+    )
 
 
 # ---------------------------------------------------------------- bodies
@@ -329,26 +337,26 @@ _REDEEMABLES: Final[Mapping[str, Parser]] = {
 @_route("GET", "/v1/customers/*/activity")
 def _list_activity(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITY)
-    events = _events(store.get(key), query, descending=query.get("order", "-created_at") == "-created_at")
-    return 200, _page_by_id(events, query, "customer event")
+    return 200, _activity(store.get(key), query)
 
 
 @_route("GET", "/v1/customers/*/activities")
 def _list_activities(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITIES)
-    events = _events(store.get(key), query, descending=query.get("order", "-created_at") == "-created_at")
-    page = _page_by_id(events, query, "customer event")
-    return 200, {"object": "list", "data_ref": "data", "data": page["data"], "total": len(events)}
+    record = store.get(key)
+    total = sum(_event_matches(event, query) for event in record.activity)
+    page = _activity(record, query)
+    return 200, {"object": "list", "data_ref": "data", "data": page["data"], "total": total}
 
 
-def _events(record: Record, query: Mapping[str, Any], *, descending: bool) -> list[Json]:
-    """The customer's events that match, each as the service shows it."""
-    events = reversed(record.activity) if descending else iter(record.activity)
-    return [
+def _activity(record: Record, query: Mapping[str, Any]) -> Json:
+    events = record.activity[::-1] if query.get("order", "-created_at") == "-created_at" else record.activity
+    page = _page_by_id(events, lambda event: _event_matches(event, query), query, "customer event")
+    page["data"] = [
         {name: value for name, value in event.items() if name not in {"category", "campaign"}}
-        for event in events
-        if _event_matches(event, query)
+        for event in page["data"]
     ]
+    return page
 
 
 def _event_matches(event: Json, query: Mapping[str, Any]) -> bool:
@@ -371,12 +379,19 @@ def _event_matches(event: Json, query: Mapping[str, Any]) -> bool:
 def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
     others, matches = redeemable_filter(call.query, store.now())
     query = parse_query(others, _REDEEMABLES)
-    found = [redeemable for redeemable in store.get(key).redeemables if matches(redeemable)]
-    found.sort(key=lambda redeemable: redeemable["id"], reverse=query.get("order") == "-id")
-    return 200, {**_page_by_id(found, query, "redeemable"), "total": len(found)}
+    held = sorted(
+        store.get(key).redeemables,
+        key=lambda redeemable: str(redeemable["id"]),
+        reverse=query.get("order") == "-id",
+    )
+    total = sum(map(matches, held))
+    return 200, {**_page_by_id(held, matches, query, "redeemable"), "total": total}
 
 
-def _page_by_id(items: Sequence[Json], query: Mapping[str, Any], kind: str) -> Json:
+def _page_by_id(
+    items: Sequence[Json], matches: Callable[[Json], bool], query: Mapping[str, Any], kind: str
+) -> Json:
+    """A page of the items that match; the cursor may be one that does not."""
     start = 0
     after = query.get("starting_after_id")
     if after is not None:
@@ -384,11 +399,11 @@ def _page_by_id(items: Sequence[Json], query: Mapping[str, Any], kind: str) -> J
         if start < 0:
             raise not_found(kind, after)
     limit = query.get("limit", _DEFAULT_LIMIT)
-    page = items[start : start + limit]
-    has_more = len(items) > start + limit
-    content: Json = {"object": "list", "data_ref": "data", "data": page, "has_more": has_more}
+    page = list(islice(filter(matches, items[start:]), limit + 1))
+    has_more = len(page) > limit
+    content: Json = {"object": "list", "data_ref": "data", "data": page[:limit], "has_more": has_more}
     if has_more:
-        content["more_starting_after"] = page[-1]["id"]
+        content["more_starting_after"] = page[limit - 1]["id"]
     return content
 
 
@@ -453,10 +468,10 @@ def _introspect_token(store: Store, call: Call, _: str) -> Answer:
 
 @_route("POST", "/v1/oauth/token/revoke")
 def _revoke_token(store: Store, call: Call, _: str) -> Answer:
-    value = _token_of(call)
-    if store.live_token(value) is None:
-        raise ApiError(404, "not_found", message="Resource not found")
-    del store.tokens[value]
+    token = store.live_token(_token_of(call))
+    if token is None:
+        return 404, None  # the one error without a body
+    del store.tokens[token.value]
     return 204, None
 
 
@@ -473,7 +488,7 @@ def _token(store: Store, value: str) -> Json:
         "access_token": token.value,
         "client_id": "sandbox",
         "expires_at": int(token.expires),
-        "expires_in": max(0, int(token.expires - store.clock())),
+        "expires_in": math.ceil(token.expires - store.clock()),
         "scope": token.scope,
         "token_type": "Bearer",
     }

@@ -6,11 +6,10 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from voucherify_async.models.base import as_utc
 from voucherify_async.sandbox.errors import ApiError, bad_query
 
 __all__ = [
@@ -25,6 +24,8 @@ __all__ = [
 
 Parser = Callable[[str, str], Any]
 Json = dict[str, Any]
+
+_Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
 def integer(lowest: int, highest: int) -> Parser:
@@ -55,19 +56,12 @@ def choice(*values: str) -> Parser:
 
 
 def instant(name: str, value: str) -> dt.datetime:
-    """An ISO 8601 date and time, or a date."""
-    for kind in (dt.datetime, dt.date):
-        try:
-            found = msgspec.convert(value, kind)
-        except msgspec.ValidationError:
-            continue
-        if not isinstance(found, dt.datetime):
-            found = dt.datetime(found.year, found.month, found.day, tzinfo=dt.UTC)
-        try:
-            return as_utc(found)
-        except OverflowError:
-            break
-    raise bad_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date")
+    """An ISO 8601 date and time with an offset."""
+    try:
+        found = msgspec.convert(value, _Instant)
+        return found.astimezone(dt.UTC)
+    except (msgspec.ValidationError, OverflowError):
+        raise bad_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from None
 
 
 def parse_query(pairs: Iterable[tuple[str, str]], parsers: Mapping[str, Parser]) -> dict[str, Any]:

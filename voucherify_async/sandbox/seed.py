@@ -8,7 +8,7 @@ from typing import Any, Final
 from voucherify_async.sandbox.store import Record, Segment, Store
 from voucherify_async.transport.wire import format_instant
 
-__all__ = ["seed_customers", "seed_segments"]
+__all__ = ["make_redeemable", "seed_customers", "seed_segments"]
 
 _NEWEST: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 """Fixed, so that the same seed gives the same customers on any day."""
@@ -90,7 +90,7 @@ def _seed_one(store: Store, number: int, created: dt.datetime) -> None:
     record = store.add(None, source_id, body, created=created)
     _seed_orders(store, record)
     if chance.random() < 0.3:
-        record.redeemables.append(_redeemable(store, record))
+        record.redeemables.append(make_redeemable(store, record))
 
 
 def _seed_orders(store: Store, record: Record) -> None:
@@ -114,7 +114,8 @@ def _seed_orders(store: Store, record: Record) -> None:
     }
 
 
-def _redeemable(store: Store, record: Record) -> dict[str, Any]:
+def make_redeemable(store: Store, record: Record) -> dict[str, Any]:
+    """A discount voucher that the customer holds."""
     voucher_id = store.make_id("v_", 32)
     campaign_id = store.make_id("camp_")
     created = format_instant(record.created + dt.timedelta(hours=1))

@@ -181,7 +181,7 @@ class Sandbox:
             content_type=None if content is None else "application/json",
             headers={"X-Request-Id": request_id},
         )
-        self._note(request, body, response)
+        self._keep(_exchange(request, body, response))
         return response
 
     def _answer(self, request: web.Request, body: bytes, request_id: str) -> Answer:
@@ -197,19 +197,8 @@ class Sandbox:
         self._authenticate(request.headers, keys_only=call.segments[:2] == ("v1", "oauth"))
         return answer(self.store, call)
 
-    def _note(self, request: web.Request, body: bytes, response: web.Response) -> None:
-        content = response.body
-        self.requests.append(
-            Exchange(
-                method=request.method,
-                target=request.raw_path,
-                request_headers=request.headers,
-                request_body=body,
-                status=response.status,
-                response_headers=response.headers,
-                response_body=content if isinstance(content, bytes) else b"",
-            )
-        )
+    def _keep(self, exchange: Exchange) -> None:
+        self.requests.append(exchange)
 
     def _authenticate(self, headers: Mapping[str, str], *, keys_only: bool) -> None:
         app_id, app_token = headers.get("X-App-Id"), headers.get("X-App-Token")
@@ -222,6 +211,19 @@ class Sandbox:
         if not keys_only and kind == "Bearer" and self.store.live_token(token) is not None:
             return
         raise ApiError(401, "unauthorized", "Missing or invalid credentials")
+
+
+def _exchange(request: web.Request, body: bytes, response: web.Response) -> Exchange:
+    content = response.body
+    return Exchange(
+        method=request.method,
+        target=request.raw_path,
+        request_headers=request.headers,
+        request_body=body,
+        status=response.status,
+        response_headers=response.headers,
+        response_body=content if isinstance(content, bytes) else b"",
+    )
 
 
 def _same(given: str, expected: str) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "decode",
     "decode_error",
     "decode_into",
+    "encode_content",
     "encode_form",
     "encode_json",
     "encode_multipart",
@@ -206,6 +207,15 @@ def encode_json(name: str, value: Any) -> Body:
     except UnicodeEncodeError:
         raise ValueError(f"{name} has text with lone surrogates, which JSON cannot hold") from None
     return Body(_bounded(name, content), "application/json")
+
+
+def encode_content(name: str, content: bytes) -> Body:
+    """A body that is bytes already.
+
+    Raises:
+        ValueError: It is above `MAX_BODY_BYTES`; names it.
+    """
+    return Body(_bounded(name, content), "application/octet-stream")
 
 
 def encode_form(form: Mapping[str, str]) -> Body:

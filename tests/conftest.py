@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+
+from tests.contract.documents import load
+from voucherify_async import VoucherifyClient
+from voucherify_async.sandbox import Exchange, Sandbox
+
+OPENAPI = os.environ.get("VOUCHERIFY_OPENAPI_DIR")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and proxies of whoever runs the tests have no say in them."""
+    for name in list(os.environ):
+        if name.startswith("VOUCHERIFY_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _exchanges_keep_the_contract(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test sends to a sandbox, and whatever that answers, is as the documents say."""
+    if OPENAPI is None:  # tests/contract says so, visibly
+        yield
+        return
+    seen: list[Exchange] = []
+    keep = Sandbox._keep  # pyright: ignore[reportPrivateUsage]
+
+    def listen(sandbox: Sandbox, exchange: Exchange) -> None:
+        seen.append(exchange)
+        keep(sandbox, exchange)
+
+    monkeypatch.setattr(Sandbox, "_keep", listen)
+    yield
+    documents = load(Path(OPENAPI))
+    problems = [f"{exchange}: {problem}" for exchange in seen for problem in documents.check(exchange)]
+    assert not problems
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def voucherify(sandbox: Sandbox) -> AsyncIterator[VoucherifyClient]:
+    async with sandbox.client() as client:
+        yield client
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+    """Single answers that a sandbox would not give.
+
+    aioresponses 0.7.9 makes its responses without `stream_writer`, which aiohttp 3.14 requires.
+    """
+
+    class Response(aiohttp.ClientResponse):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, stream_writer=Mock(output_size=0), **kwargs)
+
+    monkeypatch.setattr("aioresponses.core.ClientResponse", Response)
+    with aioresponses() as mocked:
+        yield mocked

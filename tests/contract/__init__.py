@@ -1,0 +1,1 @@
+"""Holds every exchange of the tests with the sandbox against the published OpenAPI documents."""

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import pickle
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aioresponses import aioresponses
+
+from tests.support.wire import without_waiting
+from voucherify_async import (
+    AsyncAction,
+    AsyncActionFailedError,
+    AsyncActionTimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    OAuthToken,
+    VoucherifyClient,
+)
+from voucherify_async.sandbox import Sandbox
+
+URL = "https://api.voucherify.io/v1/async-actions/aa_1"
+
+
+def action(status: str, progress: int = 0) -> dict[str, Any]:
+    return {"id": "aa_1", "status": status, "progress": progress, "request_id": "v-1"}
+
+
+class TestWait:
+    @pytest.fixture
+    async def client(self) -> AsyncIterator[VoucherifyClient]:
+        async with VoucherifyClient("id", "token") as client:
+            yield client
+
+    async def test_pauses_grow(self, client: VoucherifyClient, answers: aioresponses) -> None:
+        clock = without_waiting(client)
+        for progress in range(15):
+            answers.get(URL, payload=action("IN_PROGRESS", progress))
+        answers.get(URL, payload=action("DONE", 100))
+        seen: list[AsyncAction] = []
+        job = await client.async_actions.wait("aa_1", on_progress=seen.append)
+        assert job.status == "DONE"
+        assert [found.progress for found in seen] == [*range(15), 100]
+        assert clock.waited[:3] == pytest.approx([0.1, 0.15, 0.225])
+        assert clock.waited == sorted(clock.waited)
+        assert clock.waited[-1] == 5.0
+
+    async def test_a_job_that_failed(self, client: VoucherifyClient, answers: aioresponses) -> None:
+        answers.get(URL, payload=action("FAILED", 40))
+        with pytest.raises(
+            AsyncActionFailedError, match=r"async_actions\.wait: the job aa_1 failed .*v-1"
+        ) as caught:
+            await client.async_actions.wait("aa_1")
+        assert caught.value.action.progress == 40
+        assert pickle.loads(pickle.dumps(caught.value)).action == caught.value.action
+
+    @pytest.mark.parametrize("status", ["ENQUEUED", "IN_PROGRESS", "PONDERING"])
+    async def test_a_job_that_takes_too_long(
+        self, client: VoucherifyClient, answers: aioresponses, status: str
+    ) -> None:
+        clock = without_waiting(client)
+        answers.get(URL, payload=action(status, 7), repeat=True)
+        with pytest.raises(
+            AsyncActionTimeoutError, match=f"is {status} .7 %. after 3.0 s; it goes on"
+        ) as caught:
+            await client.async_actions.wait("aa_1", timeout=3.0)
+        assert caught.value.action.id == "aa_1"
+        assert sum(clock.waited) == pytest.approx(3.0)
+
+    async def test_a_look_without_waiting(self, client: VoucherifyClient, answers: aioresponses) -> None:
+        answers.get(URL, payload=action("IN_PROGRESS"))
+        with pytest.raises(AsyncActionTimeoutError):
+            await client.async_actions.wait("aa_1", timeout=0)
+
+    @pytest.mark.parametrize("seconds", [-1, float("nan")])
+    async def test_bad_timeouts(self, client: VoucherifyClient, seconds: float) -> None:
+        with pytest.raises(ValueError, match="^timeout must be"):
+            await client.async_actions.wait("aa_1", timeout=seconds)
+
+    async def test_a_job_that_does_not_exist(self, voucherify: VoucherifyClient) -> None:
+        with pytest.raises(NotFoundError) as caught:
+            await voucherify.async_actions.wait("aa_absent")
+        assert caught.value.resource_type == "async_action"
+
+
+async def test_get_sees_a_job_through_its_life(voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
+    now = 1_000_000.0
+    sandbox.store.clock = lambda: now
+    first = await voucherify.customers.update_in_bulk([{"source_id": "a"}])
+    second = await voucherify.customers.update_in_bulk([{"source_id": "b"}])
+
+    async def statuses() -> list[str | None]:
+        return [
+            (await voucherify.async_actions.get(receipt.async_action_id)).status
+            for receipt in (first, second)
+        ]
+
+    assert await statuses() == ["IN_PROGRESS", "ENQUEUED"]
+    assert len(sandbox.store.customers) == 0
+    now += 0.06
+    assert await statuses() == ["DONE", "IN_PROGRESS"]
+    assert len(sandbox.store.customers) == 1
+    now += 0.06
+    assert await statuses() == ["DONE", "DONE"]
+    job = await voucherify.async_actions.get(second.async_action_id)
+    assert (job.progress, job.operation_status) == (100, "SUCCESS")
+    assert job.processing_time == 100
+    assert job.request_id is not None
+
+
+class TestTokens:
+    async def test_the_life_of_a_token(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
+        token = await voucherify.oauth.create_token(scope="api vouchers")
+        assert (token.expires_in, token.scope, token.token_type) == (900, "api vouchers", "Bearer")
+        async with sandbox.client(auth=OAuthToken(token.access_token)) as bearer:
+            customer = await bearer.customers.create(source_id="a")
+            headers = sandbox.requests[-1].request_headers
+            assert headers["X-Voucherify-OAuth"] == headers["Authorization"] == f"Bearer {token.access_token}"
+            assert "X-App-Id" not in headers
+            assert (await voucherify.customers.get("a")).id == customer.id
+            seen = await voucherify.oauth.introspect_token(token.access_token)
+            assert (seen.active, seen.scope) == (True, "api vouchers")
+            await voucherify.oauth.revoke_token(token.access_token)
+            assert (await voucherify.oauth.introspect_token(token.access_token)).active is False
+            with pytest.raises(AuthenticationError):
+                await bearer.customers.get("a")
+        with pytest.raises(NotFoundError):
+            await voucherify.oauth.revoke_token(token.access_token)
+
+    async def test_a_token_runs_out(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
+        token = await voucherify.oauth.create_token()
+        issued = sandbox.store.clock()
+        sandbox.store.clock = lambda: issued + 901
+        assert (await voucherify.oauth.introspect_token(token.access_token)).active is False
+
+    async def test_a_token_cannot_make_tokens(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
+        token = await voucherify.oauth.create_token()
+        async with sandbox.client(auth=OAuthToken(token.access_token)) as bearer:
+            with pytest.raises(AuthenticationError):
+                await bearer.oauth.create_token()
+
+    async def test_a_scope_that_is_none(self, voucherify: VoucherifyClient) -> None:
+        with pytest.raises(BadRequestError, match="invalid_scope: Invalid scope: everything"):
+            await voucherify.oauth.create_token(scope="everything")
+
+    async def test_empty_arguments(self, voucherify: VoucherifyClient) -> None:
+        with pytest.raises(ValueError, match="^scope"):
+            await voucherify.oauth.create_token(scope=" ")
+        with pytest.raises(ValueError, match="^access_token"):
+            await voucherify.oauth.introspect_token("")
+        with pytest.raises(ValueError, match="^access_token"):
+            await voucherify.oauth.revoke_token(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keys", [{"app_id": "wrong"}, {"app_token": "wrong"}, {"auth": OAuthToken("wrong")}])
+async def test_wrong_keys(sandbox: Sandbox, keys: dict[str, Any]) -> None:
+    async with sandbox.client(**keys) as stranger:
+        with pytest.raises(AuthenticationError) as caught:
+            await stranger.customers.list()
+    assert (caught.value.status, caught.value.key) == (401, "unauthorized")
+    assert "wrong" not in str(caught.value)

@@ -1,0 +1,308 @@
+"""The sandbox as a client in any language sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+
+from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClient
+from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.store import Store
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+async def http(sandbox: Sandbox) -> AsyncIterator[aiohttp.ClientSession]:
+    headers = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
+    async with aiohttp.ClientSession(sandbox.base_url, headers=headers) as session:
+        yield session
+
+
+REFUSED: list[Any] = [
+    ("GET", "/", {}, 404, "not_found"),
+    ("GET", "/v1", {}, 404, "not_found"),
+    ("GET", "/v1/vouchers", {}, 404, "not_found"),
+    ("PATCH", "/v1/customers", {}, 405, "method_not_allowed"),
+    ("POST", "/v1/customers/a", {}, 405, "method_not_allowed"),
+    ("GET", "/v1/customers?limit=0", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?limit=101", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?limit=ten", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?page=100", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?limit=1&limit=2", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?colour=red", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?order=name", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?starting_after=soon", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?starting_after=2026-01-01", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?starting_after=2026-01-01T00:00:00", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers?created_at[after]=9999-12-31T23:59:59-23:00", {}, 400, "invalid_query_params"),
+    (
+        "GET",
+        "/v1/customers?order=source_id&starting_after=2026-01-01T00:00:00Z",
+        {},
+        400,
+        "invalid_query_params",
+    ),
+    ("GET", "/v1/async-actions?end_date=soon", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers/a/activity?category=OTHER", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers/a/segments?limit=5", {}, 400, "invalid_query_params"),
+    (
+        "GET",
+        "/v1/customers/a/redeemables?filters[colour][conditions][$is]=x",
+        {},
+        400,
+        "invalid_query_params",
+    ),
+    ("GET", "/v1/customers/a/redeemables?filters[id][conditions][$like]=x", {}, 400, "invalid_query_params"),
+    ("GET", "/v1/customers/a/redeemables?filters[id]=x", {}, 400, "invalid_query_params"),
+    (
+        "GET",
+        "/v1/customers/a/redeemables?filters[created_at][conditions][$after]=x",
+        {},
+        400,
+        "invalid_query_params",
+    ),
+    (
+        "GET",
+        "/v1/customers/a/redeemables?filters[created_at][conditions][$more_than]=x",
+        {},
+        400,
+        "invalid_query_params",
+    ),
+    ("GET", "/v1/customers/a/redeemables?filters[junction]=xor", {}, 400, "invalid_query_params"),
+    ("POST", "/v1/customers", {"data": b"{", "headers": JSON}, 400, "invalid_json"),
+    ("POST", "/v1/customers", {"data": b"\xff", "headers": JSON}, 400, "invalid_json"),
+    ("POST", "/v1/customers", {"data": b"a=b"}, 415, "unsupported_media_type"),
+    ("POST", "/v1/customers", {"json": []}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"source_id": 5}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"id": ""}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"name": 5}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"birthdate": "2026-13-01"}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"birthdate": 5}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"address": "London"}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"address": {"city": 5}}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers", {"json": {"metadata": "x"}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers/bulk/async", {"json": {}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers/bulk/async", {"json": [{"name": "x"}]}, 400, "invalid_payload"),
+    ("POST", "/v1/customers/bulk/async", {"json": ["x"]}, 400, "invalid_payload"),
+    ("POST", "/v1/customers/metadata/async", {"json": []}, 400, "invalid_payload"),
+    ("POST", "/v1/customers/metadata/async", {"json": {"source_ids": ["a", 5]}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers/metadata/async", {"json": {"source_ids": ["a"]}}, 400, "invalid_payload"),
+    ("POST", "/v1/customers/importCSV", {"json": {}}, 415, "unsupported_media_type"),
+    ("POST", "/v1/oauth/token", {"json": {}}, 415, "unsupported_media_type"),
+    (
+        "POST",
+        "/v1/oauth/token",
+        {"data": {"grant_type": "password", "scope": "api"}},
+        400,
+        "invalid_grant_type",
+    ),
+    ("POST", "/v1/oauth/token", {"data": {"grant_type": "client_credentials"}}, 400, "invalid_scope"),
+    ("POST", "/v1/oauth/introspect", {"data": {"token": "x"}}, 400, "missing_parameters"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "key"), REFUSED)
+async def test_what_is_refused(
+    http: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any], status: int, key: str
+) -> None:
+    async with http.request(method, path, **body) as answer:
+        error = await answer.json()
+        assert (answer.status, error["code"], error["key"]) == (status, status, key)
+        assert error["message"]
+        assert error["request_id"] == answer.headers["X-Request-Id"]
+        assert error["request_id"].startswith("v-")
+
+
+def form(**files: bytes) -> aiohttp.FormData:
+    data = aiohttp.FormData(default_to_multipart=True)
+    for name, content in files.items():
+        data.add_field(name, content, filename="a.csv", content_type="text/csv")
+    return data
+
+
+@pytest.mark.parametrize(
+    ("files", "key"),
+    [
+        ({}, "missing_file"),
+        ({"other": b"Source_id\na\n"}, "missing_file"),
+        ({"file": b""}, "invalid_csv"),
+        ({"file": b"Source id,Name\na,b\n"}, "invalid_csv"),
+        ({"file": b"\xff\xfe"}, "invalid_csv"),
+        ({"file": b'Source_id\n"a\n'}, "invalid_csv"),
+    ],
+)
+async def test_csv_files_that_are_refused(
+    http: aiohttp.ClientSession, files: dict[str, bytes], key: str
+) -> None:
+    data = form(**files)
+    if not files:
+        data.add_field("kind", "x")
+    async with http.post("/v1/customers/importCSV", data=data) as answer:
+        assert (answer.status, (await answer.json())["key"]) == (400, key)
+
+
+@pytest.mark.parametrize("over", [1, 200_000])
+async def test_bodies_over_10_mb(http: aiohttp.ClientSession, over: int) -> None:
+    wanted = {
+        "statusCode": 413,
+        "error": "Request Entity Too Large",
+        "message": "Payload content length greater than maximum allowed: 10485760",
+    }
+    content = io.BytesIO(b" " * (10_485_760 + over))
+    async with http.post("/v1/customers/bulk/async", data=content, headers=JSON) as answer:
+        assert (answer.status, await answer.json()) == (413, wanted)
+    data = aiohttp.FormData()
+    data.add_field("file", io.BytesIO(b" " * (10_485_760 + over)), filename="a.csv", content_type="text/csv")
+    async with http.post("/v1/customers/importCSV", data=data) as answer:
+        assert (answer.status, await answer.json()) == (413, wanted)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-App-Id": "sandbox-app-id"},
+        {"X-App-Id": "sandbox-app-id", "X-App-Token": "é"},
+        {"Authorization": "Basic abc"},
+        {"Authorization": "Bearer abc"},
+        {"X-Voucherify-OAuth": "abc"},
+    ],
+)
+async def test_who_is_refused(sandbox: Sandbox, headers: dict[str, str]) -> None:
+    async with aiohttp.ClientSession(sandbox.base_url, headers=headers) as http:
+        async with http.get("/v1/customers") as answer:
+            assert (answer.status, (await answer.json())["key"]) == (401, "unauthorized")
+
+
+class TestUpsert:
+    async def test_two_customers(self, http: aiohttp.ClientSession) -> None:
+        first = await (await http.post("/v1/customers", json={"source_id": "a"})).json()
+        await http.post("/v1/customers", json={"source_id": "b"})
+        async with http.post("/v1/customers", json={"id": first["id"], "source_id": "b"}) as answer:
+            assert answer.status == 400
+
+    async def test_a_source_id_cannot_be_changed_but_given_later(self, http: aiohttp.ClientSession) -> None:
+        first = await (await http.post("/v1/customers", json={})).json()
+        async with http.post("/v1/customers", json={"id": first["id"], "source_id": "a"}) as answer:
+            assert (await answer.json())["source_id"] == "a"
+        async with http.post("/v1/customers", json={"id": first["id"], "source_id": "b"}) as answer:
+            assert answer.status == 400
+        async with http.get("/v1/customers/a") as answer:
+            assert (await answer.json())["id"] == first["id"]
+
+
+async def test_has_more_comes_only_with_starting_after(http: aiohttp.ClientSession) -> None:
+    plain = await (await http.get("/v1/customers")).json()
+    assert "has_more" not in plain
+    walked = await (await http.get("/v1/customers?starting_after=2200-01-01T00:00:00Z")).json()
+    assert walked["has_more"] is False
+
+
+async def test_what_arrived_is_kept(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    await voucherify.customers.create(source_id="a/b")
+    await voucherify.customers.list_activity("a/b", type="customer.created")
+    exchange = sandbox.requests[-1]
+    assert (exchange.method, exchange.status) == ("GET", 200)
+    assert exchange.target == "/v1/customers/a%2Fb/activity?type=customer.created"
+    assert exchange.path == "/v1/customers/a/b/activity"
+    assert exchange.query == [("type", "customer.created")]
+    assert sandbox.app_token not in repr(exchange)
+
+
+class TestLifetime:
+    async def test_before_and_after(self) -> None:
+        sandbox = Sandbox()
+        with pytest.raises(RuntimeError, match="not running"):
+            _ = sandbox.base_url
+        await sandbox.start()
+        url = sandbox.base_url
+        await sandbox.aclose()
+        await sandbox.aclose()
+        async with VoucherifyClient("a", "b", base_url=url, retry=RetryPolicy(attempts=1)) as client:
+            with pytest.raises(ConnectionFailedError):
+                await client.customers.list()
+
+    async def test_a_port_that_is_taken(self, sandbox: Sandbox) -> None:
+        port = int(sandbox.base_url.rpartition(":")[2])
+        with pytest.raises(OSError, match="address already in use"):
+            await Sandbox(port=port).start()
+
+    async def test_ipv6(self) -> None:
+        async with Sandbox(host="::1") as sandbox, sandbox.client() as client:
+            assert sandbox.base_url.startswith("http://[::1]:")
+            await client.customers.create(source_id="a")
+
+    @pytest.mark.parametrize("settings", [{"customers": -1}, {"latency": -1.0}])
+    def test_bad_settings(self, settings: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="must not be negative"):
+            Sandbox(**settings)
+
+
+class TestSeed:
+    def test_the_same_seed_gives_the_same_customers(self) -> None:
+        def shown(seed: int) -> list[Any]:
+            return [record.to_json() for record in Sandbox(customers=30, seed=seed).store.customers.values()]
+
+        assert shown(7) == shown(7)
+        assert shown(7) != shown(8)
+
+    def test_they_are_believable(self) -> None:
+        records = list(Sandbox(customers=500).store.customers.values())
+        assert len({record.source_id for record in records}) == 500
+        assert any(not record.fields["name"].isascii() for record in records)
+        assert any("/" in str(record.source_id) for record in records)
+        assert max(Counter(record.created for record in records).values()) > 1
+        assert any(record.redeemables for record in records)
+        assert any(record.summary for record in records)
+
+    async def test_they_keep_the_contract(self) -> None:
+        async with Sandbox(customers=100) as sandbox, sandbox.client() as client:
+            found = await client.customers.list().to_list()
+            held = [await client.customers.list_redeemables(customer.id).to_list() for customer in found[:20]]
+        assert len(found) == 100
+        assert any(held)
+
+
+def test_a_job_that_breaks_does_not_stop_time() -> None:
+    now = 0.0
+    store = Store(clock=lambda: now)
+
+    def broken() -> dict[str, Any]:
+        raise RuntimeError("broken")
+
+    store.schedule("X", "v-1", 1, broken)
+    now = 5.0
+    with pytest.raises(RuntimeError):
+        store.advance()
+    assert store.now().timestamp() == 5.0
+
+
+async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voucherify_async.sandbox", "--port", "0", "--customers", "25", "--seed", "7",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        first = (await process.stdout.readline()).decode()
+        assert first.startswith("Voucherify sandbox with 25 customers")
+        for _ in range(3):
+            name, _, value = (
+                (await process.stdout.readline()).decode().strip().removeprefix("export ").partition("=")
+            )
+            monkeypatch.setenv(name, value)
+        async with VoucherifyClient() as client:
+            assert len(await client.customers.list().to_list()) == 25
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+    assert process.returncode == 0

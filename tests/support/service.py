@@ -1,0 +1,109 @@
+"""A list of customers that answers queries as values: the service as far as a rule of walking sees it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voucherify_async.pagination.rules import PageAnswer, Rule
+from voucherify_async.pagination.tokens import open_token, seal_token
+
+EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def at(milliseconds: float) -> dt.datetime:
+    return EPOCH + dt.timedelta(milliseconds=milliseconds)
+
+
+@dataclass
+class Service:
+    """The switches are what nobody knows about the real one."""
+
+    customers: dict[str, dt.datetime]
+    strict: bool = True
+    inclusive_bounds: bool = False
+    shuffled: bool = False
+    says_has_more: bool = True
+    says_total: bool = True
+    cut_to_milliseconds: bool = False
+    undated: frozenset[str] = frozenset()
+    parameter: str = "starting_after"
+    seed: int = 0
+    requests: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+
+    def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+        self.requests.append(query)
+        descending = query.get("order", "-created_at") == "-created_at"
+        bounds = query.get("created_at") or {}
+        rows = [
+            (created, key)
+            for key, created in self.customers.items()
+            if self._within(self._cut(created), bounds)
+        ]
+        chance = random.Random(f"{self.seed}.{len(self.requests)}" if self.shuffled else self.seed)
+        rows.sort(key=lambda row: (row[0], chance.random()), reverse=descending)
+        total = len(rows)
+        after = query.get(self.parameter)
+        if after is not None:
+            rows = [row for row in rows if self._follows(self._cut(row[0]), self._cut(after), descending)]
+        size = query.get("limit") or 10
+        start = (query.get("page", 1) - 1) * size
+        page = rows[start : start + size]
+        return PageAnswer(
+            items=[self._show(key, created) for created, key in page],
+            has_more=len(rows) > start + size if after is not None and self.says_has_more else None,
+            total=total if self.says_total else None,
+            limit=query.get("limit"),
+        )
+
+    def _cut(self, instant: dt.datetime) -> dt.datetime:
+        if not self.cut_to_milliseconds:
+            return instant
+        return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+    def _within(self, created: dt.datetime, bounds: Mapping[str, Any]) -> bool:
+        after, before = bounds.get("after"), bounds.get("before")
+        if self.inclusive_bounds:
+            return (after is None or created >= after) and (before is None or created <= before)
+        return (after is None or created > after) and (before is None or created < before)
+
+    def _follows(self, created: dt.datetime, after: dt.datetime, descending: bool) -> bool:
+        if created == after:
+            return not self.strict
+        return created < after if descending else created > after
+
+    def _show(self, key: str, created: dt.datetime) -> dict[str, Any]:
+        if key in self.undated:
+            return {"id": key}
+        return {"id": key, "created_at": created.isoformat()}
+
+
+def walk(
+    rule: Rule[Any],
+    service: Service,
+    *,
+    limit: int | None = 100,
+    between: Callable[[int], None] = lambda _: None,
+    resume: bool = False,
+    base: Mapping[str, Any] | None = None,
+    most: int = 5_000,
+) -> list[str]:
+    """What a pager delivers; with `resume`, each request is made by a pager that was given the token."""
+    delivered: list[str] = []
+    state = rule.start()
+    for number in range(most):
+        page = service.answer(rule.query(state, base or {}, limit))
+        step = rule.advance(state, page)
+        delivered += [item["id"] for item, unseen in zip(page.items, step.unseen, strict=True) if unseen]
+        if step.error is not None:
+            raise step.error
+        if step.state is None:
+            return delivered
+        state = step.state
+        if resume:
+            _, state = open_token(seal_token(rule.name, b"list", state), b"list", [rule])
+        between(number)
+    raise AssertionError("the walk does not end")

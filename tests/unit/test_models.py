@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime as dt
+import inspect
+import json
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from voucherify_async import models
+from voucherify_async.models import (
+    UNSET,
+    AccessToken,
+    AsyncAction,
+    BulkUpdateResult,
+    Customer,
+    CustomerActivity,
+    CustomerRedeemable,
+    CustomerSegment,
+    CustomerUpsert,
+    ImportFailure,
+    JobResult,
+    Model,
+    PermanentDeletion,
+    TokenIntrospection,
+)
+
+MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]
+INPUTS = {models.Address, models.CustomerUpsert, models.FilterConditions, models.RedeemableFilters}
+OWN_ID = {"id", "async_action_id", "access_token"}
+
+TIMESTAMPS = [
+    ("2022-08-30T06:32:07.380Z", dt.datetime(2022, 8, 30, 6, 32, 7, 380_000, dt.UTC)),
+    ("2024-03-22T17:48:18.57+00:00", dt.datetime(2024, 3, 22, 17, 48, 18, 570_000, dt.UTC)),
+    ("2024-03-22T17:48:25.910974+00:00", dt.datetime(2024, 3, 22, 17, 48, 25, 910_974, dt.UTC)),
+]
+
+
+def decode(kind: Any, value: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value), type=kind)
+
+
+@pytest.mark.parametrize(("text", "instant"), TIMESTAMPS)
+def test_three_forms_of_timestamps(text: str, instant: dt.datetime) -> None:
+    assert decode(Customer, {"id": "c", "created_at": text}).created_at == instant
+
+
+@pytest.mark.parametrize("kind", sorted(set(MODELS) - INPUTS - {Model}, key=lambda kind: kind.__name__))
+class TestAnswers:
+    def required(self, kind: type[Model]) -> dict[str, str]:
+        return {field.encode_name: "x" for field in msgspec.structs.fields(kind) if field.required}
+
+    def test_only_an_own_id_is_required(self, kind: type[Model]) -> None:
+        assert set(self.required(kind)) <= OWN_ID
+
+    def test_absent_reads_as_none(self, kind: type[Model]) -> None:
+        model = decode(kind, self.required(kind))
+        for field in msgspec.structs.fields(kind):
+            if not field.required and not field.name.startswith("raw_"):
+                assert getattr(model, field.name) is None
+
+    def test_null_reads_as_none(self, kind: type[Model]) -> None:
+        nulls = {field.encode_name: None for field in msgspec.structs.fields(kind)} | self.required(kind)
+        assert decode(kind, nulls) == decode(kind, self.required(kind))
+
+    def test_unknown_properties_are_ignored(self, kind: type[Model]) -> None:
+        assert decode(kind, self.required(kind) | {"brand_new": {"a": [1]}}) == decode(
+            kind, self.required(kind)
+        )
+
+    def test_it_pickles_and_copies(self, kind: type[Model]) -> None:
+        model = decode(kind, self.required(kind))
+        assert pickle.loads(pickle.dumps(model)) == model
+        assert copy.copy(model) == model
+        assert copy.deepcopy(model) == model
+
+    def test_it_is_frozen_and_keyword_only(self, kind: type[Model]) -> None:
+        model = decode(kind, self.required(kind))
+        for field in msgspec.structs.fields(kind):
+            with pytest.raises(AttributeError):
+                setattr(model, field.name, None)
+        with pytest.raises(TypeError):
+            kind("x")
+
+    def test_it_has_a_docstring(self, kind: type[Model]) -> None:
+        assert kind.__doc__
+
+
+def test_unknown_enum_values_are_plain_strings() -> None:
+    action = decode(AsyncAction, {"id": "aa_1", "type": "ROBOTS.BUILD", "status": "PONDERING"})
+    assert (action.type, action.status) == ("ROBOTS.BUILD", "PONDERING")
+
+
+def test_a_null_among_loyalty_campaigns() -> None:
+    customer = decode(Customer, {"id": "c", "loyalty": {"campaigns": {"A": None, "B": {"points": 3}}}})
+    assert customer.loyalty.campaigns["A"] is None
+    assert customer.loyalty.campaigns["B"].points == 3
+
+
+def test_metadata_can_be_typed() -> None:
+    class Meta(msgspec.Struct):
+        tier: str
+
+    customer = decode(Customer[Meta], {"id": "c", "metadata": {"tier": "gold"}})
+    assert customer.metadata == Meta("gold")
+    assert isinstance(customer, Customer)
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.metadata\.tier"):
+        decode(Customer[Meta], {"id": "c", "metadata": {"tier": 5}})
+    assert decode(Customer[Meta], {"id": "c"}).metadata is None
+
+
+class TestActivity:
+    def test_data_is_decoded_when_asked_for(self) -> None:
+        page = b'[{"id":"e","data":{"a":[1,2]},"type":"customer.created"},{"id":"f"}]'
+        first, second = msgspec.json.decode(page, type=tuple[CustomerActivity, ...])
+        assert first.data == {"a": [1, 2]}
+        assert first.data is first.data
+        assert second.data is None
+
+    def test_it_does_not_keep_the_page_alive(self) -> None:
+        page = b'{"id":"e","data":{"a":1},"rest":"' + b"x" * 100_000 + b'"}'
+        references = sys.getrefcount(page)
+        activity = msgspec.json.decode(page, type=CustomerActivity)
+        assert bytes(activity.raw_data) == b'{"a":1}'
+        assert sys.getrefcount(page) == references
+
+    def test_it_can_be_encoded_again(self) -> None:
+        activity = decode(CustomerActivity, {"id": "e", "data": {"a": 1}})
+        assert json.loads(msgspec.json.encode(activity))["data"] == {"a": 1}
+        assert pickle.loads(pickle.dumps(activity)).data == {"a": 1}
+        assert activity == decode(CustomerActivity, {"id": "e", "data": {"a": 1}})
+
+    def test_bad_json_inside_is_found_with_the_page(self) -> None:
+        with pytest.raises(msgspec.DecodeError):
+            msgspec.json.decode(b'{"id":"e","data":{"a":}}', type=CustomerActivity)
+
+
+class TestAsyncAction:
+    def test_a_bulk_result(self) -> None:
+        error = {"message": "m", "details": "d", "key": "k", "source_id": "s"}
+        result = {"done_count": 1, "failed_count": 1, "errors": [error], "reports": ["https://x"]}
+        action = decode(AsyncAction, {"id": "a", "type": "CUSTOMERS.BULK_UPDATE", "result": result})
+        assert isinstance(action.result, BulkUpdateResult)
+        assert action.result.errors is not None
+        assert action.result.errors[0].source_id == "s"
+
+    def test_an_import_result(self) -> None:
+        result = {"message": "m", "failed": [{"source_id": "s", "row": 2, "reason": "r"}], "done_count": 0}
+        action = decode(AsyncAction, {"id": "a", "type": "CUSTOMERS.IMPORT_CSV", "result": result})
+        assert isinstance(action.result, JobResult)
+        assert action.result.failed == (ImportFailure(source_id="s", row=2, reason="r"),)
+
+    @pytest.mark.parametrize("kind", ["ROBOTS.BUILD", None])
+    def test_an_unknown_type_keeps_a_mapping(self, kind: str | None) -> None:
+        action = decode(AsyncAction, {"id": "a", "type": kind, "result": {"robots": 3}})
+        assert action.result == {"robots": 3}
+
+    def test_a_result_of_another_shape_keeps_a_mapping(self) -> None:
+        failed = {"source_id": "s", "reason": "r"}
+        action = decode(AsyncAction, {"id": "a", "type": "ORDERS.IMPORT", "result": {"failed": failed}})
+        assert action.result == {"failed": failed}
+
+    def test_no_result(self) -> None:
+        assert decode(AsyncAction, {"id": "a", "type": "CUSTOMERS.BULK_UPDATE"}).result is None
+        assert (
+            decode(AsyncAction, {"id": "a", "type": "CUSTOMERS.BULK_UPDATE", "result": None}).result is None
+        )
+
+
+def test_tokens_are_not_in_a_repr() -> None:
+    assert "hush" not in repr(AccessToken(access_token="hush"))
+    assert "hush" not in repr(TokenIntrospection(access_token="hush"))
+
+
+def test_inputs_leave_out_what_is_unset() -> None:
+    upsert = CustomerUpsert(source_id="a", name=None)
+    assert upsert.email is UNSET
+    assert json.loads(msgspec.json.encode(upsert)) == {"source_id": "a", "name": None}
+
+
+def test_dataclass_tools_work() -> None:
+    segment = CustomerSegment(id="seg_1", name="x")
+    assert dataclasses.asdict(segment) == {"id": "seg_1", "name": "x", "object": None}
+    assert not dataclasses.is_dataclass(Customer)
+
+
+# ---------------------------------------------------------------- the published examples
+
+OPENAPI = os.environ.get("VOUCHERIFY_OPENAPI_DIR")
+
+ANSWERS: dict[tuple[str, str], Any] = {
+    ("get", "/v1/customers"): ("customers", Customer[dict[str, Any]]),
+    ("post", "/v1/customers"): Customer[dict[str, Any]],
+    ("get", "/v1/customers/{customerId}"): Customer[dict[str, Any]],
+    ("put", "/v1/customers/{customerId}"): Customer[dict[str, Any]],
+    ("post", "/v1/customers/{customerId}/permanent-deletion"): PermanentDeletion,
+    ("get", "/v1/customers/{customerId}/segments"): ("data", CustomerSegment),
+    ("get", "/v1/customers/{customerId}/redeemables"): ("data", CustomerRedeemable),
+    ("post", "/v1/customers/importCSV"): models.AsyncActionReceipt,
+    ("post", "/v1/customers/metadata/async"): models.AsyncActionReceipt,
+    ("get", "/v1/async-actions"): ("async_actions", AsyncAction),
+    ("get", "/v1/async-actions/{asyncActionId}"): AsyncAction,
+    ("post", "/v1/oauth/token"): AccessToken,
+    ("post", "/v1/oauth/introspect"): TokenIntrospection,
+}
+
+
+def examples() -> Iterator[Any]:
+    if OPENAPI is None:
+        yield pytest.param(None, None, marks=pytest.mark.skip("VOUCHERIFY_OPENAPI_DIR is not set"))
+        return
+    for file in sorted(Path(OPENAPI).glob("*.json")):
+        for path, item in json.loads(file.read_text())["paths"].items():
+            for method, operation in item.items():
+                if method == "parameters":
+                    continue
+                for status, response in operation["responses"].items():
+                    content = response.get("content", {}).get("application/json", {})
+                    for name, example in content.get("examples", {}).items():
+                        if status.startswith("2"):
+                            yield pytest.param((method, path), example["value"], id=f"{method} {path} {name}")
+
+
+@pytest.mark.parametrize(("operation", "example"), list(examples()))
+def test_the_published_examples_decode(operation: tuple[str, str], example: Any) -> None:
+    kind = ANSWERS[operation]
+    if isinstance(kind, tuple):
+        name, kind = kind
+        found = [decode(kind, item) for item in example[name]]
+        assert [item.id for item in found] == [item["id"] for item in example[name]]
+        return
+    model = decode(kind, example)
+    if isinstance(model, AsyncAction):
+        assert isinstance(model.result, BulkUpdateResult | JobResult)
+        assert model.result.done_count == example["result"]["done_count"]

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.service import Service, at, walk
+from voucherify_async.errors import PaginationStalledError
+from voucherify_async.pagination.cursors import CreatedAtRule, EndDateRule, PageAnswer
+
+
+def customers(*counts: int, step: float = 10.0) -> dict[str, dt.datetime]:
+    """So many customers at the first instant, so many at the next, and so on."""
+    return {
+        f"c{instant}-{number}": at(instant * step)
+        for instant, count in enumerate(counts)
+        for number in range(count)
+    }
+
+
+SPREAD = [
+    pytest.param((1,) * 250, id="all different"),
+    pytest.param((250,), id="all equal"),
+    pytest.param((99, 2, 99), id="a pair over a page boundary"),
+    pytest.param((50, 300, 50), id="a tie in the middle"),
+    pytest.param((100, 100, 100), id="ties that fill pages"),
+    pytest.param((101, 101), id="ties one longer than a page"),
+    pytest.param((), id="nothing"),
+    pytest.param((1,), id="one"),
+    pytest.param((100,), id="just a page"),
+]
+
+
+@pytest.mark.parametrize("counts", SPREAD)
+@pytest.mark.parametrize("descending", [True, False], ids=["newest first", "oldest first"])
+@pytest.mark.parametrize("strict", [True, False], ids=["strict", "inclusive"])
+@pytest.mark.parametrize("says_has_more", [True, False], ids=["has_more", "no has_more"])
+@pytest.mark.parametrize("step", [10.0, 1.0, 0.25], ids=["apart", "next", "within a millisecond"])
+def test_each_customer_once(
+    counts: tuple[int, ...], descending: bool, strict: bool, says_has_more: bool, step: float
+) -> None:
+    service = Service(customers(*counts, step=step), strict=strict, says_has_more=says_has_more)
+    delivered = walk(CreatedAtRule(descending=descending), service)
+    assert Counter(delivered) == Counter(list(service.customers))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7, 99, 100, None])
+@pytest.mark.parametrize("shuffled", [True, False], ids=["shuffled", "stable"])
+def test_any_page_size(limit: int | None, shuffled: bool) -> None:
+    service = Service(customers(3, 120, 1, 5), shuffled=shuffled)
+    assert Counter(walk(CreatedAtRule(), service, limit=limit)) == Counter(list(service.customers))
+
+
+def test_the_walk_asks_for_the_whole_instant_again() -> None:
+    service = Service(customers(150))
+    walk(CreatedAtRule(), service)
+    first, second, *reading_out = service.requests
+    assert first["starting_after"] == dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+    assert second["starting_after"] == at(1)
+    assert [request["page"] for request in reading_out if "page" in request] == [1, 2, 1, 2]
+    assert all(request["limit"] == 100 and request["order"] == "-created_at" for request in service.requests)
+    assert reading_out[0]["created_at"] == {"after": at(-2), "before": at(1)}
+
+
+def test_a_window_stays_within_the_filters_of_the_caller() -> None:
+    service = Service(customers(150, 150, step=1.0))
+    delivered = walk(CreatedAtRule(), service, base={"created_at": {"after": at(0), "before": at(500)}})
+    assert Counter(delivered) == Counter(key for key in service.customers if key.startswith("c1-"))
+    windows = [request["created_at"] for request in service.requests if "page" in request]
+    assert windows[0] == {"after": at(0), "before": at(2)}
+
+
+def test_9900_equal_customers_are_delivered() -> None:
+    service = Service(customers(1, 9_900, 1))
+    assert Counter(walk(CreatedAtRule(), service)) == Counter(list(service.customers))
+
+
+@pytest.mark.parametrize("says_total", [True, False])
+def test_more_than_9900_equal_customers_stall_loudly(says_total: bool) -> None:
+    service = Service(customers(9_901), says_total=says_total)
+    with pytest.raises(
+        PaginationStalledError, match=r"2026-01-01T00:00:00.000.*99 pages.*9900 items delivered"
+    ):
+        walk(CreatedAtRule(), service)
+
+
+def test_passes_that_do_not_settle_stall_loudly() -> None:
+    service = Service(customers(150))
+
+    def newcomers(number: int) -> None:
+        service.customers[f"new-{number}"] = at(0)
+
+    with pytest.raises(PaginationStalledError, match="did not settle"):
+        walk(CreatedAtRule(), service, between=newcomers)
+
+
+def test_a_service_that_ignores_the_cursor_does_not_make_an_endless_walk() -> None:
+    class Deaf(Service):
+        def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+            heard = {name: query[name] for name in ("limit", "order")}
+            return super().answer(heard)._replace(has_more=True)
+
+    with pytest.raises(PaginationStalledError, match="goes on answering with it|did not settle|99 pages"):
+        walk(CreatedAtRule(), Deaf(customers(*[1] * 300)))
+
+
+def test_no_timestamps_at_all_stall_loudly() -> None:
+    service = Service(customers(*[1] * 150))
+    service.undated = frozenset(service.customers)
+    with pytest.raises(PaginationStalledError, match="no item has a timestamp"):
+        walk(CreatedAtRule(), service)
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_customer_without_a_timestamp_does_not_break_the_walk(descending: bool) -> None:
+    service = Service(customers(*[1] * 90, 130, *[1] * 90))
+    service.undated = frozenset(list(service.customers)[::7])
+    delivered = walk(CreatedAtRule(descending=descending), service)
+    assert Counter(delivered) == Counter(list(service.customers))
+
+
+def test_a_short_page_is_not_the_end_when_there_is_more() -> None:
+    rule = CreatedAtRule()
+    page = PageAnswer([{"id": "a", "created_at": at(5).isoformat()}], has_more=True, limit=100)
+    step = rule.advance(rule.start(), page)
+    assert step.unseen == [True]
+    assert step.state is not None
+
+
+def test_a_naive_timestamp_is_taken_as_utc() -> None:
+    rule = CreatedAtRule()
+    page = PageAnswer([{"id": "a", "created_at": "2026-01-01T00:00:00.005"}], has_more=True, limit=100)
+    assert rule.query(rule.advance(rule.start(), page).state, {}, 100)["starting_after"] == at(6)
+
+
+def test_a_timestamp_that_is_none_is_no_timestamp() -> None:
+    rule = CreatedAtRule()
+    items = [{"id": "a", "created_at": "yesterday"}, {"id": "b", "created_at": at(5).isoformat()}]
+    step = rule.advance(rule.start(), PageAnswer(items, has_more=True, limit=100))
+    assert rule.query(step.state, {}, 100)["starting_after"] == at(6)
+
+
+def test_a_start_given_by_the_caller_is_sent_as_it_is() -> None:
+    rule = CreatedAtRule(starting_after=at(3.5))
+    assert rule.query(rule.start(), {}, None)["starting_after"] == at(3.5)
+
+
+def test_a_deletion_during_the_reading_out_shifts_nothing_away() -> None:
+    service = Service(customers(350))
+    victims = iter(list(service.customers)[::50])
+
+    def delete(number: int) -> None:
+        if number > 1 and (victim := next(victims, None)):
+            del service.customers[victim]
+
+    delivered = walk(CreatedAtRule(), service, between=delete)
+    assert not Counter(delivered) - Counter(set(delivered))
+    assert set(service.customers) <= set(delivered)
+
+
+# ---------------------------------------------------------------- properties
+
+spreads = st.lists(st.one_of(st.integers(0, 4), st.integers(90, 230)), max_size=7)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    counts=spreads,
+    step=st.sampled_from([0.25, 1.0, 2.0, 1000.0]),
+    limit=st.integers(1, 100),
+    descending=st.booleans(),
+    strict=st.booleans(),
+    inclusive_bounds=st.booleans(),
+    shuffled=st.booleans(),
+    says_has_more=st.booleans(),
+    says_total=st.booleans(),
+    cut=st.booleans(),
+    resume=st.booleans(),
+    undated=st.sets(st.integers(0, 400), max_size=5),
+    seed=st.integers(0, 1000),
+)
+def test_the_multiset_delivered_is_the_multiset_stored(
+    counts: list[int],
+    step: float,
+    limit: int,
+    descending: bool,
+    strict: bool,
+    inclusive_bounds: bool,
+    shuffled: bool,
+    says_has_more: bool,
+    says_total: bool,
+    cut: bool,
+    resume: bool,
+    undated: set[int],
+    seed: int,
+) -> None:
+    stored = customers(*counts, step=step)
+    service = Service(
+        stored,
+        strict=strict,
+        inclusive_bounds=inclusive_bounds,
+        shuffled=shuffled,
+        says_has_more=says_has_more,
+        says_total=says_total,
+        cut_to_milliseconds=cut,
+        seed=seed,
+        # Where the service leaves the timestamp out of all it sends, there is nothing to walk by.
+        undated=frozenset(key for number, key in enumerate(stored) if number in undated and len(stored) > 5),
+    )
+    delivered = walk(CreatedAtRule(descending=descending), service, limit=limit, resume=resume)
+    assert Counter(delivered) == Counter(list(service.customers))
+
+
+# ---------------------------------------------------------------- end_date
+
+
+def jobs(service: Service) -> Service:
+    service.parameter = "end_date"
+    return service
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("step", [10.0, 1.0, 0.25])
+def test_end_date_delivers_each_once(limit: int, strict: bool, step: float) -> None:
+    service = jobs(Service(customers(1, 2, 40, *[1] * 150, step=step), strict=strict))
+    assert Counter(walk(EndDateRule(), service, limit=limit)) == Counter(list(service.customers))
+
+
+def test_end_date_has_no_parameter_at_first() -> None:
+    rule = EndDateRule()
+    assert rule.query(rule.start(), {}, 10) == {"limit": 10, "end_date": None}
+    assert EndDateRule(at(7)).query(rule.start(), {}, 10)["end_date"] == at(7)
+
+
+def test_end_date_ties_beyond_a_page_stall_loudly() -> None:
+    service = jobs(Service(customers(101)))
+    with pytest.raises(PaginationStalledError, match="more items share it than a page holds"):
+        walk(EndDateRule(), service)
