@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from voucherify_async import Address, CustomerUpsert, NotFoundError, VoucherifyClient
@@ -33,7 +33,7 @@ class Table:
         self.rows: list[tuple[str, str, float]] = []
 
     @contextmanager
-    def step(self, what: str) -> Iterator[list[str]]:
+    def step(self, what: str) -> Generator[list[str]]:
         """Time a step; what it appends to the list is its result."""
         result: list[str] = []
         started = time.perf_counter()

@@ -13,9 +13,9 @@ from voucherify_async.sandbox import Sandbox
 
 NAIVE = dt.datetime(2026, 1, 1)  # noqa: DTZ001  # what is to be refused
 
-Call = Callable[[VoucherifyClient], Any]
+Call = Callable[[Any], Any]
 
-BAD: list[Any] = [
+BAD: list[tuple[str, Call]] = [
     ("limit", lambda v: v.customers.list(limit=0)),
     ("limit", lambda v: v.customers.list(limit=101)),
     ("limit", lambda v: v.customers.list_activity("a", limit=101)),

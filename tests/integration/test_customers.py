@@ -394,7 +394,7 @@ class TestBulk:
         for order in ("created_at", "-created_at"):
             found = await voucherify.customers.list(order=order).to_list()
             assert len(found) == len({customer.id for customer in found}) == 451
-        assert len({customer.created_at for customer in found}) == 2
+            assert len({customer.created_at for customer in found}) == 2
 
 
 class TestCsv:

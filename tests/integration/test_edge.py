@@ -194,13 +194,14 @@ class TestServerWaits:
 
     async def test_the_last_rate_limit_is_kept(self) -> None:
         headers = ("X-Rate-Limit-Limit: 100", "X-Rate-Limit-Remaining: 7")
-        async with raw_server(respond(body=b'{"id":"a"}', headers=headers), CUSTOMER) as server:
-            async with client_of(server) as client:
-                assert client.rate_limit is None
-                await client.customers.get("a")
-                await client.customers.get("a")
-                assert client.rate_limit is not None
-                assert (client.rate_limit.limit, client.rate_limit.remaining) == (100, 7)
+        limited = respond(body=b'{"id":"a"}', headers=headers)
+        async with raw_server(limited, CUSTOMER) as server, client_of(server) as client:
+            assert client.rate_limit is None
+            await client.customers.get("a")
+            await client.customers.get("a")
+            limit = client.rate_limit
+        assert limit is not None
+        assert (limit.limit, limit.remaining) == (100, 7)
 
 
 class TestTime:

@@ -178,9 +178,11 @@ async def test_bodies_over_10_mb(http: aiohttp.ClientSession, over: int) -> None
     ],
 )
 async def test_who_is_refused(sandbox: Sandbox, headers: dict[str, str]) -> None:
-    async with aiohttp.ClientSession(sandbox.base_url, headers=headers) as http:
-        async with http.get("/v1/customers") as answer:
-            assert (answer.status, (await answer.json())["key"]) == (401, "unauthorized")
+    async with (
+        aiohttp.ClientSession(sandbox.base_url, headers=headers) as http,
+        http.get("/v1/customers") as answer,
+    ):
+        assert (answer.status, (await answer.json())["key"]) == (401, "unauthorized")
 
 
 class TestUpsert:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -104,7 +104,7 @@ async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def raw_server(*answers: bytes | Script | None) -> AsyncIterator[RawServer]:
+async def raw_server(*answers: bytes | Script | None) -> AsyncGenerator[RawServer]:
     server = RawServer(list(answers))
     listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]

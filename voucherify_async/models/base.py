@@ -9,7 +9,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import types
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    TypeGuard,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -20,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["UNSET", "Model", "UnsetType", "lazy_json"]
+__all__ = ["UNSET", "Model", "UnsetType", "as_utc", "is_array", "is_mapping", "lazy_json"]
 
 
 class _DataclassFields:
@@ -121,6 +132,16 @@ def _schema_type(hint: Any, bound: dict[Any, Any]) -> Any:
         members = tuple(_schema_type(member, bound) for member in get_args(hint) if member is not UnsetType)
         return Union[members]  # noqa: UP007  # built from values, where | cannot be written
     return hint
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether the value is a mapping, of whatever."""
+    return isinstance(value, Mapping)
+
+
+def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Whether the value is a list or tuple, of whatever."""
+    return isinstance(value, list | tuple)
 
 
 def as_utc(value: dt.datetime) -> dt.datetime:

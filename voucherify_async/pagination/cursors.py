@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -37,8 +37,8 @@ __all__ = [
 class SinglePage:
     """A list that comes whole."""
 
-    name: ClassVar[str] = "single"
-    state_type: ClassVar[Any] = None
+    name: str = "single"
+    state_type: Any = None
 
     def start(self) -> None:
         """Nothing to know."""
@@ -68,8 +68,8 @@ class PageNumberRule:
     does not have this fault.
     """
 
-    name: ClassVar[str] = "page"
-    state_type: ClassVar[Any] = PageNumberState
+    name: str = "page"
+    state_type: Any = PageNumberState
 
     def __init__(self, first: int = 1) -> None:
         self._first = first
@@ -125,8 +125,8 @@ class IdState(msgspec.Struct, frozen=True, array_like=True):
 class IdRule:
     """By the id of the last item seen (``starting_after_id``)."""
 
-    name: ClassVar[str] = "id"
-    state_type: ClassVar[Any] = IdState
+    name: str = "id"
+    state_type: Any = IdState
 
     def __init__(self, after: str | None = None) -> None:
         self._after = after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -171,11 +171,12 @@ class Pager(Generic[T]):
             PaginationStalledError: The walk cannot go on without losing items.
             DecodeError: An item cannot be decoded, unless `on_invalid` is a function.
         """
-        async for page in self.pages():
-            for item in page.items:
-                yield item
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for item in page.items:
+                    yield item
 
-    async def pages(self) -> AsyncIterator[Page[T]]:
+    async def pages(self) -> AsyncGenerator[Page[T]]:
         """Every page that holds something new, and the first in any case."""
         state = self._start
         limit = self._limit or MAX_PAGE_SIZE
@@ -201,12 +202,12 @@ class Pager(Generic[T]):
         items: list[T] = []
         if max_items == 0:
             return items
-        async with aclosing(aiter(self)) as stream:  # type: ignore[type-var]  # it is an async generator
-            async for item in stream:
-                items.append(item)
-                if len(items) == max_items:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                items += page.items
+                if max_items is not None and len(items) >= max_items:
                     break
-        return items
+        return items[:max_items]
 
     async def _first_page(self) -> Page[T]:
         page, step = await self._read(self._start, self._limit)

@@ -7,10 +7,11 @@ delivered before and the next state. States are small and serialisable: a resume
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from voucherify_async.errors import PaginationError
+from voucherify_async.models.base import is_mapping
 from voucherify_async.transport.operation import Query
 
 __all__ = [
@@ -75,8 +76,8 @@ class Rule(Protocol[S]):
         state_type: The type of the states: anything that msgspec can encode and decode.
     """
 
-    name: ClassVar[str]
-    state_type: ClassVar[Any]
+    name: str
+    state_type: Any
 
     def start(self) -> S:
         """The state before the first request."""
@@ -93,7 +94,7 @@ class Rule(Protocol[S]):
 
 def item_id(item: Any) -> str | None:
     """An item's own id, decoded or not."""
-    found = item.get("id") if isinstance(item, Mapping) else getattr(item, "id", None)
+    found = item.get("id") if is_mapping(item) else getattr(item, "id", None)
     return found if isinstance(found, str) else None
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
 from voucherify_async.errors import PaginationStalledError
-from voucherify_async.models.base import UNSET, UnsetType, as_utc
+from voucherify_async.models.base import UNSET, UnsetType, as_utc, is_mapping
 from voucherify_async.pagination.rules import (
     MAX_PAGE,
     MAX_PAGE_SIZE,
@@ -88,9 +88,9 @@ class _TimestampRule:
     remembered and skipped.
     """
 
-    name: ClassVar[str]
-    state_type: ClassVar[Any] = TimestampState
-    _parameter: ClassVar[str]
+    name: str
+    state_type: Any = TimestampState
+    _parameter: str
 
     def __init__(self, *, descending: bool, start: dt.datetime | None, sentinel: dt.datetime | None) -> None:
         self._sign = -1 if descending else 1
@@ -176,7 +176,7 @@ class _TimestampRule:
         return position == state.at - 1 and fingerprint_of(item) not in state.behind
 
     def _position(self, item: Any) -> int | None:
-        value = item.get("created_at") if isinstance(item, Mapping) else getattr(item, "created_at", None)
+        value = item.get("created_at") if is_mapping(item) else getattr(item, "created_at", None)
         if isinstance(value, str):
             try:
                 value = msgspec.convert(value, dt.datetime)
@@ -216,8 +216,8 @@ def _marks_at(items: Sequence[Any], positions: list[int | None], position: int |
 class EndDateRule(_TimestampRule):
     """Newest first, before an ``end_date``: the list of async actions."""
 
-    name: ClassVar[str] = "end_date"
-    _parameter: ClassVar[str] = "end_date"
+    name: str = "end_date"
+    _parameter: str = "end_date"
 
     def __init__(self, before: dt.datetime | None = None) -> None:
         super().__init__(descending=True, start=before, sentinel=None)
@@ -231,8 +231,8 @@ class CreatedAtRule(_TimestampRule):
     repeated until one finds nothing new.
     """
 
-    name: ClassVar[str] = "created_at"
-    _parameter: ClassVar[str] = "starting_after"
+    name: str = "created_at"
+    _parameter: str = "starting_after"
 
     def __init__(self, *, descending: bool = True, starting_after: dt.datetime | None = None) -> None:
         # The service says whether there is more only when starting_after is sent, so the first request

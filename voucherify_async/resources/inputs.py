@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from voucherify_async.models.base import UNSET, UnsetType
+from voucherify_async.models.base import UNSET, UnsetType, is_mapping
 from voucherify_async.models.customers import CustomerUpsert
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.rules import MAX_PAGE, MAX_PAGE_SIZE
@@ -84,7 +84,7 @@ def checked(name: str, into: type[S], fields: Mapping[str, Any] | msgspec.Struct
 def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return {
             key: _plain(item) if isinstance(item, msgspec.Struct) else item
             for key, item in value.items()
@@ -99,7 +99,7 @@ def _dotted(*names: str) -> str:
 
 def upsert_body(customers: Iterable[CustomerUpsert | Mapping[str, Any]]) -> Body:
     """The body of a bulk update."""
-    if isinstance(customers, str | bytes | Mapping) or not isinstance(customers, Iterable):
+    if isinstance(customers, str | bytes) or is_mapping(customers) or not isinstance(customers, Iterable):
         raise ValueError(
             f"customers must be a sequence of CustomerUpsert or mappings, not {type(customers).__name__}"
         )
@@ -147,18 +147,20 @@ def filters_query(filters: RedeemableFilters | UnsetType) -> Mapping[str, Any] |
 def _conditions(name: str, conditions: FilterConditions) -> dict[str, Any]:
     query: dict[str, Any] = {}
     for field in msgspec.structs.fields(conditions):
-        value = getattr(conditions, field.name)
+        value: Any = getattr(conditions, field.name)
         if value is UNSET:
             continue
-        if isinstance(value, dt.datetime):
+        if field.name in {"after", "before"}:
             check_aware(f"{name}.{field.name}", value)
-        if isinstance(value, str | bytes) and field.name in {"in_", "not_in"}:
-            raise ValueError(f"{name}.{field.name} must be a sequence of strings, not one string")
-        if field.name in {"has_value", "is_unknown"}:
+        elif field.name in {"in_", "not_in"}:
+            if isinstance(value, str | bytes):
+                raise ValueError(f"{name}.{field.name} must be a sequence of strings, not one string")
+            value = list(value)
+        elif field.name in {"has_value", "is_unknown"}:
             if value is not True:
                 raise ValueError(f"{name}.{field.name} must be True or left out, not {value!r}")
             value = ""
-        query[field.encode_name] = list(value) if field.name in {"in_", "not_in"} else value
+        query[field.encode_name] = value
     return query
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox.errors import ApiError, bad_query, not_found, too_large
 from voucherify_async.sandbox.jobs import bulk_update, csv_rows, import_csv, metadata_update
 from voucherify_async.sandbox.queries import (
@@ -246,10 +247,10 @@ def _delete_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG
 @_route("POST", "/v1/customers/bulk/async")
 def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
     customers = _json(call)
-    if not isinstance(customers, list):
+    if not is_array(customers):
         raise ApiError(400, "invalid_payload", "The body must be an array", message="Invalid payload")
     for index, customer in enumerate(customers):
-        source_id = customer.get("source_id") if isinstance(customer, dict) else None
+        source_id = customer.get("source_id") if is_mapping(customer) else None
         if not isinstance(source_id, str) or not source_id:
             details = f"Property [{index}].source_id is required"
             raise ApiError(400, "invalid_payload", details, message="Invalid payload")
@@ -263,12 +264,12 @@ def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
 @_route("POST", "/v1/customers/metadata/async")
 def _update_metadata_in_bulk(store: Store, call: Call, _: str) -> Answer:
     body = _json(call)
-    source_ids = body.get("source_ids") if isinstance(body, dict) else None
-    if not isinstance(source_ids, list) or not all(isinstance(key, str) and key for key in source_ids):
+    source_ids = body.get("source_ids") if is_mapping(body) else None
+    if not is_array(source_ids) or not all(isinstance(key, str) and key for key in source_ids):
         details = "Property .source_ids must be an array of strings"
         raise ApiError(400, "invalid_payload", details, message="Invalid payload")
     metadata = body.get("metadata")
-    if not isinstance(metadata, dict):
+    if not is_mapping(metadata):
         raise ApiError(
             400, "invalid_payload", "Property .metadata must be an object", message="Invalid payload"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from voucherify_async.sandbox.errors import ApiError
@@ -65,7 +65,9 @@ def bulk_update(store: Store, customers: Sequence[Json]) -> Callable[[], Json]:
     return run
 
 
-def metadata_update(store: Store, source_ids: Sequence[str], metadata: Json) -> Callable[[], Json]:
+def metadata_update(
+    store: Store, source_ids: Sequence[str], metadata: Mapping[str, Any]
+) -> Callable[[], Json]:
     """Merge the metadata into each customer; one that is not found is created."""
 
     def run() -> Json:

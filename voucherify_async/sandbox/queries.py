@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from voucherify_async.models.base import is_mapping
 from voucherify_async.sandbox.errors import ApiError, bad_query
 
 __all__ = [
@@ -84,14 +85,14 @@ _DATE_FIELDS: Final = ("birthday", "birthdate")
 _ADDRESS_PARTS: Final = ("city", "state", "line_1", "line_2", "country", "postal_code")
 
 
-def check_customer(body: Any, *, ids: bool) -> Json:
+def check_customer(body: Any, *, ids: bool) -> Mapping[str, Any]:
     """The properties of a customer that are known, if all are of their type.
 
     Args:
         body: Decoded JSON.
         ids: Whether `id` and `source_id` are among them.
     """
-    if not isinstance(body, dict):
+    if not is_mapping(body):
         raise _bad_body("The body must be an object")
     for name in ("id", "source_id") if ids else ():
         if name in body and (not isinstance(body[name], str) or not body[name]):
@@ -110,7 +111,7 @@ def check_customer(body: Any, *, ids: bool) -> Json:
 
 
 def _check_address(address: Any) -> None:
-    if not isinstance(address, dict):
+    if not is_mapping(address):
         raise _bad_body("Property .address must be an object")
     for part in _ADDRESS_PARTS:
         if not isinstance(address.get(part), str | None):

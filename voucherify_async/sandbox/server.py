@@ -131,10 +131,11 @@ class Sandbox:
 
     def client(self, **settings: Any) -> VoucherifyClient:
         """A client that is pointed at the sandbox; `settings` are those of `VoucherifyClient`."""
+        # A proxy in the environment does not lead back to this machine.
+        settings = {"base_url": self.base_url, "trust_env": False, **settings}
         if "auth" not in settings:
             settings = {"app_id": self.app_id, "app_token": self.app_token, **settings}
-        # A proxy in the environment does not lead back to this machine.
-        return VoucherifyClient(**{"base_url": self.base_url, "trust_env": False, **settings})
+        return VoucherifyClient(**settings)
 
     async def start(self) -> None:
         """Begin to listen."""

@@ -179,6 +179,13 @@ class Bounds:
         return (self.after is None or instant > self.after) and (self.before is None or instant < self.before)
 
 
+_SORT_KEYS: Final[dict[str, Callable[[Record], Any]]] = {
+    "created_at": lambda record: (record.created, record.id),
+    "updated_at": lambda record: (record.updated or record.created, record.id),
+    "source_id": lambda record: (record.source_id is None, record.source_id, record.id),
+}
+
+
 class Store:
     """Everything the sandbox holds, in memory."""
 
@@ -298,11 +305,7 @@ class Store:
         """All customers, sorted by ``created_at``, ``updated_at`` or ``source_id``; a dash reverses."""
         self.advance()
         if order not in self._in_order:
-            key: Callable[[Record], Any] = {
-                "created_at": lambda record: (record.created, record.id),
-                "updated_at": lambda record: (record.updated or record.created, record.id),
-                "source_id": lambda record: (record.source_id is None, record.source_id, record.id),
-            }[order.removeprefix("-")]
+            key = _SORT_KEYS[order.removeprefix("-")]
             self._in_order[order] = sorted(self.customers.values(), key=key, reverse=order.startswith("-"))
         return self._in_order[order]
 

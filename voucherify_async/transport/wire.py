@@ -20,7 +20,7 @@ import msgspec
 from msgspec import UNSET
 
 from voucherify_async.errors import APIStatusError, DecodeError, RateLimitError, status_error_class
-from voucherify_async.models.base import as_utc
+from voucherify_async.models.base import as_utc, is_array, is_mapping
 from voucherify_async.transport.operation import Body, Operation, Query
 from voucherify_async.transport.rate_limit import server_wait
 
@@ -105,9 +105,9 @@ def encode_query(query: Query) -> str:
 def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
     if value is None or value is UNSET:
         return []
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return [pair for key, item in value.items() for pair in _pairs(f"{name}[{key}]", item)]
-    if isinstance(value, list | tuple):
+    if is_array(value):
         return [pair for index, item in enumerate(value) for pair in _pairs(f"{name}[{index}]", item)]
     return [(name, _scalar(name, value))]
 
@@ -166,16 +166,16 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def _json_value(name: str, value: Any) -> Any:
+    if is_mapping(value):
+        return {_key(name, key): _json_value(f"{name}.{key}", item) for key, item in value.items()}
+    if is_array(value):
+        return [_json_value(f"{name}[{index}]", item) for index, item in enumerate(value)]
     match value:
         case None | bool() | int() | str():
             return value
         case float():
             # msgspec would write null for these.
             return value if math.isfinite(value) else _refuse(name, value)
-        case Mapping():
-            return {_key(name, key): _json_value(f"{name}.{key}", item) for key, item in value.items()}
-        case list() | tuple():
-            return [_json_value(f"{name}[{index}]", item) for index, item in enumerate(value)]
         case dt.datetime():
             return format_instant(check_aware(name, value))
         case _:
@@ -338,7 +338,7 @@ class _ErrorBody(msgspec.Struct):
     error: Any = None
 
     def custom_message(self) -> str | None:
-        return _text(self.error.get("message")) if isinstance(self.error, dict) else None
+        return _text(self.error.get("message")) if is_mapping(self.error) else None
 
 
 def _text(value: Any) -> str | None:

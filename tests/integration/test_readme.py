@@ -1,0 +1,149 @@
+"""Every code block of the README is run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voucherify_async import VoucherifyClient
+from voucherify_async.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
+COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
+INSIDE_A_COROUTINE = ["operations", "lists", "resume", "errors", "configuration", "fastapi", "sandbox"]
+
+
+def test_every_block_has_a_test() -> None:
+    assert README.count("```python\n") == len(BLOCKS)
+    assert set(BLOCKS) == {"first program", "real service", *INSIDE_A_COROUTINE}
+
+
+def run(program: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_first_program() -> None:
+    program = BLOCKS["first program"]
+    assert len(program.strip().splitlines()) <= 10
+    out = run(program)
+    assert re.fullmatch(r"cust_\w+ is Ada\n51 customers\n", out)
+
+
+async def test_real_service(sandbox: Sandbox) -> None:
+    """The one change, with a sandbox in the place of the service."""
+    program, changes = re.subn(
+        r"    async with Sandbox.*\n", lambda _: BLOCKS["real service"], BLOCKS["first program"]
+    )
+    assert changes == 1
+    program = program.replace(
+        "from voucherify_async.sandbox import Sandbox", "from voucherify_async import VoucherifyClient"
+    )
+    out = await asyncio.to_thread(
+        run,
+        program,
+        VOUCHERIFY_BASE_URL=sandbox.base_url,
+        VOUCHERIFY_APP_ID=sandbox.app_id,
+        VOUCHERIFY_APP_TOKEN=sandbox.app_token,
+    )
+    assert re.fullmatch(r"cust_\w+ is Ada\n1 customers\n", out)
+
+
+@pytest.mark.parametrize("name", INSIDE_A_COROUTINE)
+async def test_block(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async with Sandbox(customers=150) as sandbox, sandbox.client() as voucherify:
+        saved: list[Any] = []
+
+        def save(items: Any, *, resume_at: str | None) -> None:
+            saved.append((items, resume_at))
+
+        # At module level, as FastAPI looks annotations up there; the body runs in a coroutine.
+        names: dict[str, Any] = {"voucherify": voucherify, "save": save}
+        body = textwrap.indent(BLOCKS[name] + "\nreturn locals()", "    ")
+        exec(f"async def block():\n{body}", names)
+        found = await names["block"]()
+        await CHECKS[name](found, voucherify, saved, capsys.readouterr().out)
+        for value in found.values():
+            if isinstance(value, VoucherifyClient):
+                await value.aclose()
+
+
+async def check_operations(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert out == "1000 done, 0 failed\n"
+    assert (await voucherify.customers.get("ada@example.com")).metadata == {"tier": "gold"}
+
+
+async def check_lists(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert out.startswith("20 ")
+    assert len(out.splitlines()) > 20
+    assert sum(len(items) for items, _ in saved) == len(found["newest"]) == 150
+    assert saved[-1][1] is None
+
+
+async def check_resume(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    in_london = await voucherify.customers.list(city="London").to_list()
+    assert [*found["page"].items, *found["rest"]] == in_london
+
+
+async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert out.startswith("404 not_found Cannot find customer with id nobody@example.com v-")
+
+
+async def check_configuration(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert repr(found["client"]) == "<VoucherifyClient https://us1.api.voucherify.io>"
+
+
+async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    import httpx
+
+    transport = httpx.ASGITransport(app=found["app"])
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})
+        assert answer.json()["source_id"] == "crm-9"
+        assert (await http.post("/echo", json=answer.json())).json() == answer.json()
+        assert (await http.get("/openapi.json")).status_code == 200
+
+
+async def check_sandbox(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    await found["test_signup"]()
+
+
+CHECKS = {name: globals()[f"check_{name}"] for name in INSIDE_A_COROUTINE}
+
+
+def test_commands() -> None:
+    """Those of make are rules of the Makefile; the sandbox's takes the options it is given."""
+    makefile = (ROOT / "Makefile").read_text()
+    lines = [line for block in COMMANDS for line in block.strip().splitlines()]
+    for line in lines:
+        words = line.split("#")[0].split()
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), line
+        elif words[0] == "python":
+            assert words[1:3] == ["-m", "voucherify_async.sandbox"]
+            options = {word for word in words if word.startswith("--")}
+            assert all(option in run_help() for option in options)
+        else:
+            assert words == ["pip", "install", "voucherify-async"]
+
+
+def run_help() -> str:
+    command = [sys.executable, "-m", "voucherify_async.sandbox", "--help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
