@@ -37,7 +37,7 @@ demo: $(VENV)/.package ## Run the main job against the sandbox.
 test: $(VENV)/.test ## Run the tests.
 	$(BIN)/python -m pytest -m 'not soak' --cov
 
-soak: $(VENV)/.test ## Run the tests that take long.
+soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak
 
 lint: $(VENV)/.lint ## Check style and format.

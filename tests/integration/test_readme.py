@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +74,10 @@ async def test_block(name: str, capsys: pytest.CaptureFixture[str]) -> None:
         def save(items: Any, *, resume_at: str | None) -> None:
             saved.append((items, resume_at))
 
-        # At module level, as FastAPI looks annotations up there; the body runs in a coroutine.
-        names: dict[str, Any] = {"voucherify": voucherify, "save": save}
-        body = textwrap.indent(BLOCKS[name] + "\nreturn locals()", "    ")
-        exec(f"async def block():\n{body}", names)
-        found = await names["block"]()
+        found: dict[str, Any] = {"voucherify": voucherify, "save": save}
+        block = compile(BLOCKS[name], f"README.md: {name}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if (awaitable := eval(block, found)) is not None:
+            await awaitable
         await CHECKS[name](found, voucherify, saved, capsys.readouterr().out)
         for value in found.values():
             if isinstance(value, VoucherifyClient):

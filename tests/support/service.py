@@ -6,6 +6,7 @@ import datetime as dt
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from voucherify_async.pagination.rules import PageAnswer, Rule
@@ -33,18 +34,12 @@ class Service:
     parameter: str = "starting_after"
     seed: int = 0
     requests: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    _sorted: dict[Any, list[tuple[dt.datetime, str]]] = field(default_factory=dict[Any, Any])
 
     def answer(self, query: Mapping[str, Any]) -> PageAnswer:
         self.requests.append(query)
         descending = query.get("order", "-created_at") == "-created_at"
-        bounds = query.get("created_at") or {}
-        rows = [
-            (created, key)
-            for key, created in self.customers.items()
-            if self._within(self._cut(created), bounds)
-        ]
-        chance = random.Random(f"{self.seed}.{len(self.requests)}" if self.shuffled else self.seed)
-        rows.sort(key=lambda row: (row[0], chance.random()), reverse=descending)
+        rows = self._rows(query.get("created_at") or {}, descending)
         total = len(rows)
         after = query.get(self.parameter)
         if after is not None:
@@ -58,6 +53,21 @@ class Service:
             total=total if self.says_total else None,
             limit=query.get("limit"),
         )
+
+    def _rows(self, bounds: Mapping[str, Any], descending: bool) -> list[tuple[dt.datetime, str]]:
+        order = len(self.requests) if self.shuffled else 0
+        known = (tuple(bounds.items()), descending, len(self.customers), order)
+        if known not in self._sorted:
+            rows = [
+                (created, key)
+                for key, created in self.customers.items()
+                if not bounds or self._within(self._cut(created), bounds)
+            ]
+            chance = random.Random(f"{self.seed}.{order}")
+            chance.shuffle(rows)
+            rows.sort(key=itemgetter(0), reverse=descending)
+            self._sorted = {known: rows}
+        return self._sorted[known]
 
     def _cut(self, instant: dt.datetime) -> dt.datetime:
         if not self.cut_to_milliseconds:

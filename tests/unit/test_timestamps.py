@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from tests.support.service import Service, at, walk
 from voucherify_async.errors import PaginationStalledError
 from voucherify_async.pagination.cursors import CreatedAtRule, EndDateRule, PageAnswer
+
+SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 
 
 def customers(*counts: int, step: float = 10.0) -> dict[str, dt.datetime]:
@@ -106,7 +109,7 @@ def test_a_service_that_ignores_the_cursor_does_not_make_an_endless_walk() -> No
             return super().answer(heard)._replace(has_more=True)
 
     with pytest.raises(PaginationStalledError, match="goes on answering with it|did not settle|99 pages"):
-        walk(CreatedAtRule(), Deaf(customers(*[1] * 300)))
+        walk(CreatedAtRule(), Deaf(customers(*[1] * 100)))
 
 
 def test_no_timestamps_at_all_stall_loudly() -> None:
@@ -165,55 +168,52 @@ def test_a_deletion_during_the_reading_out_shifts_nothing_away() -> None:
 
 # ---------------------------------------------------------------- properties
 
-spreads = st.lists(st.one_of(st.integers(0, 4), st.integers(90, 230)), max_size=7)
+CASES = st.fixed_dictionaries(
+    {
+        "counts": st.lists(st.one_of(st.integers(0, 4), st.integers(90, 230)), max_size=7),
+        "step": st.sampled_from([0.25, 1.0, 2.0, 1000.0]),
+        "limit": st.integers(1, 100),
+        "descending": st.booleans(),
+        "resume": st.booleans(),
+        "undated": st.sets(st.integers(0, 400), max_size=5),
+        "switches": st.fixed_dictionaries(
+            {
+                "strict": st.booleans(),
+                "inclusive_bounds": st.booleans(),
+                "shuffled": st.booleans(),
+                "says_has_more": st.booleans(),
+                "says_total": st.booleans(),
+                "cut_to_milliseconds": st.booleans(),
+                "seed": st.integers(0, 1000),
+            }
+        ),
+    }
+)
+
+
+def check(case: dict[str, Any]) -> None:
+    """The multiset delivered is the multiset stored."""
+    stored = customers(*case["counts"], step=case["step"])
+    # Where the service leaves the timestamp out of all it sends, there is nothing to walk by.
+    undated = {key for number, key in enumerate(stored) if number in case["undated"] and len(stored) > 5}
+    service = Service(stored, undated=frozenset(undated), **case["switches"])
+    rule = CreatedAtRule(descending=case["descending"])
+    delivered = walk(rule, service, limit=case["limit"], resume=case["resume"])
+    assert Counter(delivered) == Counter(list(service.customers))
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    counts=spreads,
-    step=st.sampled_from([0.25, 1.0, 2.0, 1000.0]),
-    limit=st.integers(1, 100),
-    descending=st.booleans(),
-    strict=st.booleans(),
-    inclusive_bounds=st.booleans(),
-    shuffled=st.booleans(),
-    says_has_more=st.booleans(),
-    says_total=st.booleans(),
-    cut=st.booleans(),
-    resume=st.booleans(),
-    undated=st.sets(st.integers(0, 400), max_size=5),
-    seed=st.integers(0, 1000),
-)
-def test_the_multiset_delivered_is_the_multiset_stored(
-    counts: list[int],
-    step: float,
-    limit: int,
-    descending: bool,
-    strict: bool,
-    inclusive_bounds: bool,
-    shuffled: bool,
-    says_has_more: bool,
-    says_total: bool,
-    cut: bool,
-    resume: bool,
-    undated: set[int],
-    seed: int,
-) -> None:
-    stored = customers(*counts, step=step)
-    service = Service(
-        stored,
-        strict=strict,
-        inclusive_bounds=inclusive_bounds,
-        shuffled=shuffled,
-        says_has_more=says_has_more,
-        says_total=says_total,
-        cut_to_milliseconds=cut,
-        seed=seed,
-        # Where the service leaves the timestamp out of all it sends, there is nothing to walk by.
-        undated=frozenset(key for number, key in enumerate(stored) if number in undated and len(stored) > 5),
-    )
-    delivered = walk(CreatedAtRule(descending=descending), service, limit=limit, resume=resume)
-    assert Counter(delivered) == Counter(list(service.customers))
+@given(CASES)
+def test_what_is_delivered_is_what_is_stored(case: dict[str, Any]) -> None:
+    check(case)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@settings(max_examples=int(2_000 * SOAK_SCALE), deadline=None)
+@given(CASES)
+def test_what_is_delivered_is_what_is_stored_for_long(case: dict[str, Any]) -> None:
+    check(case)
 
 
 # ---------------------------------------------------------------- end_date

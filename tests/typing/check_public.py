@@ -1,0 +1,101 @@
+"""What a type checker must say about the public surface. Checked by `make types`; never run.
+
+An ignore comment here is an assertion: mypy reports those that nothing needs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, assert_type
+
+import msgspec
+
+from voucherify_async import (
+    AccessToken,
+    AsyncAction,
+    AsyncActionReceipt,
+    Customer,
+    CustomerActivity,
+    CustomerRedeemable,
+    CustomerSegment,
+    Page,
+    Pager,
+    PermanentDeletion,
+    Response,
+    TokenIntrospection,
+    VoucherifyClient,
+)
+from voucherify_async.models import BulkUpdateResult, JobResult
+
+
+class Meta(msgspec.Struct):
+    tier: str
+
+
+async def results(voucherify: VoucherifyClient) -> None:
+    customers = voucherify.customers
+    assert_type(await customers.create(), Customer)
+    assert_type(await customers.get("a"), Customer[dict[str, Any]])
+    assert_type(await customers.update("a"), Customer)
+    assert_type(await customers.delete_permanently("a"), PermanentDeletion)
+    assert_type(customers.list(), Pager[Customer])
+    assert_type(customers.list_activity("a"), Pager[CustomerActivity])
+    assert_type(customers.list_redeemables("a"), Pager[CustomerRedeemable])
+    assert_type(customers.list_segments("a"), Pager[CustomerSegment])
+    assert_type(await customers.import_csv("a.csv"), AsyncActionReceipt)
+    assert_type(await customers.update_in_bulk([]), AsyncActionReceipt)
+    assert_type(await customers.update_metadata_in_bulk([], {}), AsyncActionReceipt)
+    assert_type(await voucherify.async_actions.get("aa"), AsyncAction)
+    assert_type(voucherify.async_actions.list(), Pager[AsyncAction])
+    action = await voucherify.async_actions.wait("aa")
+    assert_type(action, AsyncAction)
+    assert_type(action.result, BulkUpdateResult | JobResult | dict[str, Any] | None)
+    assert_type(await voucherify.oauth.create_token(), AccessToken)
+    assert_type(await voucherify.oauth.introspect_token("t"), TokenIntrospection)
+
+
+async def pages(voucherify: VoucherifyClient) -> None:
+    pager = voucherify.customers.list()
+    assert_type(await pager, Page[Customer])
+    assert_type((await pager).items, tuple[Customer, ...])
+    assert_type((await pager).next_cursor, str | None)
+    assert_type(await pager.to_list(), list[Customer])
+    async for customer in pager:
+        assert_type(customer, Customer)
+    async for page in pager.pages():
+        assert_type(page, Page[Customer])
+
+
+async def any_endpoint(voucherify: VoucherifyClient) -> None:
+    assert_type(await voucherify.request("GET", "/v1/x"), Response[Any])
+    assert_type(await voucherify.request("GET", "/v1/x", into=Meta), Response[Meta])
+    assert_type((await voucherify.request("GET", "/v1/x", into=bytes)).data, bytes)
+    assert_type(voucherify.paginate("/v1/x"), Pager[dict[str, Any]])
+    assert_type(voucherify.paginate("/v1/x", into=Meta), Pager[Meta])
+
+
+def models(customer: Customer, typed: Customer[Meta]) -> None:
+    assert_type(customer.metadata, dict[str, Any] | None)
+    assert_type(typed.metadata, Meta | None)
+    assert_type(customer.created_at, dt.datetime | None)
+    customer.name = "x"  # type: ignore[misc]
+    Customer("cust_1")  # type: ignore[call-arg]
+
+
+async def arguments(voucherify: VoucherifyClient) -> None:
+    """An argument that the API cannot null does not take `None`."""
+    customers = voucherify.customers
+    await customers.update("a", name=None, address=None, birthdate=None, metadata=None)
+    await customers.create(source_id=None)  # type: ignore[arg-type]
+    await customers.create(id=None)  # type: ignore[arg-type]
+    await customers.get(None)  # type: ignore[arg-type]
+    await customers.get(customer_id=5)  # type: ignore[arg-type]
+    customers.list(order="name")  # type: ignore[arg-type]
+    customers.list(50)  # type: ignore[call-arg]
+    await customers.update("a", source_id="b")  # type: ignore[call-arg]
+
+
+async def views(voucherify: VoucherifyClient) -> None:
+    assert_type(voucherify.with_options(deadline=5), VoucherifyClient)
+    async with voucherify as entered:
+        assert_type(entered, VoucherifyClient)
