@@ -505,3 +505,14 @@ async def test_statuses_that_a_sandbox_does_not_give(answers: aioresponses, stat
         with pytest.raises(APIStatusError, match=f"{status}: No") as caught:
             await client.customers.get("a")
     assert caught.value.status == status
+
+
+async def test_closing_under_calls_ends_them_with_an_error_of_ours() -> None:
+    async with raw_server(stall) as server:
+        client = client_of(server, max_connections=3, retry=RetryPolicy(attempts=2, base=0))
+        calls = [asyncio.create_task(client.customers.get(str(number))) for number in range(6)]
+        for pause in (0.0, 0.0, 0.0, 0.02):
+            await asyncio.sleep(pause)
+        await client.aclose()
+        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+    assert all(isinstance(result, VoucherifyError) for result in results)

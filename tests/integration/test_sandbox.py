@@ -15,6 +15,7 @@ import pytest
 
 from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.__main__ import serve
 from voucherify_async.sandbox.store import Store
 
 JSON = {"Content-Type": "application/json"}
@@ -286,6 +287,16 @@ def test_a_job_that_breaks_does_not_stop_time() -> None:
     with pytest.raises(RuntimeError):
         store.advance()
     assert store.now().timestamp() == 5.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_serves_until_a_signal(capsys: pytest.CaptureFixture[str], number: signal.Signals) -> None:
+    serving = asyncio.create_task(serve(["--port", "0", "--customers", "3"]))
+    while not (out := capsys.readouterr().out):  # noqa: ASYNC110  # another's print, which sets no event
+        await asyncio.sleep(0.01)
+    assert out.startswith("Voucherify sandbox with 3 customers")
+    signal.raise_signal(number)
+    await asyncio.wait_for(serving, 5)
 
 
 async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

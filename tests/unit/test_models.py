@@ -32,6 +32,8 @@ from voucherify_async.models import (
     PermanentDeletion,
     TokenIntrospection,
 )
+from voucherify_async.transport.operation import Operation
+from voucherify_async.transport.wire import Answer, status_error
 
 MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]
 INPUTS = {models.Address, models.CustomerUpsert, models.FilterConditions, models.RedeemableFilters}
@@ -218,7 +220,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
 
 def examples() -> Iterator[Any]:
     if OPENAPI is None:
-        yield pytest.param(None, None, marks=pytest.mark.skip("VOUCHERIFY_OPENAPI_DIR is not set"))
+        yield pytest.param(None, None, None, marks=pytest.mark.skip("VOUCHERIFY_OPENAPI_DIR is not set"))
         return
     for file in sorted(Path(OPENAPI).glob("*.json")):
         for path, item in json.loads(file.read_text())["paths"].items():
@@ -228,12 +230,18 @@ def examples() -> Iterator[Any]:
                 for status, response in operation["responses"].items():
                     content = response.get("content", {}).get("application/json", {})
                     for name, example in content.get("examples", {}).items():
-                        if status.startswith("2"):
-                            yield pytest.param((method, path), example["value"], id=f"{method} {path} {name}")
+                        values = (int(status), (method, path), example["value"])
+                        yield pytest.param(*values, id=f"{method} {path} {status} {name}")
 
 
-@pytest.mark.parametrize(("operation", "example"), list(examples()))
-def test_the_published_examples_decode(operation: tuple[str, str], example: Any) -> None:
+@pytest.mark.parametrize(("status", "operation", "example"), list(examples()))
+def test_the_published_examples_decode(status: int, operation: tuple[str, str], example: Any) -> None:
+    if status >= 400:
+        answer = Answer(status, {}, msgspec.json.encode(example))
+        error = status_error(Operation[Any]("x", operation[0], operation[1], Any), answer, now=0)
+        assert (error.status, error.message) == (status, example["message"])
+        assert error.key == example.get("key")
+        return
     kind = ANSWERS[operation]
     if isinstance(kind, tuple):
         name, kind = kind

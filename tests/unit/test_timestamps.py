@@ -109,7 +109,7 @@ def test_a_service_that_ignores_the_cursor_does_not_make_an_endless_walk() -> No
             return super().answer(heard)._replace(has_more=True)
 
     with pytest.raises(PaginationStalledError, match="goes on answering with it|did not settle|99 pages"):
-        walk(CreatedAtRule(), Deaf(customers(*[1] * 100)))
+        walk(CreatedAtRule(), Deaf(customers(*[1] * 100), says_total=False))
 
 
 def test_no_timestamps_at_all_stall_loudly() -> None:
@@ -170,7 +170,7 @@ def test_a_deletion_during_the_reading_out_shifts_nothing_away() -> None:
 
 CASES = st.fixed_dictionaries(
     {
-        "counts": st.lists(st.one_of(st.integers(0, 4), st.integers(90, 230)), max_size=7),
+        "counts": st.lists(st.one_of(st.integers(0, 4), st.integers(95, 130), st.just(230)), max_size=6),
         "step": st.sampled_from([0.25, 1.0, 2.0, 1000.0]),
         "limit": st.integers(1, 100),
         "descending": st.booleans(),
@@ -202,7 +202,7 @@ def check(case: dict[str, Any]) -> None:
     assert Counter(delivered) == Counter(list(service.customers))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(CASES)
 def test_what_is_delivered_is_what_is_stored(case: dict[str, Any]) -> None:
     check(case)

@@ -100,9 +100,8 @@ class ConnectionPool:
     def __init__(self, settings: PoolSettings) -> None:
         self.settings = settings
         self.rate_limit: RateLimit | None = None
-        connector = settings.connector
         # A gate of our own before aiohttp's, so that an attempt's time starts when it has a place.
-        places = settings.max_connections if connector is None else connector.limit
+        places = _places(settings)
         self._gate = asyncio.Semaphore(places) if places else None
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -147,7 +146,7 @@ class ConnectionPool:
                 allow_redirects=False,  # following one would carry the credentials elsewhere
                 timeout=aiohttp.ClientTimeout(
                     total=timeouts.attempt,
-                    sock_connect=timeouts.connect,
+                    connect=timeouts.connect,  # with the look-up of the name, unlike sock_connect
                     sock_read=timeouts.read,
                     ceil_threshold=_NEVER_ROUND,
                 ),
@@ -162,6 +161,11 @@ class ConnectionPool:
                 return decode_error(request.operation, Answer(reply.status, reply.headers, b""), too_long)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             failure = _translate(request, error, timeouts)
+        except (RuntimeError, AssertionError, AttributeError) as error:
+            if not self._closed:
+                raise
+            # aiohttp's ways to say that its session was closed under a call.
+            failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts)
         return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
 
     async def aclose(self) -> None:
@@ -202,6 +206,14 @@ class ConnectionPool:
             self._loop = asyncio.get_running_loop()
             self._process = os.getpid()
         return self._session
+
+
+def _places(settings: PoolSettings) -> int:
+    """How many connections there can be at once; 0 for any number."""
+    connector = settings.connector
+    if connector is None:
+        return settings.max_connections
+    return min((limit for limit in (connector.limit, connector.limit_per_host) if limit), default=0)
 
 
 async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes | None:
