@@ -37,7 +37,7 @@ sent.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 __all__ = [
     "APIStatusError",
@@ -72,6 +72,14 @@ __all__ = [
     "VoucherifyError",
     "status_error_class",
 ]
+
+
+class _Common(TypedDict, total=False):
+    """What every error can be given; see `VoucherifyError`."""
+
+    operation: str | None
+    request_id: str | None
+    may_have_been_applied: bool
 
 
 class VoucherifyError(Exception):
@@ -171,16 +179,9 @@ class APIStatusError(VoucherifyError):
         details: str | None = None,
         resource_id: str | None = None,
         resource_type: str | None = None,
-        operation: str | None = None,
-        request_id: str | None = None,
-        may_have_been_applied: bool = False,
+        **common: Unpack[_Common],
     ) -> None:
-        super().__init__(
-            message,
-            operation=operation,
-            request_id=request_id,
-            may_have_been_applied=may_have_been_applied,
-        )
+        super().__init__(message, **common)
         self.status = status
         self.code = status if code is None else code
         self.key = key
@@ -273,16 +274,9 @@ class DecodeError(VoucherifyError):
         body: str = "",
         item_id: str | None = None,
         position: int | None = None,
-        operation: str | None = None,
-        request_id: str | None = None,
-        may_have_been_applied: bool = False,
+        **common: Unpack[_Common],
     ) -> None:
-        super().__init__(
-            message,
-            operation=operation,
-            request_id=request_id,
-            may_have_been_applied=may_have_been_applied,
-        )
+        super().__init__(message, **common)
         self.status = status
         self.body = body
         self.item_id = item_id
@@ -308,21 +302,9 @@ class AsyncActionError(VoucherifyError):
         action: The job as last seen, an `AsyncAction`.
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        action: Any = None,
-        operation: str | None = None,
-        request_id: str | None = None,
-        may_have_been_applied: bool = True,
-    ) -> None:
-        super().__init__(
-            message,
-            operation=operation,
-            request_id=request_id,
-            may_have_been_applied=may_have_been_applied,
-        )
+    def __init__(self, message: str = "", *, action: Any = None, **common: Unpack[_Common]) -> None:
+        common.setdefault("may_have_been_applied", True)
+        super().__init__(message, **common)
         self.action = action
 
 

@@ -36,7 +36,13 @@ from voucherify_async.transport.operation import Operation
 from voucherify_async.transport.wire import Answer, status_error
 
 MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]
-INPUTS = {models.Address, models.CustomerUpsert, models.FilterConditions, models.RedeemableFilters}
+INPUTS = {
+    models.Address,
+    models.CustomerFields,
+    models.CustomerUpsert,
+    models.FilterConditions,
+    models.RedeemableFilters,
+}
 OWN_ID = {"id", "async_action_id", "access_token"}
 
 TIMESTAMPS = [

@@ -19,6 +19,7 @@ __all__ = [
     "Customer",
     "CustomerAddress",
     "CustomerAssets",
+    "CustomerFields",
     "CustomerLoyalty",
     "CustomerReferrals",
     "CustomerSegment",
@@ -48,13 +49,9 @@ class Address(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
     postal_code: str | UnsetType | None = UNSET
 
 
-class CustomerUpsert(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One customer of a bulk update, found or created by its `source_id`.
+class CustomerFields(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can be said of a customer: what is left out stays as it is, `None` clears, metadata is merged."""
 
-    Fields left out stay as they are and `None` clears one; metadata is merged key by key.
-    """
-
-    source_id: str
     name: str | UnsetType | None = UNSET
     description: str | UnsetType | None = UNSET
     email: str | UnsetType | None = UNSET
@@ -64,6 +61,12 @@ class CustomerUpsert(Model, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     birthdate: dt.date | UnsetType | None = UNSET
     address: Address | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
+
+
+class CustomerUpsert(CustomerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One customer of a bulk update, found or created by its `source_id`."""
+
+    source_id: str
 
 
 class CustomerAddress(Model, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from voucherify_async.models.customers import (
     AsyncActionReceipt,
     Customer,
     CustomerAddress,
+    CustomerFields,
     CustomerSegment,
     CustomerUpsert,
     PermanentDeletion,
@@ -92,20 +93,7 @@ _UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class _Update(msgspec.Struct, kw_only=True):
-    """The fields of an update, for their types."""
-
-    name: str | UnsetType | None = UNSET
-    description: str | UnsetType | None = UNSET
-    email: str | UnsetType | None = UNSET
-    phone: str | UnsetType | None = UNSET
-    birthday: dt.date | UnsetType | None = UNSET
-    birthdate: dt.date | UnsetType | None = UNSET
-    address: Address | UnsetType | None = UNSET
-    metadata: dict[str, Any] | UnsetType | None = UNSET
-
-
-class _Create(_Update, kw_only=True):
+class _Create(CustomerFields, frozen=True, kw_only=True):
     """The fields of a creation, for their types."""
 
     id: _NonEmpty | UnsetType = UNSET
@@ -222,7 +210,7 @@ class CustomersResource:
         API: https://docs.voucherify.io/api-reference/customers/update-customer
         """
         body = _body(
-            _Update,
+            CustomerFields,
             name=name,
             description=description,
             email=email,
@@ -513,7 +501,7 @@ class CustomersResource:
         )
 
 
-def _body(into: type[_Update], **fields: Any) -> Body:
+def _body(into: type[CustomerFields], **fields: Any) -> Body:
     return encode_json("the customer", checked("", into, fields))
 
 
