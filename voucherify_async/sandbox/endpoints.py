@@ -5,17 +5,11 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from email import policy
-from email.parser import BytesParser
 from itertools import islice
 from typing import Any, Final
-from urllib.parse import parse_qs
-
-import msgspec
 
 from voucherify_async.models.base import is_array, is_mapping
-from voucherify_async.sandbox.errors import ApiError, bad_query, not_found, too_large
+from voucherify_async.sandbox.errors import ApiError, bad_query, not_found
 from voucherify_async.sandbox.jobs import bulk_update, csv_rows, import_csv, metadata_update
 from voucherify_async.sandbox.queries import (
     Parser,
@@ -27,15 +21,16 @@ from voucherify_async.sandbox.queries import (
     redeemable_filter,
     text,
 )
+from voucherify_async.sandbox.routing import Answer, Call, Router, read_file, read_form, read_json
 from voucherify_async.sandbox.store import Bounds, Job, Record, Store, to_instant
-from voucherify_async.transport.wire import MAX_BODY_BYTES, format_instant
+from voucherify_async.transport.wire import format_instant
 
-__all__ = ["Answer", "Call", "answer"]
+__all__ = ["routes"]
 
 Json = dict[str, Any]
-Answer = tuple[int, Any]
-"""Status and JSON body; `None` for no body."""
 
+routes = Router()
+"""Every endpoint of the sandbox."""
 _DEFAULT_LIMIT: Final = 10
 _SCOPES: Final = frozenset(
     {
@@ -49,103 +44,6 @@ _SCOPES: Final = frozenset(
         "client_vouchers",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request, taken apart.
-
-    Attributes:
-        method: HTTP method.
-        segments: The path, cut at its slashes, each part decoded.
-        query: The decoded parameters.
-        content_type: Of the body.
-        body: As it was sent.
-        request_id: The id that this request got.
-    """
-
-    method: str
-    segments: tuple[str, ...]
-    query: Sequence[tuple[str, str]]
-    content_type: str
-    body: bytes
-    request_id: str
-
-
-Endpoint = Callable[[Store, Call, str], Answer]
-
-_ANY: Final = "*"
-_ROUTES: Final[dict[tuple[str, ...], dict[str, Endpoint]]] = {}
-
-
-def _route(method: str, path: str) -> Callable[[Endpoint], Endpoint]:
-    def register(endpoint: Endpoint) -> Endpoint:
-        _ROUTES.setdefault(tuple(path.split("/")[1:]), {})[method] = endpoint
-        return endpoint
-
-    return register
-
-
-def answer(store: Store, call: Call) -> Answer:
-    """What the service answers to a call.
-
-    Raises:
-        ApiError: The answer is an error.
-    """
-    store.advance()
-    allowed: set[str] = set()
-    for pattern, methods in _ROUTES.items():
-        if not _fits(pattern, call.segments):
-            continue
-        if call.method in methods:
-            key = call.segments[pattern.index(_ANY)] if _ANY in pattern else ""
-            return methods[call.method](store, call, key)
-        allowed |= methods.keys()  # a customer may have the source id "importCSV": look on
-    if allowed:
-        raise ApiError(405, "method_not_allowed", f"Allowed: {', '.join(sorted(allowed))}")
-    raise ApiError(404, "not_found", "There is no such endpoint", message="Resource not found")
-
-
-def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
-    return len(pattern) == len(segments) and all(
-        expected in {_ANY, given} for expected, given in zip(pattern, segments, strict=True)
-    )
-
-
-# ---------------------------------------------------------------- bodies
-
-
-def _json(call: Call) -> Any:
-    if len(call.body) > MAX_BODY_BYTES:
-        raise too_large()
-    if call.content_type.partition(";")[0].strip().lower() != "application/json":
-        raise ApiError(415, "unsupported_media_type", "The body must be application/json")
-    try:
-        return msgspec.json.decode(call.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ApiError(400, "invalid_json", str(error), message="Invalid JSON") from None
-
-
-def _form(call: Call) -> dict[str, str]:
-    if call.content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise ApiError(415, "unsupported_media_type", "The body must be application/x-www-form-urlencoded")
-    fields = parse_qs(call.body.decode("utf-8", "replace"))
-    return {name: values[-1] for name, values in fields.items()}
-
-
-def _file(call: Call) -> bytes:
-    if call.content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise ApiError(415, "unsupported_media_type", "The body must be multipart/form-data")
-    head = b"Content-Type: " + call.content_type.encode("utf-8", "replace") + b"\r\n\r\n"
-    message = BytesParser(policy=policy.HTTP).parsebytes(head + call.body)
-    for part in message.iter_parts():
-        if part.get_param("name", header="content-disposition") == "file":
-            content = part.get_payload(decode=True)
-            if isinstance(content, bytes):
-                if len(content) > MAX_BODY_BYTES:
-                    raise too_large()
-                return content
-    raise ApiError(400, "missing_file", "The body must have a part named file", message="Invalid payload")
 
 
 # ---------------------------------------------------------------- customers
@@ -167,7 +65,7 @@ _LIST: Final[Mapping[str, Parser]] = {
 }
 
 
-@_route("GET", "/v1/customers")
+@routes.add("GET", "/v1/customers")
 def _list_customers(store: Store, call: Call, _: str) -> Answer:
     query = parse_query(call.query, _LIST)
     order = query.get("order", "-created_at")
@@ -214,39 +112,39 @@ def _field_is(name: str, value: str, record: Record) -> bool:
     return bool(record.fields.get(name) == value)
 
 
-@_route("POST", "/v1/customers")
+@routes.add("POST", "/v1/customers")
 def _create_customer(store: Store, call: Call, _: str) -> Answer:
-    return 200, store.upsert(check_customer(_json(call), ids=True)).to_json()
+    return 200, store.upsert(check_customer(read_json(call), ids=True)).to_json()
 
 
-@_route("POST", "/v1/customers/importCSV")
+@routes.add("POST", "/v1/customers/importCSV")
 def _import_csv(store: Store, call: Call, _: str) -> Answer:
-    rows = csv_rows(_file(call))
+    rows = csv_rows(read_file(call))
     return _receipt(
         store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, len(rows), import_csv(store, rows))
     )
 
 
-@_route("GET", "/v1/customers/*")
+@routes.add("GET", "/v1/customers/*")
 def _get_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
     return 200, store.get(key).to_json()
 
 
-@_route("PUT", "/v1/customers/*")
+@routes.add("PUT", "/v1/customers/*")
 def _update_customer(store: Store, call: Call, key: str) -> Answer:
-    changes = check_customer(_json(call), ids=False)
+    changes = check_customer(read_json(call), ids=False)
     return 200, store.update(store.get(key), changes).to_json()
 
 
-@_route("DELETE", "/v1/customers/*")
+@routes.add("DELETE", "/v1/customers/*")
 def _delete_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
     store.remove(store.get(key))
     return 204, None
 
 
-@_route("POST", "/v1/customers/bulk/async")
+@routes.add("POST", "/v1/customers/bulk/async")
 def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
-    customers = _json(call)
+    customers = read_json(call)
     if not is_array(customers):
         raise ApiError(400, "invalid_payload", "The body must be an array", message="Invalid payload")
     for index, customer in enumerate(customers):
@@ -261,9 +159,9 @@ def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
     )
 
 
-@_route("POST", "/v1/customers/metadata/async")
+@routes.add("POST", "/v1/customers/metadata/async")
 def _update_metadata_in_bulk(store: Store, call: Call, _: str) -> Answer:
-    body = _json(call)
+    body = read_json(call)
     source_ids = body.get("source_ids") if is_mapping(body) else None
     if not is_array(source_ids) or not all(isinstance(key, str) and key for key in source_ids):
         details = "Property .source_ids must be an array of strings"
@@ -281,7 +179,7 @@ def _receipt(job: Job) -> Answer:
     return 202, {"async_action_id": job.id}
 
 
-@_route("POST", "/v1/customers/*/permanent-deletion")
+@routes.add("POST", "/v1/customers/*/permanent-deletion")
 def _delete_permanently(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
     record = store.get(key)
     segments = len(store.segments_of(record))
@@ -335,13 +233,13 @@ _REDEEMABLES: Final[Mapping[str, Parser]] = {
 }
 
 
-@_route("GET", "/v1/customers/*/activity")
+@routes.add("GET", "/v1/customers/*/activity")
 def _list_activity(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITY)
     return 200, _activity(store.get(key), query)
 
 
-@_route("GET", "/v1/customers/*/activities")
+@routes.add("GET", "/v1/customers/*/activities")
 def _list_activities(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITIES)
     record = store.get(key)
@@ -376,7 +274,7 @@ def _event_matches(event: Json, query: Mapping[str, Any]) -> bool:
     return (since is None or created >= since) and (until is None or created <= until)
 
 
-@_route("GET", "/v1/customers/*/redeemables")
+@routes.add("GET", "/v1/customers/*/redeemables")
 def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
     others, matches = redeemable_filter(call.query, store.now())
     query = parse_query(others, _REDEEMABLES)
@@ -408,7 +306,7 @@ def _page_by_id(
     return content
 
 
-@_route("GET", "/v1/customers/*/segments")
+@routes.add("GET", "/v1/customers/*/segments")
 def _list_segments(store: Store, call: Call, key: str) -> Answer:
     parse_query(call.query, {})
     # For a customer that does not exist: what it would qualify for if it came to be.
@@ -420,7 +318,7 @@ def _list_segments(store: Store, call: Call, key: str) -> Answer:
 # ---------------------------------------------------------------- async actions
 
 
-@_route("GET", "/v1/async-actions")
+@routes.add("GET", "/v1/async-actions")
 def _list_async_actions(store: Store, call: Call, _: str) -> Answer:
     query = parse_query(call.query, {**_LIMIT, "end_date": instant})
     until = query.get("end_date")
@@ -434,7 +332,7 @@ def _list_async_actions(store: Store, call: Call, _: str) -> Answer:
     }
 
 
-@_route("GET", "/v1/async-actions/*")
+@routes.add("GET", "/v1/async-actions/*")
 def _get_async_action(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
     job = store.jobs.get(key)
     if job is None:
@@ -448,9 +346,9 @@ def _get_async_action(store: Store, call: Call, key: str) -> Answer:  # noqa: AR
 # ---------------------------------------------------------------- oauth
 
 
-@_route("POST", "/v1/oauth/token")
+@routes.add("POST", "/v1/oauth/token")
 def _create_token(store: Store, call: Call, _: str) -> Answer:
-    form = _form(call)
+    form = read_form(call)
     if form.get("grant_type") != "client_credentials":
         raise ApiError(400, "invalid_grant_type", message="Invalid grant_type")
     scopes = form.get("scope", "").split()
@@ -459,7 +357,7 @@ def _create_token(store: Store, call: Call, _: str) -> Answer:
     return 200, _token(store, store.issue_token(" ".join(scopes)).value)
 
 
-@_route("POST", "/v1/oauth/introspect")
+@routes.add("POST", "/v1/oauth/introspect")
 def _introspect_token(store: Store, call: Call, _: str) -> Answer:
     value = _token_of(call)
     if store.live_token(value) is None:
@@ -467,7 +365,7 @@ def _introspect_token(store: Store, call: Call, _: str) -> Answer:
     return 200, {**_token(store, value), "active": True}
 
 
-@_route("POST", "/v1/oauth/token/revoke")
+@routes.add("POST", "/v1/oauth/token/revoke")
 def _revoke_token(store: Store, call: Call, _: str) -> Answer:
     token = store.live_token(_token_of(call))
     if token is None:
@@ -477,7 +375,7 @@ def _revoke_token(store: Store, call: Call, _: str) -> Answer:
 
 
 def _token_of(call: Call) -> str:
-    value = _form(call).get("access_token")
+    value = read_form(call).get("access_token")
     if value is None:
         raise ApiError(400, "missing_parameters", message="Missing parameters")
     return value

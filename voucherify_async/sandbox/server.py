@@ -15,8 +15,9 @@ import msgspec
 from aiohttp import web
 
 from voucherify_async.client import VoucherifyClient
-from voucherify_async.sandbox.endpoints import Answer, Call, answer
+from voucherify_async.sandbox.endpoints import routes
 from voucherify_async.sandbox.errors import ApiError, too_large
+from voucherify_async.sandbox.routing import Answer, Call
 from voucherify_async.sandbox.seed import seed_customers, seed_segments
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import MAX_BODY_BYTES
@@ -196,7 +197,7 @@ class Sandbox:
             request_id=request_id,
         )
         self._authenticate(request.headers, keys_only=call.segments[:2] == ("v1", "oauth"))
-        return answer(self.store, call)
+        return routes.answer(self.store, call)
 
     def _keep(self, exchange: Exchange) -> None:
         self.requests.append(exchange)

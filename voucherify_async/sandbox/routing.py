@@ -1,0 +1,125 @@
+"""Requests taken apart, and the endpoints found for them. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email import policy
+from email.parser import BytesParser
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import msgspec
+
+from voucherify_async.sandbox.errors import ApiError, too_large
+from voucherify_async.sandbox.store import Store
+from voucherify_async.transport.wire import MAX_BODY_BYTES
+
+__all__ = ["Answer", "Call", "Endpoint", "Router", "read_file", "read_form", "read_json"]
+
+Answer = tuple[int, Any]
+"""Status and JSON body; `None` for no body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, taken apart.
+
+    Attributes:
+        method: HTTP method.
+        segments: The path, cut at its slashes, each part decoded.
+        query: The decoded parameters.
+        content_type: Of the body.
+        body: As it was sent.
+        request_id: The id that this request got.
+    """
+
+    method: str
+    segments: tuple[str, ...]
+    query: Sequence[tuple[str, str]]
+    content_type: str
+    body: bytes
+    request_id: str
+
+
+Endpoint = Callable[[Store, Call, str], Answer]
+"""Answers a call; the third argument is the part of the path that is an id, if one is."""
+
+_ANY: Final = "*"
+
+
+class Router:
+    """The endpoints, by method and path."""
+
+    def __init__(self) -> None:
+        self._routes: dict[tuple[str, ...], dict[str, Endpoint]] = {}
+
+    def add(self, method: str, path: str) -> Callable[[Endpoint], Endpoint]:
+        """Register an endpoint; ``*`` in its path stands for an id."""
+
+        def register(endpoint: Endpoint) -> Endpoint:
+            self._routes.setdefault(tuple(path.split("/")[1:]), {})[method] = endpoint
+            return endpoint
+
+        return register
+
+    def answer(self, store: Store, call: Call) -> Answer:
+        """What the service answers to a call.
+
+        Raises:
+            ApiError: The answer is an error.
+        """
+        store.advance()
+        allowed: set[str] = set()
+        for pattern, methods in self._routes.items():
+            if not _fits(pattern, call.segments):
+                continue
+            if call.method in methods:
+                key = call.segments[pattern.index(_ANY)] if _ANY in pattern else ""
+                return methods[call.method](store, call, key)
+            allowed |= methods.keys()  # a customer may have the source id "importCSV": look on
+        if allowed:
+            raise ApiError(405, "method_not_allowed", f"Allowed: {', '.join(sorted(allowed))}")
+        raise ApiError(404, "not_found", "There is no such endpoint", message="Resource not found")
+
+
+def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+    return len(pattern) == len(segments) and all(
+        expected in {_ANY, given} for expected, given in zip(pattern, segments, strict=True)
+    )
+
+
+def read_json(call: Call) -> Any:
+    """The JSON body."""
+    if len(call.body) > MAX_BODY_BYTES:
+        raise too_large()
+    if call.content_type.partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "unsupported_media_type", "The body must be application/json")
+    try:
+        return msgspec.json.decode(call.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ApiError(400, "invalid_json", str(error), message="Invalid JSON") from None
+
+
+def read_form(call: Call) -> dict[str, str]:
+    """The fields of a form-encoded body."""
+    if call.content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise ApiError(415, "unsupported_media_type", "The body must be application/x-www-form-urlencoded")
+    fields = parse_qs(call.body.decode("utf-8", "replace"))
+    return {name: values[-1] for name, values in fields.items()}
+
+
+def read_file(call: Call) -> bytes:
+    """The part of a multipart body that is named ``file``."""
+    if call.content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise ApiError(415, "unsupported_media_type", "The body must be multipart/form-data")
+    head = b"Content-Type: " + call.content_type.encode("utf-8", "replace") + b"\r\n\r\n"
+    message = BytesParser(policy=policy.HTTP).parsebytes(head + call.body)
+    for part in message.iter_parts():
+        if part.get_param("name", header="content-disposition") == "file":
+            content = part.get_payload(decode=True)
+            if isinstance(content, bytes):
+                if len(content) > MAX_BODY_BYTES:
+                    raise too_large()
+                return content
+    raise ApiError(400, "missing_file", "The body must have a part named file", message="Invalid payload")
