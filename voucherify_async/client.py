@@ -11,14 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
-import msgspec
-
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.pagination.cursors import PageNumberRule, Rule
 from voucherify_async.pagination.pager import Listing, Pager
 from voucherify_async.resources.async_actions import AsyncActionsResource
 from voucherify_async.resources.customers import CustomersResource
+from voucherify_async.resources.inputs import check_limit
 from voucherify_async.resources.oauth import OAuthResource
 from voucherify_async.transport.auth import ApiKeys, Auth
 from voucherify_async.transport.operation import Body, Operation, Query, Request, Response
@@ -30,6 +29,7 @@ from voucherify_async.transport.settings import (
     Timeouts,
     check_base_url,
     check_headers,
+    check_proxy,
     check_seconds,
     read_setting,
 )
@@ -125,12 +125,16 @@ class VoucherifyClient:
                     "VOUCHERIFY_APP_TOKEN in the environment"
                 )
             auth = ApiKeys(app_id, app_token)
+        elif not isinstance(auth, Auth) or isinstance(auth, type):
+            raise ConfigurationError(
+                f"auth must be an object such as OAuthToken(...), not {type(auth).__name__}"
+            )
         elif app_id is not None or app_token is not None:
             raise ConfigurationError("auth takes the place of app_id and app_token: give one or the other")
-        if max_connections < 1:
-            raise ConfigurationError(f"max_connections must be at least 1, not {max_connections!r}")
-        if max_response_bytes < 1:
-            raise ConfigurationError(f"max_response_bytes must be at least 1, not {max_response_bytes!r}")
+        for name, count in (("max_connections", max_connections), ("max_response_bytes", max_response_bytes)):
+            if not isinstance(count, int) or count < 1:
+                raise ConfigurationError(f"{name} must be an integer from 1, not {count!r}")
+        _check_retry(retry)
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
             raise ConfigurationError(f"ssl must be an ssl.SSLContext, not {ssl!r}: TLS is always verified")
         check_seconds("keepalive_timeout", keepalive_timeout)
@@ -145,7 +149,7 @@ class VoucherifyClient:
                 max_connections=max_connections,
                 keepalive_timeout=keepalive_timeout,
                 max_response_bytes=max_response_bytes,
-                proxy=proxy,
+                proxy=None if proxy is None else check_proxy("proxy", proxy),
                 trust_env=trust_env,
                 ssl=ssl,
                 connector=connector,
@@ -206,7 +210,7 @@ class VoucherifyClient:
         if deadline is not UNSET:
             changes["deadline"] = _deadline(deadline)
         if retry is not UNSET:
-            changes["retry"] = retry
+            changes["retry"] = _check_retry(retry)
         if headers is not UNSET:
             changes["headers"] = {**self._sessions.options.headers, **check_headers("headers", headers)}
         return self._over(self._sessions.with_options(**changes))
@@ -300,6 +304,8 @@ class VoucherifyClient:
             ValueError: An argument cannot be sent; names it.
             VoucherifyError: The call failed.
         """
+        if not method.isascii() or not method.isalpha():
+            raise ValueError(f"method must be an HTTP method, not {method!r}")
         method = method.upper()
         may_repeat = method in _SAFE_TO_REPEAT if repeatable is None else repeatable
         operation = Operation[Any](f"{method} {path}", method, _checked_path(path), into, may_repeat)
@@ -366,10 +372,10 @@ class VoucherifyClient:
             ValueError: An argument cannot be sent, or `cursor` was made for another list; names it.
         """
         filters = dict(query or {})
-        limit = filters.pop("limit", None)
+        limit = check_limit(filters.pop("limit", None))
         listing = Listing[Any](
             sessions=self._sessions,
-            operation=Operation[bytes](f"GET {path}", "GET", _checked_path(path), bytes),
+            operation=Operation[Any](f"GET {path}", "GET", _checked_path(path), Any),
             path=encode_path(path, path_params or {}),
             query=filters,
             items=items,
@@ -398,9 +404,7 @@ def _body(
         case []:
             return None
         case ["json"]:
-            # A model is encoded as it is: its None fields are nulls, its UNSET ones absent.
-            plain = json if isinstance(json, msgspec.Struct) else json_value("json", json)
-            return encode_json("json", plain)
+            return encode_json("json", json_value("json", json))
         case ["form"]:
             return encode_form(form or {})
         case ["content"]:
@@ -415,6 +419,12 @@ def _checked_path(path: str) -> str:
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set("?# "):
         raise ValueError(f"path must be a plain path that starts with '/', without a query, not {path!r}")
     return path
+
+
+def _check_retry(retry: RetryPolicy) -> RetryPolicy:
+    if not isinstance(retry, RetryPolicy):
+        raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
+    return retry
 
 
 def _timeouts(timeout: float | Timeouts | None) -> Timeouts:

@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
-from voucherify_async import Address, FilterConditions, RedeemableFilters, VoucherifyClient
+from voucherify_async import Address, Customer, FilterConditions, RedeemableFilters, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
 
 NAIVE = dt.datetime(2026, 1, 1)  # noqa: DTZ001  # what is to be refused
+
+
+async def coroutine_function(error: Exception) -> None:
+    """Would never be awaited."""
+
 
 Call = Callable[[Any], Any]
 
@@ -80,6 +85,15 @@ BAD: list[tuple[str, Call]] = [
     ("one body, not 2: json, form", lambda v: v.request("POST", "/v1/x", json=1, form={"a": "b"})),
     ("^content", lambda v: v.request("POST", "/v1/x", content=b"x" * 11_000_000)),
     ("^path must be", lambda v: v.request("GET", "v1/x")),
+    ("^method must be", lambda v: v.request("", "/v1/x")),
+    (
+        r"^json\.metadata\.x",
+        lambda v: v.request("POST", "/v1/x", json=Customer(id="a", metadata={"x": object()})),
+    ),
+    ("^scope", lambda v: v.request("POST", "/v1/x", form={"scope": "\ud800"})),
+    ("^limit must be", lambda v: v.paginate("/v1/x", query={"limit": "50"})),
+    ("^on_invalid must be", lambda v: v.customers.list(on_invalid="ignore")),
+    ("^on_invalid must be", lambda v: v.customers.list(on_invalid=coroutine_function)),
     ("'code' is missing", lambda v: v.request("GET", "/v1/vouchers/{code}")),
     ("^code", lambda v: v.request("GET", "/v1/vouchers/{code}", path_params={"code": ""})),
     (r"^at\[x\]", lambda v: v.request("GET", "/v1/x", query={"at": {"x": NAIVE}})),

@@ -141,6 +141,7 @@ async def test_tls_where_there_is_none(sandbox: Sandbox) -> None:
         (respond(body=b""), "not JSON"),
         (respond(body=b'[{"id":"a"}]'), "not of the promised shape"),
         (respond(204, b""), "not JSON"),
+        (respond(body=b'{"id":"a","unknown":' + b"[" * 50_000 + b"]" * 50_000 + b"}"), "nested too deeply"),
     ],
 )
 async def test_an_answer_that_is_not_what_the_api_promises(answer: bytes, problem: str) -> None:
@@ -340,13 +341,12 @@ class TestLifetime:
                 asyncio.run(call())
             runner.run(client.aclose())
 
-    async def test_another_process(
-        self, monkeypatch: pytest.MonkeyPatch, voucherify: VoucherifyClient
-    ) -> None:
+    async def test_another_process(self, voucherify: VoucherifyClient) -> None:
         await voucherify.customers.create(source_id="a")
-        monkeypatch.setattr("voucherify_async.transport.session.os.getpid", lambda: -1)
-        with pytest.raises(ConfigurationError, match="before the process forked"):
-            await voucherify.customers.get("a")
+        with pytest.MonkeyPatch.context() as child:
+            child.setattr("voucherify_async.transport.session.os.getpid", lambda: -1)
+            with pytest.raises(ConfigurationError, match="before the process forked"):
+                await voucherify.customers.get("a")
 
     async def test_a_connector_of_the_callers_is_used_and_left_open(self, sandbox: Sandbox) -> None:
         connector = aiohttp.TCPConnector(limit=3)
@@ -356,6 +356,38 @@ class TestLifetime:
         async with sandbox.client(connector=connector) as client:
             await client.customers.get("a")
         await connector.close()
+
+    async def test_a_connector_that_is_closed(self, sandbox: Sandbox) -> None:
+        connector = aiohttp.TCPConnector()
+        await connector.close()
+        async with sandbox.client(connector=connector) as client:
+            with pytest.raises(ConfigurationError, match="the connector is closed"):
+                await client.customers.get("a")
+
+    def test_closing_from_another_loop(self) -> None:
+        client = client_of("http://127.0.0.1:9", retry=NO_RETRY)
+
+        async def call() -> None:
+            with pytest.raises(ConnectionFailedError):
+                await client.customers.get("a")
+
+        with asyncio.Runner() as runner:
+            runner.run(call())
+            with pytest.raises(ConfigurationError, match="belongs to another event loop"):
+                asyncio.run(client.aclose())
+            runner.run(client.aclose())
+
+    async def test_closing_during_a_write_says_that_it_may_have_been_applied(self) -> None:
+        async with raw_server(stall) as server:
+            client = client_of(server, retry=RetryPolicy(base=0))
+            call = asyncio.create_task(repeatable(client))
+            while not server.requests:  # noqa: ASYNC110  # what arrives at a socket sets no event
+                await asyncio.sleep(0.001)
+            await client.aclose()
+            with pytest.raises(ConfigurationError, match="the client is closed") as caught:
+                await call
+        assert caught.value.may_have_been_applied
+        assert len(caught.value.attempts) == 1
 
     async def test_a_connector_without_a_limit(self, sandbox: Sandbox) -> None:
         connector = aiohttp.TCPConnector(limit=0)
@@ -394,11 +426,20 @@ class TestProxy:
                 assert (await client.customers.get("a")).id == "cust_1"
         assert proxy.requests[0].startswith(b"GET http://cluster.example.com/v1/customers/a HTTP/1.1")
 
-    async def test_a_proxy_that_is_none(self) -> None:
-        async with VoucherifyClient("id", SECRET, proxy="socks5://u:pw@proxy:1") as client:
-            with pytest.raises(ConfigurationError, match="proxy must be an http") as caught:
+    async def test_a_proxy_that_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "socks5://u:pw@proxy:1")
+        async with VoucherifyClient("id", SECRET) as client:
+            with pytest.raises(ConfigurationError, match="the proxy in the environment must be") as caught:
                 await client.customers.get("a")
         assert "pw" not in str(caught.value)
+
+    async def test_loopback_is_never_proxied(
+        self, voucherify: VoucherifyClient, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+    ) -> None:
+        """Plain http is allowed there because it stays on this machine."""
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        async with sandbox.client(trust_env=True) as client:
+            await client.customers.create(source_id="a")
 
 
 class TestRequest:
@@ -505,6 +546,35 @@ async def test_statuses_that_a_sandbox_does_not_give(answers: aioresponses, stat
         with pytest.raises(APIStatusError, match=f"{status}: No") as caught:
             await client.customers.get("a")
     assert caught.value.status == status
+
+
+async def test_an_error_body_that_is_nested_too_deeply_is_an_error_all_the_same() -> None:
+    async with raw_server(respond(400, b'{"code":' + b"[" * 50_000)) as server, client_of(server) as client:
+        with pytest.raises(APIStatusError, match="400: Bad Request"):
+            await client.customers.get("a")
+
+
+async def test_an_auth_of_ones_own_is_checked() -> None:
+    class Broken:
+        def headers(self) -> dict[str, str]:
+            return {"X-Key": "a\nb"}
+
+    async with (
+        raw_server(CUSTOMER) as server,
+        VoucherifyClient(auth=Broken(), base_url=server.base_url) as client,
+    ):
+        with pytest.raises(ConfigurationError, match="auth has a header that cannot be sent: 'X-Key'"):
+            await client.customers.get("a")
+    assert not server.requests
+
+
+async def test_earlier_attempts_are_kept_when_an_item_cannot_be_decoded() -> None:
+    page = respond(body=b'{"customers":[{"id":"a","name":5}],"has_more":false}')
+    async with raw_server(respond(503), page) as server, client_of(server) as client:
+        without_waiting(client)
+        with pytest.raises(DecodeError, match="item 0 of the page") as caught:
+            await client.customers.list()
+    assert [type(attempt) for attempt in caught.value.attempts] == [ServerError]
 
 
 async def test_closing_under_calls_ends_them_with_an_error_of_ours() -> None:

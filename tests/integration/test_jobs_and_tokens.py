@@ -14,6 +14,7 @@ from voucherify_async import (
     AsyncActionTimeoutError,
     AuthenticationError,
     BadRequestError,
+    DeadlineExceededError,
     NotFoundError,
     OAuthToken,
     VoucherifyClient,
@@ -72,6 +73,17 @@ class TestWait:
         answers.get(URL, payload=action("IN_PROGRESS"))
         with pytest.raises(AsyncActionTimeoutError):
             await client.async_actions.wait("aa_1", timeout=0)
+
+    async def test_an_answer_that_does_not_come_does_not_hold_it_up(self) -> None:
+        async with Sandbox(latency=5.0) as sandbox, sandbox.client() as client:
+            with pytest.raises(
+                AsyncActionTimeoutError, match="no answer about the job aa_1 within 0.1 s"
+            ) as caught:
+                await client.async_actions.wait("aa_1", timeout=0.1)
+            assert caught.value.action is None
+            patient = client.with_options(deadline=0.05)
+            with pytest.raises(DeadlineExceededError):
+                await patient.async_actions.wait("aa_1", timeout=30)
 
     @pytest.mark.parametrize("seconds", [-1, float("nan")])
     async def test_bad_timeouts(self, client: VoucherifyClient, seconds: float) -> None:

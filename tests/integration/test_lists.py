@@ -142,6 +142,11 @@ class TestCursor:
                 break
         assert len(delivered) == len(set(delivered)) == 350
 
+    async def test_the_default_order_is_an_order(self, seeded: Seeded) -> None:
+        _, client = seeded
+        cursor = (await client.customers.list()).next_cursor
+        assert len(await client.customers.list(order="-created_at", cursor=cursor).to_list()) == 340
+
     async def test_activity_goes_on(self, voucherify: VoucherifyClient) -> None:
         await voucherify.customers.create(source_id="a")
         for number in range(15):

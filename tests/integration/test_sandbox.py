@@ -12,8 +12,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClient
+from voucherify_async.models import BulkUpdateResult
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.__main__ import serve
 from voucherify_async.sandbox.store import Store
@@ -275,18 +277,56 @@ class TestSeed:
         assert any(held)
 
 
-def test_a_job_that_breaks_does_not_stop_time() -> None:
+def test_a_job_that_breaks_ends_as_failed_and_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     store = Store(clock=lambda: now)
 
     def broken() -> dict[str, Any]:
         raise RuntimeError("broken")
 
-    store.schedule("X", "v-1", 1, broken)
+    job = store.schedule("X", "v-1", 1, broken)
     now = 5.0
-    with pytest.raises(RuntimeError):
-        store.advance()
+    store.advance()
+    shown = job.to_json(now)
+    assert (shown["status"], shown["operation_status"]) == ("FAILED", "FAILED")
+    assert "broke" in caplog.text
     assert store.now().timestamp() == 5.0
+
+
+async def test_metadata_of_a_key_that_is_an_id(voucherify: VoucherifyClient) -> None:
+    """An id is not a source id: the customer is not found by it, and a new one is made."""
+    await voucherify.customers.create(id="x", source_id="y")
+    receipt = await voucherify.customers.update_metadata_in_bulk(["x", "z"], {"n": 1})
+    job = await voucherify.async_actions.wait(receipt.async_action_id)
+    assert isinstance(job.result, BulkUpdateResult)
+    assert (job.result.done_count, job.result.failed_count) == (2, 0)
+    assert (await voucherify.customers.get("y")).metadata is None
+    assert (await voucherify.customers.get("z")).metadata == {"n": 1}
+
+
+async def test_a_defect_is_answered_in_json(
+    http: aiohttp.ClientSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox.store, "segments", None)
+    async with http.get("/v1/customers/a/segments") as answer:
+        assert (answer.status, (await answer.json())["key"]) == (500, "internal_error")
+
+
+async def test_odd_requests_are_answered_in_json(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async with http.get(URL(f"{sandbox.base_url}/v1/customers/a%0Ab", encoded=True)) as answer:
+        assert (answer.status, (await answer.json())["resource_id"]) == (404, "a\nb")
+    async with http.get(f"/v1/customers/{'é' * 3_000}") as answer:
+        assert (answer.status, (await answer.json())["code"]) == (404, 404)
+    deep = io.BytesIO(b"[" * 100_000)
+    async with http.post("/v1/customers", data=deep, headers=JSON) as answer:
+        assert (answer.status, (await answer.json())["key"]) == (400, "invalid_json")
+    gzipped = {**JSON, "Content-Encoding": "gzip"}
+    async with http.post("/v1/customers", data=b"not gzip", headers=gzipped) as answer:
+        assert (answer.status, (await answer.json())["key"]) == (415, "unsupported_media_type")
+    form = io.BytesIO(b"a=" + b"b" * 10_485_760)
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with http.post("/v1/oauth/token", data=form, headers=kind) as answer:
+        assert answer.status == 413
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import itertools
 import types
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,10 @@ from voucherify_async.resources.inputs import (
 from voucherify_async.transport.wire import MAX_BODY_BYTES, encode_query
 
 UTC = dt.UTC
+
+
+class Tier(StrEnum):
+    GOLD = "gold"
 
 
 def sent(customers: Any) -> Any:
@@ -100,8 +106,17 @@ class TestUpserts:
             upsert_body([])
 
     def test_too_much(self) -> None:
-        with pytest.raises(ValueError, match="^customers has .* bytes; the service takes at most"):
+        with pytest.raises(ValueError, match="^customers.0. has .* bytes; the service takes at most"):
             upsert_body([{"source_id": "a", "description": "x" * MAX_BODY_BYTES}])
+
+    def test_an_endless_source_is_not_read_to_its_end(self) -> None:
+        endless = ({"source_id": "a", "description": "x" * 1_000_000} for _ in itertools.count())
+        with pytest.raises(ValueError, match="^customers has more than 10,485,760 bytes"):
+            upsert_body(endless)
+
+    def test_derived_strings(self) -> None:
+        assert sent([{"source_id": Tier.GOLD, "name": Tier.GOLD}]) == [{"source_id": "gold", "name": "gold"}]
+        assert [type(key) for key in source_id_list([Tier.GOLD])] == [str]
 
 
 class TestSourceIds:
@@ -115,6 +130,8 @@ class TestSourceIds:
             ([], "^source_ids must not be empty"),
             (["a", ""], r"^source_ids\[1\]"),
             (["a", 5], r"^source_ids\[1\]"),
+            (None, "^source_ids must be a sequence"),
+            (5, "^source_ids must be a sequence"),
         ],
     )
     def test_bad(self, source_ids: Any, problem: str) -> None:
@@ -206,12 +223,27 @@ class TestFilters:
         [
             ({"after": dt.datetime(2026, 1, 1)}, r"filters\.created_at\.after must be a timezone-aware"),  # noqa: DTZ001
             ({"in_": "rh_1"}, r"filters\.created_at\.in_ must be a sequence"),
+            ({"in_": []}, r"filters\.created_at\.in_ must be a sequence of strings that is not empty"),
+            ({"not_in": None}, r"filters\.created_at\.not_in must be a sequence"),
+            ({"in_": [5]}, r"filters\.created_at\.in_\[0\] must be a string"),
+            ({"is_": None}, r"filters\.created_at\.is_ must be a string"),
+            ({"more_than": 1.5}, r"filters\.created_at\.more_than must be a whole number"),
+            ({}, r"filters\.created_at has no condition"),
             ({"has_value": False}, r"filters\.created_at\.has_value must be True or left out"),
         ],
     )
     def test_bad(self, conditions: dict[str, Any], problem: str) -> None:
         with pytest.raises(ValueError, match=problem):
             filters_query(RedeemableFilters(created_at=FilterConditions(**conditions)))
+
+    @pytest.mark.parametrize("filters", [None, {"id": {}}])
+    def test_no_filters(self, filters: Any) -> None:
+        with pytest.raises(ValueError, match="^filters must be RedeemableFilters"):
+            filters_query(filters)
+
+    def test_no_conditions(self) -> None:
+        with pytest.raises(ValueError, match=r"^filters\.id must be FilterConditions"):
+            filters_query(RedeemableFilters(id={"$is": "a"}))  # type: ignore[arg-type]
 
 
 class TestCsv:
@@ -243,6 +275,11 @@ class TestCsv:
     async def test_text_mode(self) -> None:
         with pytest.raises(ValueError, match="^file must be open in binary mode"):
             await csv_part(io.StringIO("a"))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("file", [None, 5])
+    async def test_no_file(self, file: Any) -> None:
+        with pytest.raises(ValueError, match="^file must be a path"):
+            await csv_part(file)
 
     async def test_too_large(self, tmp_path: Path) -> None:
         content = b"x" * (MAX_BODY_BYTES + 1)

@@ -32,8 +32,8 @@ from voucherify_async.models import (
     PermanentDeletion,
     TokenIntrospection,
 )
-from voucherify_async.transport.operation import Operation
-from voucherify_async.transport.wire import Answer, status_error
+from voucherify_async.transport.operation import Answer, Operation
+from voucherify_async.transport.wire import status_error
 
 MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]
 INPUTS = {

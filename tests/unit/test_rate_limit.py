@@ -53,6 +53,7 @@ def test_server_wait(headers: dict[str, str], wait: float | None) -> None:
         ),
         ({"X-Rate-Limit-Remaining": "3"}, RateLimit(remaining=3)),
         ({"X-Rate-Limit-Type": "api_calls_cycle"}, RateLimit(kind="api_calls_cycle")),
+        ({"X-Rate-Limit-Limit": "9" * 400}, None),
         ({"X-Rate-Limit-Limit": "many", "X-Rate-Limit-Retry": "9" * 30}, None),
     ],
 )

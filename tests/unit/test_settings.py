@@ -45,7 +45,13 @@ def test_base_urls(url: str, allow_http: bool) -> None:
         ("user:secret@api.voucherify.io", "with a scheme"),
         ("https://api.voucherify.io?x=1", "query"),
         ("https://api.voucherify.io#x", "fragment"),
-        ("https://api.voucherify.io:port", "port"),
+        ("https://api.voucherify.io:port", "with a scheme"),
+        ("https://api.voucherify.io?", "query"),
+        ("https://[::1", "with a scheme"),
+        ("https://..", "with a scheme"),
+        (f"https://{'x' * 300}", "with a scheme"),
+        ("https://a b", "with a scheme"),
+        ("https://api.voucherify.io\n", "with a scheme"),
     ],
 )
 def test_bad_base_urls(url: str, problem: str) -> None:
@@ -91,6 +97,13 @@ def test_no_keys(keys: dict[str, str]) -> None:
         ({"user_agent": "a\nb"}, "user_agent"),
         ({"api_version": "v\n"}, "api_version"),
         ({"ssl": False}, "ssl"),
+        ({"base_url": 5}, "base_url"),
+        ({"headers": {"X-A": 5}}, "headers"),
+        ({"timeout": "3"}, "timeout"),
+        ({"max_connections": "3"}, "max_connections"),
+        ({"retry": None}, "retry"),
+        ({"proxy": "http://[x"}, "proxy"),
+        ({"proxy": "http://proxy:99999"}, "proxy"),
     ],
 )
 def test_bad_settings(settings: dict[str, Any], name: str) -> None:
@@ -112,6 +125,12 @@ def test_bad_settings(settings: dict[str, Any], name: str) -> None:
 def test_bad_credentials(make: Callable[[], object]) -> None:
     with pytest.raises(ConfigurationError):
         make()
+
+
+@pytest.mark.parametrize("auth", ["token", ApiKeys])
+def test_bad_auth(auth: Any) -> None:
+    with pytest.raises(ConfigurationError, match="auth must be an object such as OAuthToken"):
+        VoucherifyClient(auth=auth)
 
 
 def test_what_credentials_send() -> None:

@@ -6,6 +6,7 @@ import email
 import email.policy
 import types
 import uuid
+from enum import IntEnum, StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -16,10 +17,9 @@ from hypothesis import strategies as st
 
 from voucherify_async import errors
 from voucherify_async.models import UNSET, Customer
-from voucherify_async.transport.operation import Operation
+from voucherify_async.transport.operation import Answer, Operation
 from voucherify_async.transport.wire import (
     MAX_BODY_BYTES,
-    Answer,
     FilePart,
     decode,
     encode_form,
@@ -36,6 +36,18 @@ GET: Operation[Any] = Operation(
     "customers.get", "GET", "/v1/customers/{customer_id}", Customer[dict[str, Any]]
 )
 POST: Operation[Any] = Operation("customers.create", "POST", "/v1/customers", Customer[dict[str, Any]])
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Number(IntEnum):
+    ONE = 1
 
 
 class TestPath:
@@ -134,7 +146,7 @@ class TestJson:
             ({"u": uuid.UUID(int=1)}, {"u": "00000000-0000-0000-0000-000000000001"}),
             ({"n": decimal.Decimal("1.50")}, {"n": "1.50"}),
             ({"big": 2**70}, {"big": 2**70}),
-            ({"s": frozenset({1})}, {"s": [1]}),
+            ({"e": Colour.RED, "t": Text("x"), "i": Number.ONE}, {"e": "red", "t": "x", "i": 1}),
         ],
     )
     def test_plain(self, value: Any, plain: Any) -> None:
@@ -149,6 +161,14 @@ class TestJson:
             ({"a": {1: 2}}, r"metadata\.a has the key 1"),
             ({"t": dt.datetime(2026, 1, 2)}, r"metadata\.t must be a timezone-aware"),  # noqa: DTZ001
             ({"c": 1j}, r"metadata\.c"),
+            ({"b": b"x"}, r"metadata\.b"),
+            ({"s": {1}}, r"metadata\.s"),
+            ({"d": dt.timedelta(1)}, r"metadata\.d"),
+            ({"n": decimal.Decimal("NaN")}, r"metadata\.n"),
+            (
+                {"t": dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5)))},
+                r"metadata\.t is beyond the years",
+            ),
         ],
     )
     def test_refused(self, value: Any, where: str) -> None:

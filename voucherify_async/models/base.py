@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["UNSET", "Model", "UnsetType", "as_utc", "is_array", "is_mapping", "lazy_json"]
+__all__ = ["UNSET", "Model", "UnsetType", "as_utc", "is_array", "is_mapping", "is_sequence", "lazy_json"]
 
 
 class _DataclassFields:
@@ -94,7 +94,10 @@ def _validator(source: Any) -> Callable[[Any, Any], Any]:
     def validate(value: Any, _: Any) -> Any:
         if isinstance(value, struct):
             return value
-        return decoder.decode(msgspec.json.encode(value))  # its ValidationError is a ValueError
+        try:
+            return decoder.decode(msgspec.json.encode(value))  # its ValidationError is a ValueError
+        except TypeError as error:
+            raise ValueError(str(error)) from None
 
     return validate
 
@@ -137,6 +140,11 @@ def _schema_type(hint: Any, bound: dict[Any, Any]) -> Any:
 def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether the value is a mapping, of whatever."""
     return isinstance(value, Mapping)
+
+
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether the value is a sequence, of whatever."""
+    return isinstance(value, Sequence)
 
 
 def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:

@@ -13,9 +13,9 @@ import msgspec
 from voucherify_async.errors import DecodeError, PaginationError
 from voucherify_async.pagination.rules import MAX_PAGE_SIZE, PageAnswer, Rule, Step, item_id
 from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
-from voucherify_async.transport.operation import Operation, Query, Request
+from voucherify_async.transport.operation import Answer, Operation, Query, Request
 from voucherify_async.transport.session import SessionManager
-from voucherify_async.transport.wire import Answer, decode_error, decode_into, encode_query
+from voucherify_async.transport.wire import decode_error, decode_into, encode_query
 
 __all__ = ["Listing", "OnInvalid", "Page", "Pager"]
 
@@ -56,7 +56,7 @@ class Listing(Generic[T]):
 
     Attributes:
         sessions: What makes the calls.
-        operation: The list operation; it answers with the bytes of a page.
+        operation: The list operation.
         path: The path, with its parameters filled in.
         query: The filters.
         items: The property of the answer that holds the items.
@@ -65,7 +65,7 @@ class Listing(Generic[T]):
     """
 
     sessions: SessionManager
-    operation: Operation[bytes]
+    operation: Operation[Any]
     path: str
     query: Query
     items: str
@@ -77,12 +77,17 @@ class Listing(Generic[T]):
         """What distinguishes this list, with these filters, from any other."""
         return fingerprint(self.operation.method, self.path, encode_query(self.query))
 
-    async def fetch(self, query: Query) -> tuple[PageAnswer, dict[int, DecodeError]]:
-        """One page, and the errors of the items that cannot be decoded, by their index."""
+    async def fetch(self, query: Query) -> _Fetched:
+        """One page."""
         encoded = encode_query(query)
         target = f"{self.path}?{encoded}" if encoded else self.path
-        response = await self.sessions.send(Request(self.operation, target))
-        answer = Answer(response.status, response.headers, response.data)
+        response = await self.sessions.send(Request(self.operation, target, decode=self._decode))
+        fetched: _Fetched = response.data
+        fetched.request_id = response.request_id
+        fetched.page = fetched.page._replace(limit=query.get("limit"))
+        return fetched
+
+    def _decode(self, answer: Answer) -> _Fetched:
         invalid: dict[int, DecodeError] = {}
         items: Sequence[Any]
         try:
@@ -94,8 +99,7 @@ class Listing(Generic[T]):
             items = [self._decode_item(answer, index, raw, invalid) for index, raw in enumerate(page.items)]
             if self.on_invalid == "raise" and invalid:
                 raise next(iter(invalid.values())) from None
-        found = PageAnswer(items, page.has_more, page.total, page.more_starting_after, query.get("limit"))
-        return found, invalid
+        return _Fetched(PageAnswer(items, page.has_more, page.total, page.more_starting_after), invalid)
 
     def _decode_item(
         self, answer: Answer, index: int, raw: msgspec.Raw, invalid: dict[int, DecodeError]
@@ -109,6 +113,15 @@ class Listing(Generic[T]):
             part = answer._replace(body=bytes(raw))
             invalid[index] = decode_error(self.operation, part, problem, item_id=identity, position=index)
             return loose
+
+
+@dataclass(slots=True)
+class _Fetched:
+    """A page as it came, and the errors of the items that cannot be decoded, by their index."""
+
+    page: PageAnswer
+    invalid: dict[int, DecodeError]
+    request_id: str | None = None
 
 
 class _ListPage(msgspec.Struct):
@@ -186,7 +199,7 @@ class Pager(Generic[T]):
             if page.items or first:
                 yield page
             if step.error is not None:
-                raise self._named(step.error)
+                raise step.error
             if step.state is None:
                 return
             state, first = step.state, False
@@ -212,28 +225,27 @@ class Pager(Generic[T]):
     async def _first_page(self) -> Page[T]:
         page, step = await self._read(self._start, self._limit)
         if step.error is not None and not page.items:
-            raise self._named(step.error)
+            raise step.error
         return page
 
     async def _read(self, state: Any, limit: int | None) -> tuple[Page[T], Step]:
+        operation = self._listing.operation.name
         try:
             query = self._rule.query(state, self._listing.query, limit)
         except PaginationError as error:
-            self._named(error)
+            error.operation = operation
             raise
-        answer, invalid = await self._listing.fetch(query)
-        step = self._rule.advance(state, answer)
+        fetched = await self._listing.fetch(query)
+        step = self._rule.advance(state, fetched.page)
+        if step.error is not None:
+            step.error.operation, step.error.request_id = operation, fetched.request_id
         items: list[T] = []
-        for index, (item, unseen) in enumerate(zip(answer.items, step.unseen, strict=True)):
+        for index, (item, unseen) in enumerate(zip(fetched.page.items, step.unseen, strict=True)):
             if not unseen:
                 continue
-            if index not in invalid:
+            if index not in fetched.invalid:
                 items.append(item)
             elif callable(self._listing.on_invalid):
-                self._listing.on_invalid(invalid[index])
+                self._listing.on_invalid(fetched.invalid[index])
         following = None if step.state is None else (self._rule.name, self._identity, step.state)
-        return Page(tuple(items), answer.has_more, answer.total, following), step
-
-    def _named(self, error: PaginationError) -> PaginationError:
-        error.operation = self._listing.operation.name
-        return error
+        return Page(tuple(items), fetched.page.has_more, fetched.page.total, following), step

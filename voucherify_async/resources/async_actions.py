@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-from voucherify_async.errors import AsyncActionFailedError, AsyncActionTimeoutError
+from voucherify_async.errors import AsyncActionFailedError, AsyncActionTimeoutError, DeadlineExceededError
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.cursors import EndDateRule
 from voucherify_async.pagination.pager import Listing, Pager
@@ -20,7 +21,7 @@ __all__ = ["AsyncActionsResource"]
 _GET: Final[Operation[AsyncAction]] = Operation(
     "async_actions.get", "GET", "/v1/async-actions/{async_action_id}", AsyncAction
 )
-_LIST: Final[Operation[bytes]] = Operation("async_actions.list", "GET", "/v1/async-actions", bytes)
+_LIST: Final[Operation[Any]] = Operation("async_actions.list", "GET", "/v1/async-actions", Any)
 
 _WAIT: Final = "async_actions.wait"
 _FIRST_PAUSE: Final = 0.1
@@ -106,10 +107,21 @@ class AsyncActionsResource:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be a number of seconds from 0, not {timeout!r}")
         clock = self._sessions.clock
-        started = clock.monotonic()
+        ends = math.inf if timeout is None else clock.monotonic() + timeout
         pause = _FIRST_PAUSE
+        action: AsyncAction | None = None
         while True:
-            action = await self.get(async_action_id)
+            try:
+                action = await self._within(ends - clock.monotonic()).get(async_action_id)
+            except DeadlineExceededError:
+                if clock.monotonic() < ends:
+                    raise  # the client's own deadline
+            left = ends - clock.monotonic()
+            if action is None:
+                raise AsyncActionTimeoutError(
+                    f"no answer about the job {async_action_id} within {timeout} s; it goes on",
+                    operation=_WAIT,
+                )
             if on_progress is not None:
                 on_progress(action)
             if action.status == "DONE":
@@ -121,13 +133,19 @@ class AsyncActionsResource:
                     operation=_WAIT,
                     request_id=action.request_id,
                 )
-            left = None if timeout is None else timeout - (clock.monotonic() - started)
-            if left is not None and left <= 0:
+            if left <= 0:
                 raise AsyncActionTimeoutError(
                     f"the job {action.id} is {action.status} ({action.progress} %) after {timeout} s; it goes on",
                     action=action,
                     operation=_WAIT,
                     request_id=action.request_id,
                 )
-            await clock.sleep(pause if left is None else min(pause, left))
+            await clock.sleep(min(pause, left))
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
+
+    def _within(self, seconds: float) -> AsyncActionsResource:
+        """The resource with calls that take no longer; a first look is never cut short."""
+        own = self._sessions.options.deadline
+        if not 0 < seconds < math.inf or (own is not None and own <= seconds):
+            return self
+        return AsyncActionsResource(self._sessions.with_options(deadline=seconds))

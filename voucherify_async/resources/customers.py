@@ -28,6 +28,7 @@ from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
 from voucherify_async.resources.inputs import (
     check_instants,
     check_limit,
+    check_on_invalid,
     check_page,
     checked,
     csv_part,
@@ -65,15 +66,15 @@ _DELETE_PERMANENTLY: Final[Operation[PermanentDeletion]] = Operation(
     PermanentDeletion,
     repeatable=False,
 )
-_LIST: Final[Operation[bytes]] = Operation("customers.list", "GET", "/v1/customers", bytes)
-_LIST_ACTIVITY: Final[Operation[bytes]] = Operation(
-    "customers.list_activity", "GET", "/v1/customers/{customer_id}/activity", bytes
+_LIST: Final[Operation[Any]] = Operation("customers.list", "GET", "/v1/customers", Any)
+_LIST_ACTIVITY: Final[Operation[Any]] = Operation(
+    "customers.list_activity", "GET", "/v1/customers/{customer_id}/activity", Any
 )
-_LIST_REDEEMABLES: Final[Operation[bytes]] = Operation(
-    "customers.list_redeemables", "GET", "/v1/customers/{customer_id}/redeemables", bytes
+_LIST_REDEEMABLES: Final[Operation[Any]] = Operation(
+    "customers.list_redeemables", "GET", "/v1/customers/{customer_id}/redeemables", Any
 )
-_LIST_SEGMENTS: Final[Operation[bytes]] = Operation(
-    "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", bytes
+_LIST_SEGMENTS: Final[Operation[Any]] = Operation(
+    "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", Any
 )
 _IMPORT_CSV: Final[Operation[AsyncActionReceipt]] = Operation(
     "customers.import_csv", "POST", "/v1/customers/importCSV", AsyncActionReceipt, repeatable=False
@@ -89,6 +90,8 @@ _UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
     repeatable=False,
 )
 
+
+_NEWEST_FIRST: Final = "-created_at"
 
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -311,7 +314,7 @@ class CustomersResource:
             "segment_id": segment_id,
             "created_at": {"before": created_at_before, "after": created_at_after},
             "updated_at": {"before": updated_at_before, "after": updated_at_after},
-            "order": order,
+            "order": order or _NEWEST_FIRST,
         }
         return Pager(
             Listing[Customer](
@@ -321,7 +324,7 @@ class CustomersResource:
                 query=query,
                 items="customers",
                 into=_PlainCustomer,
-                on_invalid=on_invalid,
+                on_invalid=check_on_invalid(on_invalid),
             ),
             *_customer_rules(order, check_page(page), starting_after, cursor),
             limit=check_limit(limit),
@@ -489,7 +492,7 @@ class CustomersResource:
         return (await self._sessions.send(request)).data
 
     def _listing(
-        self, into: type[T], operation: Operation[bytes], customer_id: str, query: Query
+        self, into: type[T], operation: Operation[Any], customer_id: str, query: Query
     ) -> Listing[T]:
         return Listing(
             sessions=self._sessions,
@@ -519,7 +522,7 @@ def _customer_rules(
     order: str | None, page: int | None, starting_after: dt.datetime | None, cursor: str | None
 ) -> tuple[Rule[Any], ...]:
     """How to walk the list; with a cursor, all ways by which it can have been made."""
-    by_date = order in {None, "created_at", "-created_at"}
+    by_date = order in (None, "created_at", _NEWEST_FIRST)  # an order may be unhashable
     if sum(argument is not None for argument in (page, starting_after, cursor)) > 1:
         raise ValueError("page, starting_after and cursor each say where to start: give one")
     if starting_after is not None and not by_date:

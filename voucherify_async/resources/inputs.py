@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -12,16 +13,24 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from voucherify_async.models.base import UNSET, UnsetType, is_mapping
+from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
 from voucherify_async.models.customers import CustomerUpsert
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
+from voucherify_async.pagination.pager import OnInvalid
 from voucherify_async.pagination.rules import MAX_PAGE, MAX_PAGE_SIZE
 from voucherify_async.transport.operation import Body
-from voucherify_async.transport.wire import MAX_BODY_BYTES, FilePart, check_aware, encode_json, json_value
+from voucherify_async.transport.wire import (
+    MAX_BODY_BYTES,
+    FilePart,
+    check_aware,
+    encode_json_array,
+    json_value,
+)
 
 __all__ = [
     "check_instants",
     "check_limit",
+    "check_on_invalid",
     "check_page",
     "checked",
     "csv_part",
@@ -85,12 +94,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
     if is_mapping(value):
-        return {
-            key: _plain(item) if isinstance(item, msgspec.Struct) else item
-            for key, item in value.items()
-            if item is not UNSET
-        }
+        return {key: _plain_field(item) for key, item in value.items() if item is not UNSET}
     return value
+
+
+def _plain_field(value: Any) -> Any:
+    if isinstance(value, str):
+        return str.__str__(value)  # msgspec encodes no types derived from it
+    return _plain(value) if isinstance(value, msgspec.Struct) else value
 
 
 def _dotted(*names: str) -> str:
@@ -103,10 +114,12 @@ def upsert_body(customers: Iterable[CustomerUpsert | Mapping[str, Any]]) -> Body
         raise ValueError(
             f"customers must be a sequence of CustomerUpsert or mappings, not {type(customers).__name__}"
         )
-    upserts = [_upsert(f"customers[{index}]", customer) for index, customer in enumerate(customers)]
-    if not upserts:
+    body = encode_json_array(
+        "customers", (_upsert(f"customers[{index}]", customer) for index, customer in enumerate(customers))
+    )
+    if body.content == b"[]":
         raise ValueError("customers must not be empty")
-    return encode_json("customers", upserts)
+    return body
 
 
 def _upsert(name: str, customer: CustomerUpsert | Mapping[str, Any]) -> CustomerUpsert:
@@ -120,48 +133,72 @@ def _upsert(name: str, customer: CustomerUpsert | Mapping[str, Any]) -> Customer
 
 def source_id_list(source_ids: Iterable[str]) -> list[str]:
     """The ids of a metadata update."""
-    if isinstance(source_ids, str):
-        raise ValueError("source_ids must be a sequence of strings, not one string")
+    if isinstance(source_ids, str) or not isinstance(source_ids, Iterable):
+        raise ValueError(f"source_ids must be a sequence of strings, not {type(source_ids).__name__}")
     ids = list(source_ids)
     if not ids:
         raise ValueError("source_ids must not be empty")
     for index, source_id in enumerate(ids):
         if not isinstance(source_id, str) or not source_id:
             raise ValueError(f"source_ids[{index}] must be a non-empty string, not {source_id!r}")
-    return ids
+    return [str.__str__(source_id) for source_id in ids]
+
+
+def check_on_invalid(on_invalid: OnInvalid) -> OnInvalid:
+    """``"raise"``, or a function; a coroutine function would never be awaited."""
+    if on_invalid == "raise" or (callable(on_invalid) and not inspect.iscoroutinefunction(on_invalid)):
+        return on_invalid
+    raise ValueError(f"on_invalid must be 'raise' or a plain function, not {on_invalid!r}")
 
 
 def filters_query(filters: RedeemableFilters | UnsetType) -> Mapping[str, Any] | None:
     """Redeemable filters as a deep object; the instants in them must have a timezone."""
     if filters is UNSET:
         return None
+    if not isinstance(filters, RedeemableFilters):
+        raise ValueError(f"filters must be RedeemableFilters, not {type(filters).__name__}")
     query: dict[str, Any] = {}
     for name, value in msgspec.structs.asdict(filters).items():
-        if isinstance(value, FilterConditions):
-            query[name] = {"conditions": _conditions(f"filters.{name}", value)}
-        elif value is not UNSET:
-            query[name] = value
+        if value is not UNSET:
+            where = f"filters.{name}"
+            query[name] = value if name == "junction" else {"conditions": _conditions(where, value)}
     return query
 
 
 def _conditions(name: str, conditions: FilterConditions) -> dict[str, Any]:
-    query: dict[str, Any] = {}
-    for field in msgspec.structs.fields(conditions):
-        value: Any = getattr(conditions, field.name)
-        if value is UNSET:
-            continue
-        if field.name in {"after", "before"}:
-            check_aware(f"{name}.{field.name}", value)
-        elif field.name in {"in_", "not_in"}:
-            if isinstance(value, str | bytes):
-                raise ValueError(f"{name}.{field.name} must be a sequence of strings, not one string")
-            value = list(value)
-        elif field.name in {"has_value", "is_unknown"}:
+    if not isinstance(conditions, FilterConditions):
+        raise ValueError(f"{name} must be FilterConditions, not {type(conditions).__name__}")
+    fields = {field.name: field.encode_name for field in msgspec.structs.fields(conditions)}
+    given = {key: value for key, value in msgspec.structs.asdict(conditions).items() if value is not UNSET}
+    if not given:
+        raise ValueError(f"{name} has no condition, and would not filter")
+    return {fields[key]: _condition(f"{name}.{key}", key, value) for key, value in given.items()}
+
+
+def _condition(name: str, key: str, value: Any) -> Any:
+    match key:
+        case "after" | "before":
+            return check_aware(name, value)
+        case "in_" | "not_in":
+            if isinstance(value, str) or not is_sequence(value) or not value:
+                raise ValueError(f"{name} must be a sequence of strings that is not empty, not {value!r}")
+            return [_text(f"{name}[{index}]", item) for index, item in enumerate(value)]
+        case "has_value" | "is_unknown":
             if value is not True:
-                raise ValueError(f"{name}.{field.name} must be True or left out, not {value!r}")
-            value = ""
-        query[field.encode_name] = value
-    return query
+                raise ValueError(f"{name} must be True or left out, not {value!r}")
+            return ""
+        case "more_than" | "less_than":
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a whole number of days, not {value!r}")
+            return value
+        case _:
+            return _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a string, not {value!r}")
+    return value
 
 
 async def csv_part(file: str | os.PathLike[str] | bytes | IO[bytes]) -> FilePart:
@@ -182,6 +219,8 @@ async def csv_part(file: str | os.PathLike[str] | bytes | IO[bytes]) -> FilePart
         name, content = path.name, await path.read_bytes()
     elif isinstance(file, bytes | bytearray | memoryview):
         content = bytes(file)
+    elif not hasattr(file, "read"):
+        raise ValueError(f"file must be a path, bytes or an open file, not {type(file).__name__}")
     else:
         content = await anyio.to_thread.run_sync(file.read, MAX_BODY_BYTES + 1)
         if not isinstance(content, bytes):

@@ -69,13 +69,7 @@ def metadata_update(
     store: Store, source_ids: Sequence[str], metadata: Mapping[str, Any]
 ) -> Callable[[], Json]:
     """Merge the metadata into each customer; one that is not found is created."""
-
-    def run() -> Json:
-        for source_id in source_ids:
-            store.upsert({"source_id": source_id, "metadata": metadata})
-        return _bulk_result(store, len(source_ids), [])
-
-    return run
+    return bulk_update(store, [{"source_id": source_id, "metadata": metadata} for source_id in source_ids])
 
 
 def _bulk_result(store: Store, count: int, errors: list[Json]) -> Json:

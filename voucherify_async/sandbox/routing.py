@@ -91,13 +91,12 @@ def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
 
 def read_json(call: Call) -> Any:
     """The JSON body."""
-    if len(call.body) > MAX_BODY_BYTES:
-        raise too_large()
+    _check_size(call.body)
     if call.content_type.partition(";")[0].strip().lower() != "application/json":
         raise ApiError(415, "unsupported_media_type", "The body must be application/json")
     try:
         return msgspec.json.decode(call.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, "invalid_json", str(error), message="Invalid JSON") from None
 
 
@@ -105,6 +104,7 @@ def read_form(call: Call) -> dict[str, str]:
     """The fields of a form-encoded body."""
     if call.content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
         raise ApiError(415, "unsupported_media_type", "The body must be application/x-www-form-urlencoded")
+    _check_size(call.body)
     fields = parse_qs(call.body.decode("utf-8", "replace"))
     return {name: values[-1] for name, values in fields.items()}
 
@@ -119,7 +119,11 @@ def read_file(call: Call) -> bytes:
         if part.get_param("name", header="content-disposition") == "file":
             content = part.get_payload(decode=True)
             if isinstance(content, bytes):
-                if len(content) > MAX_BODY_BYTES:
-                    raise too_large()
+                _check_size(content)
                 return content
     raise ApiError(400, "missing_file", "The body must have a part named file", message="Invalid payload")
+
+
+def _check_size(content: bytes) -> None:
+    if len(content) > MAX_BODY_BYTES:
+        raise too_large()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
+import logging
 import random
 import time
 from collections import deque
@@ -30,6 +31,8 @@ _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
+
+_logger = logging.getLogger("voucherify_async.sandbox")
 
 Json = dict[str, Any]
 
@@ -131,6 +134,7 @@ class Job:
     run: Callable[[], Json] | None
     """What it does at its end; returns its result. `None` once it has run."""
     result: Json | None = None
+    failed: bool = False
 
     def to_json(self, now: float) -> Json:
         """The job as the service lists it, without its result."""
@@ -139,7 +143,7 @@ class Job:
         elif self.run is not None:
             status, progress = "IN_PROGRESS", int(100 * (now - self.starts) / (self.ends - self.starts))
         else:
-            status, progress = "DONE", 100
+            status, progress = ("FAILED" if self.failed else "DONE"), 100
         shown: Json = {
             "id": self.id,
             "type": self.type,
@@ -150,8 +154,8 @@ class Job:
             "request_id": self.request_id,
             "object": "async_action",
         }
-        if status == "DONE":
-            shown["operation_status"] = "SUCCESS"
+        if self.run is None:
+            shown["operation_status"] = "FAILED" if self.failed else "SUCCESS"
             shown["processing_time"] = int(1000 * (self.ends - self.created))
         return shown
 
@@ -232,7 +236,10 @@ class Store:
     def upsert(self, body: Mapping[str, Any]) -> Record:
         """Create a customer, or update the one with this id or source id."""
         record_id, source_id = body.get("id"), body.get("source_id")
-        known = [found for key in (record_id, source_id) if key is not None and (found := self.find(key))]
+        self.advance()
+        by_id = None if record_id is None else self.customers.get(record_id)
+        by_source_id = None if source_id is None else self._by_source_id.get(source_id)
+        known = [record for record in (by_id, by_source_id) if record is not None]
         if len({record.id for record in known}) > 1:
             raise ApiError(400, "invalid_payload", "id and source_id belong to two customers")
         if not known:
@@ -369,6 +376,10 @@ class Store:
             self._job_ended = job.ends
             try:
                 job.result = None if run is None else run()
+            except Exception:
+                # Whoever looks next has nothing to do with it.
+                _logger.exception("the job %s broke", job.id)
+                job.failed = True
             finally:
                 self._job_ended = None
 

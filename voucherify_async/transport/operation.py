@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from voucherify_async.transport.rate_limit import RateLimit
 
-__all__ = ["Body", "Operation", "Query", "Request", "Response"]
+__all__ = ["Answer", "Body", "Operation", "Query", "Request", "Response"]
 
 T = TypeVar("T")
 
 Query = Mapping[str, Any]
 """Query parameters by name. `None` and `UNSET` are left out; datetimes must be timezone-aware."""
+
+
+class Answer(NamedTuple):
+    """What came back: status, headers and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class Request(Generic[T]):
     Attributes:
         target: Path and query, percent-encoded.
         repeatable: Whether this call may be sent twice.
+        decode: What a successful answer says, where that is more than decoding it into the operation's type.
     """
 
     operation: Operation[T]
@@ -65,6 +74,7 @@ class Request(Generic[T]):
     body: Body | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     repeatable: bool = True
+    decode: Callable[[Answer], T] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,8 @@ def _number(text: str | None) -> float | None:
     # Digits only: float() would also take "nan", "1e9" and "1_0".
     if text is None or not text.strip().replace(".", "", 1).isdecimal():
         return None
-    return float(text)
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def _integer(text: str | None) -> int | None:

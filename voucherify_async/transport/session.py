@@ -35,11 +35,11 @@ from voucherify_async.errors import (
     TransportError,
     VoucherifyError,
 )
-from voucherify_async.transport.operation import Request, Response
+from voucherify_async.transport.operation import Answer, Request, Response
 from voucherify_async.transport.rate_limit import RateLimit, read_rate_limit, server_wait
 from voucherify_async.transport.retry import Outcome, RetryPolicy
-from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
-from voucherify_async.transport.wire import Answer, decode, decode_error, request_id_of, status_error
+from voucherify_async.transport.settings import Timeouts, check_headers, check_proxy, environment_proxy
+from voucherify_async.transport.wire import decode, decode_error, request_id_of, status_error
 
 if TYPE_CHECKING:
     import ssl
@@ -170,6 +170,8 @@ class ConnectionPool:
 
     async def aclose(self) -> None:
         """Close the connections. The pool cannot be used again."""
+        if self._session is not None:
+            self._check_place()
         self._closed = True
         session, self._session = self._session, None
         if session is not None:
@@ -178,6 +180,11 @@ class ConnectionPool:
     def _check_usable(self) -> None:
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
+        self._check_place()
+        if self.settings.connector is not None and self.settings.connector.closed:
+            raise ConfigurationError("the connector is closed; make a client with an open one")
+
+    def _check_place(self) -> None:
         if self._process is not None and self._process != os.getpid():
             raise ConfigurationError(
                 "the client was used before the process forked; make a new one in the child"
@@ -189,9 +196,8 @@ class ConnectionPool:
         self._check_usable()
         if self._session is None:
             settings = self.settings
-            if settings.proxy is not None:
-                self._proxy = check_proxy("proxy", settings.proxy)
-            elif settings.trust_env and (proxy := environment_proxy(settings.base_url)):
+            self._proxy = settings.proxy
+            if self._proxy is None and settings.trust_env and (proxy := environment_proxy(settings.base_url)):
                 self._proxy = check_proxy("the proxy in the environment", proxy)
             self._session = aiohttp.ClientSession(
                 connector=settings.connector
@@ -307,7 +313,11 @@ class SessionManager:
 
     async def _attempts(self, request: Request[T], call: _Call) -> Response[T]:
         for attempt in itertools.count(1):
-            result = await self._attempt(request, call)
+            try:
+                result = await self._attempt(request, call)
+            except ConfigurationError as error:  # closed between two attempts
+                _concluded(error, call.failures)
+                raise
             if isinstance(result, Answer) and 200 <= result.status < 300:
                 return self._response(request, result, attempt, call)
             failure = self._failure(request, result)
@@ -344,7 +354,8 @@ class SessionManager:
             text = f"no place in the connection pool became free within {timeouts.pool} s"
             return PoolTimeoutError(text, operation=request.operation.name)
         try:
-            headers = {**self.options.headers, **self.options.auth.headers(), **request.headers}
+            auth = check_headers("auth", self.options.auth.headers())
+            headers = {**self.options.headers, **auth, **request.headers}
             call.on_the_wire = True
             result = await self.pool.exchange(request, headers, timeouts)
             call.on_the_wire = False  # not after a cancellation: then nobody knows how far it got
@@ -377,7 +388,7 @@ class SessionManager:
 
     def _response(self, request: Request[T], answer: Answer, attempt: int, call: _Call) -> Response[T]:
         try:
-            data = decode(request.operation, answer)
+            data = request.decode(answer) if request.decode else decode(request.operation, answer)
         except DecodeError as error:
             raise _concluded(error, call.failures) from error.__cause__
         return Response(

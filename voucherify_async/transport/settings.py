@@ -40,7 +40,10 @@ class Region(StrEnum):
 
 def check_seconds(name: str, value: float | None, *, zero: bool = False) -> None:
     """Refuse a duration that is not a positive number of seconds (`None`: no limit)."""
-    if value is not None and not (math.isfinite(value) and (value > 0 or (zero and value == 0))):
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
         raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
 
 
@@ -69,7 +72,9 @@ class Timeouts:
 def check_headers(name: str, headers: Mapping[str, str]) -> Mapping[str, str]:
     """Refuse headers that cannot be sent as they are; the text of the error leaves the values out."""
     for key, value in headers.items():
-        if not _TOKEN.fullmatch(key) or not value.isprintable():
+        if not (isinstance(key, str) and _TOKEN.fullmatch(key)) or not (
+            isinstance(value, str) and value.isprintable()
+        ):
             raise ConfigurationError(f"{name} has a header that cannot be sent: {key!r}")
     return dict(headers)
 
@@ -77,14 +82,15 @@ def check_headers(name: str, headers: Mapping[str, str]) -> Mapping[str, str]:
 def environment_proxy(base_url: str) -> str | None:
     """The proxy that the environment names for the service, unless it exempts its host."""
     parts = urlsplit(base_url)
+    if _is_loopback(parts.hostname or ""):
+        return None  # plain http is allowed to loopback because it stays on this machine
     proxy = getproxies().get(parts.scheme)
     return None if proxy is None or proxy_bypass(parts.netloc) else proxy
 
 
 def check_proxy(name: str, proxy: str) -> str:
     """Refuse a proxy that is not an HTTP proxy; the text of the error leaves its credentials out."""
-    parts = urlsplit(proxy)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_url(proxy):
         raise ConfigurationError(f"{name} must be an http(s) URL, not {_without_credentials(proxy)!r}")
     return proxy
 
@@ -96,30 +102,37 @@ def read_setting(name: str, environment: Mapping[str, str]) -> str | None:
 
 def check_base_url(base_url: str, *, allow_http: bool) -> str:
     """The base URL without a trailing slash, if it is one that keys may be sent to."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_url(base_url):
         raise ConfigurationError(
             f"base_url must be an http(s) URL with a scheme and a host, such as {Region.EUROPE.value}, "
             f"not {_without_credentials(base_url)!r}"
         )
-    try:
-        parts.port  # noqa: B018  # reading it checks it
-    except ValueError:
-        raise ConfigurationError(
-            f"base_url has an invalid port: {parts.netloc.rpartition('@')[2]!r}"
-        ) from None
-    if parts.query or parts.fragment or "@" in parts.netloc:
+    if set(base_url) & set("?#@"):
         raise ConfigurationError("base_url must not have credentials, a query or a fragment")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not allow_http and not _is_loopback(host):
         raise ConfigurationError(
-            f"base_url is plain http to {parts.hostname!r}, which would send the keys in the clear; "
+            f"base_url is plain http to {host!r}, which would send the keys in the clear; "
             f"use https, or allow_http=True for a sandbox in a network of your own"
         )
     return base_url.rstrip("/")
 
 
-def _without_credentials(url: str) -> str:
-    head, at, tail = url.rpartition("@")
+def _is_url(url: object) -> bool:
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # reading it checks it
+        host = (parts.hostname or "").encode("idna")
+    except ValueError:  # a bad port, brackets that hold no address, a label that no name can have
+        return False
+    return parts.scheme in {"http", "https"} and bool(host)
+
+
+def _without_credentials(url: object) -> str:
+    head, at, tail = str(url).rpartition("@")
     return f"***@{tail}" if at else tail or head
 
 

@@ -7,9 +7,10 @@ bodies on the way in.
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from types import NoneType
@@ -21,12 +22,11 @@ from msgspec import UNSET
 
 from voucherify_async.errors import APIStatusError, DecodeError, RateLimitError, status_error_class
 from voucherify_async.models.base import as_utc, is_array, is_mapping
-from voucherify_async.transport.operation import Body, Operation, Query
+from voucherify_async.transport.operation import Answer, Body, Operation, Query
 from voucherify_async.transport.rate_limit import server_wait
 
 __all__ = [
     "MAX_BODY_BYTES",
-    "Answer",
     "FilePart",
     "check_aware",
     "decode",
@@ -35,6 +35,7 @@ __all__ = [
     "encode_content",
     "encode_form",
     "encode_json",
+    "encode_json_array",
     "encode_multipart",
     "encode_path",
     "encode_query",
@@ -51,14 +52,6 @@ MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 
 _BODY_EXCERPT: Final = 500
 _INSTANT_DIGITS: Final = 1_000  # microseconds in the millisecond that the service is sure to tell apart
-
-
-class Answer(NamedTuple):
-    """What came back: status, headers and the whole body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class FilePart(NamedTuple):
@@ -144,6 +137,10 @@ def check_aware(name: str, value: dt.datetime) -> dt.datetime:
     """
     if not isinstance(value, dt.datetime) or value.utcoffset() is None:
         raise ValueError(f"{name} must be a timezone-aware datetime, not {value!r}")
+    try:
+        as_utc(value)
+    except OverflowError:
+        raise ValueError(f"{name} is beyond the years 1 to 9999 in UTC: {value!r}") from None
     return value
 
 
@@ -166,34 +163,66 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def _json_value(name: str, value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        fields = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+        value = {key: item for key, item in fields if item is not UNSET}
     if is_mapping(value):
         return {_key(name, key): _json_value(f"{name}.{key}", item) for key, item in value.items()}
     if is_array(value):
         return [_json_value(f"{name}[{index}]", item) for index, item in enumerate(value)]
     match value:
-        case None | bool() | int() | str():
+        case None | bool():
             return value
+        # msgspec encodes these types and no types derived from them.
+        case str():
+            return str.__str__(value)
+        case int():
+            return int(value)
         case float():
-            # msgspec would write null for these.
-            return value if math.isfinite(value) else _refuse(name, value)
+            # msgspec would write null for what is not finite.
+            return float(value) if math.isfinite(value) else _refuse(name, value)
         case dt.datetime():
             return format_instant(check_aware(name, value))
+        case bytes() | bytearray() | memoryview() | set() | frozenset() | dt.timedelta():
+            # msgspec would make up a form for them that nobody has agreed on.
+            return _refuse(name, value)
+        case decimal.Decimal() if not value.is_finite():
+            return _refuse(name, value)
         case _:
-            try:
-                plain = msgspec.to_builtins(value)
-            except (TypeError, ValueError):
-                _refuse(name, value)
-            return _json_value(name, plain)
+            return _json_value(name, _builtins(name, value))
+
+
+def _builtins(name: str, value: Any) -> Any:
+    try:
+        return msgspec.to_builtins(value)
+    except (TypeError, ValueError):
+        return _refuse(name, value)
 
 
 def _key(name: str, key: Any) -> str:
     if not isinstance(key, str):
         raise ValueError(f"{name} has the key {key!r}, and JSON has only strings for keys")
-    return key
+    return str.__str__(key)
 
 
 def _refuse(name: str, value: Any) -> NoReturn:
     raise ValueError(f"{name} cannot be held by JSON: {value!r}")
+
+
+def encode_json_array(name: str, items: Iterable[Any]) -> Body:
+    """A JSON body that is an array, encoded item by item so that one that is too long is not built whole.
+
+    Raises:
+        ValueError: An item holds text that is not Unicode, or the body is above `MAX_BODY_BYTES`.
+    """
+    parts: list[bytes] = []
+    size = 1
+    for index, item in enumerate(items):
+        parts.append(encode_json(f"{name}[{index}]", item).content)
+        size += len(parts[-1]) + 1
+        if size > MAX_BODY_BYTES:
+            raise ValueError(_too_long(name, f"more than {MAX_BODY_BYTES:,}"))
+    return Body(b"[" + b",".join(parts) + b"]", "application/json")
 
 
 def encode_json(name: str, value: Any) -> Body:
@@ -220,7 +249,8 @@ def encode_content(name: str, content: bytes) -> Body:
 
 def encode_form(form: Mapping[str, str]) -> Body:
     """A form-encoded body."""
-    return Body(urlencode(form).encode("ascii"), "application/x-www-form-urlencoded")
+    fields = {name: _encodable(name, value) for name, value in form.items()}
+    return Body(urlencode(fields).encode("ascii"), "application/x-www-form-urlencoded")
 
 
 def encode_multipart(files: Mapping[str, FilePart], form: Mapping[str, str] | None = None) -> Body:
@@ -230,12 +260,12 @@ def encode_multipart(files: Mapping[str, FilePart], form: Mapping[str, str] | No
         ValueError: A file is above `MAX_BODY_BYTES`; names its part.
     """
     parts: list[tuple[str, str | None, bytes]] = [
-        (f'form-data; name="{_parameter(name)}"', None, value.encode())
+        (f'form-data; name="{_parameter(name)}"', None, _encodable(name, value).encode())
         for name, value in (form or {}).items()
     ]
     parts += [
         (
-            f'form-data; name="{_parameter(name)}"; filename="{_parameter(file.filename)}"',
+            f'form-data; name="{_parameter(name)}"; filename="{_parameter(_encodable(name, file.filename))}"',
             file.content_type,
             _bounded(name, file.content),
         )
@@ -260,8 +290,12 @@ def _parameter(text: str) -> str:
 
 def _bounded(name: str, content: bytes) -> bytes:
     if len(content) > MAX_BODY_BYTES:
-        raise ValueError(f"{name} has {len(content):,} bytes; the service takes at most {MAX_BODY_BYTES:,}")
+        raise ValueError(_too_long(name, f"{len(content):,}"))
     return content
+
+
+def _too_long(name: str, count: str) -> str:
+    return f"{name} has {count} bytes; the service takes at most {MAX_BODY_BYTES:,}"
 
 
 # ---------------------------------------------------------------- in
@@ -295,6 +329,8 @@ def decode_into(operation: Operation[Any], answer: Answer, into: Any) -> Any:
         problem = f"the answer is not of the promised shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = f"the answer is not JSON: {error}"
+    except RecursionError:
+        problem = "the answer is nested too deeply"
     raise decode_error(operation, answer, problem)
 
 
@@ -355,7 +391,7 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
     """
     try:
         body = _decoder(_ErrorBody).decode(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = _ErrorBody()  # HTML from a proxy, or nothing
     error = status_error_class(answer.status)(
         body.custom_message() or _text(body.message) or _text(body.error) or _phrase(answer.status),
