@@ -50,6 +50,11 @@ async def activity() -> CustomerActivity:
     return msgspec.json.decode(b'{"id":"e","data":{"a":1}}', type=CustomerActivity)
 
 
+@app.get("/untyped")
+async def untyped():  # type: ignore[no-untyped-def]  # noqa: ANN201  # what is tested
+    return {"customer": ADA, "upsert": CustomerUpsert(source_id="a", address=Address(city="Paris"))}
+
+
 @app.post("/customer")
 async def take_customer(customer: Annotated[Customer, Body()]) -> Customer:
     return customer
@@ -105,6 +110,12 @@ async def test_response_types(http: httpx.AsyncClient) -> None:
     assert shown["email"] is None
     assert (await http.get("/customers")).json() == [shown]
     assert (await http.get("/activity")).json()["data"] == {"a": 1}
+
+
+async def test_answers_without_a_type(http: httpx.AsyncClient) -> None:
+    shown = (await http.get("/untyped")).json()
+    assert shown["customer"]["address"]["city"] == "London"
+    assert shown["upsert"] == {"source_id": "a", "address": {"city": "Paris"}}
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,16 @@ def test_dataclass_tools_work() -> None:
     assert not dataclasses.is_dataclass(Customer)
 
 
+def test_a_model_is_a_dict_of_what_is_set() -> None:
+    assert dict(CustomerSegment(id="seg_1")) == {"id": "seg_1", "name": None, "object": None}
+    assert dict(CustomerUpsert(source_id="a", name=None)) == {"source_id": "a", "name": None}
+    assert dataclasses.asdict(CustomerUpsert(source_id="a", name=None)) == {"source_id": "a", "name": None}
+    assert dict(models.FilterConditions(in_=["a"])) == {"$in": ["a"]}
+    assert dataclasses.asdict(models.FilterConditions(in_=["a"])) == {"in_": ["a"]}
+    activity = decode(CustomerActivity, {"id": "e", "data": {"a": 1}})
+    assert dict(activity)["data"] == dataclasses.asdict(activity)["data"] == {"a": 1}
+
+
 # ---------------------------------------------------------------- the published examples
 
 OPENAPI = os.environ.get("VOUCHERIFY_OPENAPI_DIR")

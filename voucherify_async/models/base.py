@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -37,14 +37,28 @@ __all__ = ["UNSET", "Model", "UnsetType", "as_utc", "is_array", "is_mapping", "i
 class _DataclassFields:
     """The fields of a model as `dataclasses` describes them, made when somebody looks."""
 
-    def __get__(self, _: object, model: type[msgspec.Struct]) -> dict[str, dataclasses.Field[Any]]:
+    def __get__(
+        self, instance: msgspec.Struct | None, model: type[msgspec.Struct]
+    ) -> dict[str, dataclasses.Field[Any]]:
         if getattr(model, "__parameters__", ()):
             # pydantic would take Customer[Meta] for a dataclass whose fields it has to read itself.
             raise AttributeError("__dataclass_fields__")
-        names = [field.encode_name for field in msgspec.structs.fields(model)]
+        names = [
+            attribute
+            for _, attribute in _attributes(model)
+            if instance is None or getattr(instance, attribute) is not UNSET
+        ]
         described: Any = dataclasses.make_dataclass(model.__name__, names)
         fields: dict[str, dataclasses.Field[Any]] = described.__dataclass_fields__
         return fields
+
+
+def _attributes(model: type[msgspec.Struct]) -> list[tuple[str, str]]:
+    """Every property's name in JSON, and the attribute that has its value, decoded if it is kept as bytes."""
+    return [
+        (field.encode_name, field.encode_name if hasattr(model, field.encode_name) else field.name)
+        for field in msgspec.structs.fields(model)
+    ]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +67,14 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     # FastAPI takes a bare annotation for a request body only if it is a pydantic model, a mapping or a
     # dataclass. This makes models quack like the last; a generic one is recognised only as Model[...].
     __dataclass_fields__: ClassVar[_DataclassFields] = _DataclassFields()
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Name in JSON and value of every property that is set: `dict(model)`."""
+        # FastAPI needs it to encode a model that it finds in an answer without a type.
+        for name, attribute in _attributes(type(self)):
+            value = getattr(self, attribute)
+            if value is not UNSET:
+                yield name, value
 
     # pydantic calls this when an application uses a model in a schema of its own, as FastAPI does for
     # response and body types; only then is pydantic imported.
