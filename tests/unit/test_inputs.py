@@ -30,6 +30,10 @@ class Tier(StrEnum):
     GOLD = "gold"
 
 
+class Text(str):
+    __slots__ = ()
+
+
 def sent(customers: Any) -> Any:
     return msgspec.json.decode(upsert_body(customers).content)
 
@@ -115,7 +119,8 @@ class TestUpserts:
             upsert_body(endless)
 
     def test_derived_strings(self) -> None:
-        assert sent([{"source_id": Tier.GOLD, "name": Tier.GOLD}]) == [{"source_id": "gold", "name": "gold"}]
+        given = {"source_id": Tier.GOLD, "name": Text("x"), "address": {"city": Text("y")}}
+        assert sent([given]) == [{"source_id": "gold", "name": "x", "address": {"city": "y"}}]
         assert [type(key) for key in source_id_list([Tier.GOLD])] == [str]
 
 

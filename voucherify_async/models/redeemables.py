@@ -28,15 +28,15 @@ class FilterConditions(Model, frozen=True, kw_only=True, rename=lambda name: f"$
 
     `in_`, `not_in`, `is_`, `is_not`, `starts_with`, `ends_with`, `contains` and `not_contain` compare
     text. `after` and `before` compare instants (timezone-aware); `more_than` and `less_than` count days.
-    `has_value` and `is_unknown` ask whether there is a value at all.
+    `has_value` and `is_unknown`, which can only be `True`, ask whether there is a value at all.
     """
 
     in_: Sequence[str] | UnsetType = UNSET
     not_in: Sequence[str] | UnsetType = UNSET
     is_: str | UnsetType = UNSET
     is_not: str | UnsetType = UNSET
-    has_value: Literal[True] | UnsetType = UNSET
-    is_unknown: Literal[True] | UnsetType = UNSET
+    has_value: bool | UnsetType = UNSET
+    is_unknown: bool | UnsetType = UNSET
     starts_with: str | UnsetType = UNSET
     ends_with: str | UnsetType = UNSET
     contains: str | UnsetType = UNSET

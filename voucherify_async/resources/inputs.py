@@ -101,7 +101,7 @@ def _plain(value: Any) -> Any:
 def _plain_field(value: Any) -> Any:
     if isinstance(value, str):
         return str.__str__(value)  # msgspec encodes no types derived from it
-    return _plain(value) if isinstance(value, msgspec.Struct) else value
+    return _plain(value)
 
 
 def _dotted(*names: str) -> str:
