@@ -117,9 +117,9 @@ def _validator(source: Any) -> Callable[[Any, Any], Any]:
         if isinstance(value, struct):
             return value
         try:
-            return decoder.decode(msgspec.json.encode(value))  # its ValidationError is a ValueError
-        except TypeError as error:
-            raise ValueError(str(error)) from None
+            return decoder.decode(msgspec.json.encode(value))
+        except (TypeError, msgspec.ValidationError) as error:
+            raise ValueError(str(error)) from None  # what pydantic takes for a validation error
 
     return validate
 
