@@ -174,7 +174,8 @@ async def test_every_reference_in_openapi_json_resolves(http: httpx.AsyncClient)
         for part in reference.removeprefix("#/").split("/"):
             target = target[part]
     schemas = document["components"]["schemas"]
-    assert schemas["Customer"]["required"] == ["id"]
+    # Some versions of pydantic have one schema for what goes in and one for what comes out.
+    assert (schemas.get("Customer") or schemas["Customer-Output"])["required"] == ["id"]
     assert schemas["CustomerUpsert"]["properties"]["name"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
     assert "$in" in schemas["FilterConditions"]["properties"]
     body = document["paths"]["/upsert"]["post"]["requestBody"]["content"]["application/json"]["schema"]
