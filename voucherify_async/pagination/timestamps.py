@@ -153,11 +153,10 @@ class _TimestampRule:
     def _moved(
         self, state: TimestampState, items: Sequence[Any], positions: list[int | None], top: int
     ) -> TimestampState:
-        behind = _marks_at(items, positions, top - 1)
         return TimestampState(
             at=top,
             here=_marks_at(items, positions, top),
-            behind=behind | state.here if state.at == top - 1 else behind,
+            behind=_marks_at(items, positions, top - 1),
             undated=_marks_at(items, positions, None),
             # An item without a timestamp has its place before the next page's end. Until the requests
             # start beyond that, it can come again.
