@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from typing import Any, Final, Self, TypeVar, overload
 
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import UNSET, UnsetType
@@ -23,7 +23,13 @@ from voucherify_async.transport.auth import ApiKeys, Auth
 from voucherify_async.transport.operation import Body, Operation, Query, Request, Response
 from voucherify_async.transport.rate_limit import RateLimit
 from voucherify_async.transport.retry import RetryPolicy
-from voucherify_async.transport.session import CallOptions, ConnectionPool, PoolSettings, SessionManager
+from voucherify_async.transport.session import (
+    CallOptions,
+    ConnectionPool,
+    Connector,
+    PoolSettings,
+    SessionManager,
+)
 from voucherify_async.transport.settings import (
     Region,
     Timeouts,
@@ -43,9 +49,6 @@ from voucherify_async.transport.wire import (
     encode_query,
     json_value,
 )
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = ["VoucherifyClient"]
 
@@ -86,7 +89,7 @@ class VoucherifyClient:
         trust_env: bool = True,
         ssl: ssl_module.SSLContext | None = None,
         allow_http: bool = False,
-        connector: aiohttp.BaseConnector | None = None,
+        connector: Connector | None = None,
     ) -> None:
         """Check the settings; does no I/O.
 
@@ -316,7 +319,6 @@ class VoucherifyClient:
             f"{target}?{encoded}" if encoded else target,
             _body(json, form, content, files),
             check_headers("headers", headers or {}),
-            may_repeat,
         )
         return await self._sessions.send(request)
 

@@ -98,6 +98,26 @@ async def test_what_is_not_repeatable_is_sent_once(answer: bytes | Script | None
         assert isinstance(caught.value.attempts[-1], ConnectionFailedError)
 
 
+SENT_ONCE: list[Any] = [
+    pytest.param(lambda customers: customers.create(name="Ada"), id="create without a key"),
+    pytest.param(lambda customers: customers.delete_permanently("a"), id="delete_permanently"),
+    pytest.param(lambda customers: customers.import_csv(b"Source_id\na\n"), id="import_csv"),
+    pytest.param(lambda customers: customers.update_in_bulk([{"source_id": "a"}]), id="update_in_bulk"),
+    pytest.param(
+        lambda customers: customers.update_metadata_in_bulk(["a"], {}), id="update_metadata_in_bulk"
+    ),
+]
+
+
+@pytest.mark.parametrize("call", SENT_ONCE)
+async def test_every_call_that_is_sent_once(call: Any) -> None:
+    async with raw_server(None) as server, client_of(server) as client:
+        without_waiting(client)
+        with pytest.raises(OutcomeUnknownError):
+            await call(client.customers)
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("answer", BROKEN)
 async def test_attempts_end_and_are_kept(answer: bytes | Script | None) -> None:
     async with raw_server(answer) as server, client_of(server) as client:

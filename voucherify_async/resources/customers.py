@@ -164,7 +164,7 @@ class CustomersResource:
             metadata=metadata,
         )
         upserts = id is not UNSET or source_id is not UNSET
-        response = await self._sessions.send(Request(_CREATE, _CREATE.path, body, repeatable=upserts))
+        response = await self._sessions.send(Request(_CREATE, _CREATE.path, body, once=not upserts))
         return response.data
 
     async def get(self, customer_id: str) -> Customer:
@@ -440,7 +440,7 @@ class CustomersResource:
         API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
         """
         body = encode_multipart({"file": await csv_part(file)})
-        return (await self._sessions.send(_once(_IMPORT_CSV, body))).data
+        return (await self._sessions.send(Request(_IMPORT_CSV, _IMPORT_CSV.path, body))).data
 
     async def update_in_bulk(
         self, customers: Iterable[CustomerUpsert | Mapping[str, Any]]
@@ -460,7 +460,8 @@ class CustomersResource:
 
         API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
         """
-        return (await self._sessions.send(_once(_UPDATE_IN_BULK, upsert_body(customers)))).data
+        request = Request(_UPDATE_IN_BULK, _UPDATE_IN_BULK.path, upsert_body(customers))
+        return (await self._sessions.send(request)).data
 
     async def update_metadata_in_bulk(
         self, source_ids: Iterable[str], metadata: Mapping[str, Any]
@@ -484,12 +485,12 @@ class CustomersResource:
             raise ValueError(f"metadata must be a mapping, not {metadata!r}")
         fields = {"source_ids": source_id_list(source_ids), "metadata": json_value("metadata", metadata)}
         body = encode_json("source_ids with metadata", fields)
-        return (await self._sessions.send(_once(_UPDATE_METADATA_IN_BULK, body))).data
+        request = Request(_UPDATE_METADATA_IN_BULK, _UPDATE_METADATA_IN_BULK.path, body)
+        return (await self._sessions.send(request)).data
 
     async def _call(self, operation: Operation[T], customer_id: str, body: Body | None = None) -> T:
         target = encode_path(operation.path, {"customer_id": customer_id})
-        request = Request(operation, target, body, repeatable=operation.repeatable)
-        return (await self._sessions.send(request)).data
+        return (await self._sessions.send(Request(operation, target, body))).data
 
     def _listing(
         self, into: type[T], operation: Operation[Any], customer_id: str, query: Query
@@ -506,10 +507,6 @@ class CustomersResource:
 
 def _body(into: type[CustomerFields], **fields: Any) -> Body:
     return encode_json("the customer", checked("", into, fields))
-
-
-def _once(operation: Operation[AsyncActionReceipt], body: Body) -> Request[AsyncActionReceipt]:
-    return Request(operation, operation.path, body, repeatable=False)
 
 
 def _by_id(listing: Listing[T], after: str | None, limit: int | None, cursor: str | None) -> Pager[T]:

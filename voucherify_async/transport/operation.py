@@ -65,7 +65,7 @@ class Request(Generic[T]):
 
     Attributes:
         target: Path and query, percent-encoded.
-        repeatable: Whether this call may be sent twice.
+        once: These arguments make a call that must not be sent twice, though the operation may be.
         decode: What a successful answer says, where that is more than decoding it into the operation's type.
     """
 
@@ -73,8 +73,13 @@ class Request(Generic[T]):
     target: str = field(repr=False)  # ids in it are personal data
     body: Body | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    repeatable: bool = True
+    once: bool = False
     decode: Callable[[Answer], T] | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether this call may be sent twice."""
+        return self.operation.repeatable and not self.once
 
 
 @dataclass(frozen=True, slots=True)

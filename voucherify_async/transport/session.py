@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import itertools
 import logging
 import math
 import os
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 
     from voucherify_async.transport.auth import Auth
 
-__all__ = ["CallOptions", "Clock", "ConnectionPool", "PoolSettings", "SessionManager"]
+__all__ = ["CallOptions", "Clock", "ConnectionPool", "Connector", "PoolSettings", "SessionManager"]
 
 T = TypeVar("T")
 
@@ -57,6 +56,10 @@ _LARGE_BODY: Final = 256 * 1024
 
 # aiohttp rounds timeouts above 5 s up to whole seconds unless it is told not to.
 _NEVER_ROUND: Final = math.inf
+
+
+Connector = aiohttp.BaseConnector
+"""What makes the connections; the rest of the package does not know whose it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class PoolSettings:
     proxy: str | None = field(default=None, repr=False)
     trust_env: bool = True
     ssl: ssl.SSLContext | None = None
-    connector: aiohttp.BaseConnector | None = None
+    connector: Connector | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +315,8 @@ class SessionManager:
         raise self._deadline_error(request, call)
 
     async def _attempts(self, request: Request[T], call: _Call) -> Response[T]:
-        for attempt in itertools.count(1):
+        while True:
+            attempt = len(call.failures) + 1
             try:
                 result = await self._attempt(request, call)
             except ConfigurationError as error:  # closed between two attempts
@@ -321,32 +325,15 @@ class SessionManager:
             if isinstance(result, Answer) and 200 <= result.status < 300:
                 return self._response(request, result, attempt, call)
             failure = self._failure(request, result)
-            delay = self.options.retry.decide(
-                attempt, self._outcome(request, result, failure), jitter=self.clock.random()
-            )
-            if delay is None:
-                if (
-                    isinstance(failure, TransportError)
-                    and failure.may_have_been_applied
-                    and not request.repeatable
-                ):
-                    call.failures.append(failure)
-                    failure = OutcomeUnknownError(
-                        f"sent, and whether it was applied is unknown: {failure.args[0]}",
-                        operation=request.operation.name,
-                    )
-                raise _concluded(failure, call.failures)
-            if self._passes_deadline(call, delay):
-                if isinstance(failure, APIStatusError):
-                    raise _concluded(failure, call.failures)
-                call.failures.append(failure)
-                raise self._deadline_error(request, call)
+            outcome = self._outcome(request, result, failure)
+            delay = self.options.retry.decide(attempt, outcome, jitter=self.clock.random())
+            if delay is None or self._passes_deadline(call, delay):
+                raise self._last_error(request, failure, call, late=delay is not None)
             call.failures.append(failure)
             _logger.warning(
                 "%s: attempt %d failed; the next in %.2f s", request.operation.name, attempt, delay
             )
             await self.clock.sleep(delay)
-        raise AssertionError("unreachable")
 
     async def _attempt(self, request: Request[Any], call: _Call) -> Answer | VoucherifyError:
         timeouts = self.options.timeouts
@@ -390,7 +377,8 @@ class SessionManager:
         try:
             data = request.decode(answer) if request.decode else decode(request.operation, answer)
         except DecodeError as error:
-            raise _concluded(error, call.failures) from error.__cause__
+            _concluded(error, call.failures)
+            raise
         return Response(
             data=data,
             status=answer.status,
@@ -404,6 +392,22 @@ class SessionManager:
     def _passes_deadline(self, call: _Call, delay: float) -> bool:
         deadline = self.options.deadline
         return deadline is not None and self.clock.monotonic() - call.started + delay >= deadline
+
+    def _last_error(
+        self, request: Request[Any], failure: VoucherifyError, call: _Call, *, late: bool
+    ) -> VoucherifyError:
+        """What a call ends with; an answer goes before the deadline, and that before an unknown outcome."""
+        if isinstance(failure, TransportError):
+            if late:
+                call.failures.append(failure)
+                return self._deadline_error(request, call)
+            if failure.may_have_been_applied and not request.repeatable:
+                call.failures.append(failure)
+                failure = OutcomeUnknownError(
+                    f"sent, and whether it was applied is unknown: {failure.args[0]}",
+                    operation=request.operation.name,
+                )
+        return _concluded(failure, call.failures)
 
     def _deadline_error(self, request: Request[Any], call: _Call) -> VoucherifyError:
         error = DeadlineExceededError(

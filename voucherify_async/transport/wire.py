@@ -51,7 +51,7 @@ MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 """The service's limit on request bodies; it answers 413 above it."""
 
 _BODY_EXCERPT: Final = 500
-_INSTANT_DIGITS: Final = 1_000  # microseconds in the millisecond that the service is sure to tell apart
+_MILLISECOND: Final = 1_000  # microseconds; what the service is sure to tell apart
 
 
 class FilePart(NamedTuple):
@@ -146,7 +146,7 @@ def check_aware(name: str, value: dt.datetime) -> dt.datetime:
 
 def format_instant(value: dt.datetime) -> str:
     """ISO 8601 in UTC, in milliseconds as the service writes it, finer only where that would lose."""
-    precision = "microseconds" if value.microsecond % _INSTANT_DIGITS else "milliseconds"
+    precision = "microseconds" if value.microsecond % _MILLISECOND else "milliseconds"
     return as_utc(value).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
