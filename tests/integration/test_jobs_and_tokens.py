@@ -17,6 +17,7 @@ from voucherify_async import (
     DeadlineExceededError,
     NotFoundError,
     OAuthToken,
+    RetryPolicy,
     VoucherifyClient,
 )
 from voucherify_async.sandbox import Sandbox
@@ -77,10 +78,16 @@ class TestWait:
     async def test_an_answer_that_does_not_come_does_not_hold_it_up(self) -> None:
         async with Sandbox(latency=5.0) as sandbox, sandbox.client() as client:
             with pytest.raises(
-                AsyncActionTimeoutError, match="no answer about the job aa_1 within 0.1 s"
+                AsyncActionTimeoutError, match="the job aa_1 is not known after 0.1 s; it goes on"
             ) as caught:
                 await client.async_actions.wait("aa_1", timeout=0.1)
             assert caught.value.action is None
+            # A retry that would come too late ends the wait too, as what it is.
+            impatient = client.with_options(timeout=0.02, retry=RetryPolicy(base=5.0, cap=5.0))
+            without_chance = without_waiting(impatient)
+            with pytest.raises(AsyncActionTimeoutError):
+                await impatient.async_actions.wait("aa_1", timeout=1.0)
+            assert without_chance.waited == []
             patient = client.with_options(deadline=0.05)
             with pytest.raises(DeadlineExceededError):
                 await patient.async_actions.wait("aa_1", timeout=30)

@@ -7,7 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from voucherify_async.errors import AsyncActionFailedError, AsyncActionTimeoutError, DeadlineExceededError
+from voucherify_async.errors import (
+    AsyncActionError,
+    AsyncActionFailedError,
+    AsyncActionTimeoutError,
+    DeadlineExceededError,
+)
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.cursors import EndDateRule
 from voucherify_async.pagination.pager import Listing, Pager
@@ -111,41 +116,35 @@ class AsyncActionsResource:
         pause = _FIRST_PAUSE
         action: AsyncAction | None = None
         while True:
-            try:
-                action = await self._within(ends - clock.monotonic()).get(async_action_id)
-            except DeadlineExceededError:
-                if clock.monotonic() < ends:
-                    raise  # the client's own deadline
+            seen = await self._look(async_action_id, ends - clock.monotonic())
+            if seen is not None:
+                action = seen
+                if on_progress is not None:
+                    on_progress(action)
+                if action.status == "DONE":
+                    return action
+                if action.status == "FAILED":
+                    raise _ended(AsyncActionFailedError, f"the job {async_action_id} failed", action)
             left = ends - clock.monotonic()
-            if action is None:
-                raise AsyncActionTimeoutError(
-                    f"no answer about the job {async_action_id} within {timeout} s; it goes on",
-                    operation=_WAIT,
-                )
-            if on_progress is not None:
-                on_progress(action)
-            if action.status == "DONE":
-                return action
-            if action.status == "FAILED":
-                raise AsyncActionFailedError(
-                    f"the job {action.id} failed",
-                    action=action,
-                    operation=_WAIT,
-                    request_id=action.request_id,
-                )
-            if left <= 0:
-                raise AsyncActionTimeoutError(
-                    f"the job {action.id} is {action.status} ({action.progress} %) after {timeout} s; it goes on",
-                    action=action,
-                    operation=_WAIT,
-                    request_id=action.request_id,
-                )
+            if seen is None or left <= 0:
+                state = "not known" if action is None else f"{action.status} ({action.progress} %)"
+                text = f"the job {async_action_id} is {state} after {timeout} s; it goes on"
+                raise _ended(AsyncActionTimeoutError, text, action)
             await clock.sleep(min(pause, left))
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
 
-    def _within(self, seconds: float) -> AsyncActionsResource:
-        """The resource with calls that take no longer; a first look is never cut short."""
+    async def _look(self, async_action_id: str, seconds: float) -> AsyncAction | None:
+        """The job, or `None` if no answer came in time; without a positive time a look takes its own."""
         own = self._sessions.options.deadline
         if not 0 < seconds < math.inf or (own is not None and own <= seconds):
-            return self
-        return AsyncActionsResource(self._sessions.with_options(deadline=seconds))
+            return await self.get(async_action_id)
+        try:
+            return await AsyncActionsResource(self._sessions.with_options(deadline=seconds)).get(
+                async_action_id
+            )
+        except DeadlineExceededError:
+            return None
+
+
+def _ended(kind: type[AsyncActionError], text: str, action: AsyncAction | None) -> AsyncActionError:
+    return kind(text, action=action, operation=_WAIT, request_id=action.request_id if action else None)
