@@ -304,6 +304,15 @@ async def test_metadata_of_a_key_that_is_an_id(voucherify: VoucherifyClient) -> 
     assert (await voucherify.customers.get("z")).metadata == {"n": 1}
 
 
+async def test_a_csv_row_is_not_found_by_an_id_in_the_place_of_its_source_id(
+    voucherify: VoucherifyClient,
+) -> None:
+    await voucherify.customers.create(id="x", source_id="y", name="Ada")
+    receipt = await voucherify.customers.import_csv(b"Source_id,Name\nx,Bob\n")
+    await voucherify.async_actions.wait(receipt.async_action_id)
+    assert (await voucherify.customers.get("y")).name == "Ada"
+
+
 async def test_a_defect_is_answered_in_json(
     http: aiohttp.ClientSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

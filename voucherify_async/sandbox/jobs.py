@@ -134,13 +134,7 @@ def import_csv(store: Store, rows: Sequence[dict[str, str]]) -> Callable[[], Jso
 def _import_row(store: Store, row: dict[str, str]) -> None:
     if "" in row:
         raise ApiError(400, "invalid_row", "The row has more values than there are columns")
-    customer = check_customer(_customer_of(row), ids=True)
-    keys = (customer.get("source_id"), customer.get("id"))
-    known = next((found for key in keys if key is not None and (found := store.find(key))), None)
-    if known is None:
-        store.upsert(customer)
-    else:
-        store.update(known, customer, replace=True)
+    store.upsert(check_customer(_customer_of(row), ids=True), replace=True)
 
 
 def _customer_of(row: dict[str, str]) -> Json:

@@ -92,8 +92,7 @@ def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
 def read_json(call: Call) -> Any:
     """The JSON body."""
     _check_size(call.body)
-    if call.content_type.partition(";")[0].strip().lower() != "application/json":
-        raise ApiError(415, "unsupported_media_type", "The body must be application/json")
+    _check_type(call, "application/json")
     try:
         return msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -102,8 +101,7 @@ def read_json(call: Call) -> Any:
 
 def read_form(call: Call) -> dict[str, str]:
     """The fields of a form-encoded body."""
-    if call.content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise ApiError(415, "unsupported_media_type", "The body must be application/x-www-form-urlencoded")
+    _check_type(call, "application/x-www-form-urlencoded")
     _check_size(call.body)
     fields = parse_qs(call.body.decode("utf-8", "replace"))
     return {name: values[-1] for name, values in fields.items()}
@@ -111,8 +109,7 @@ def read_form(call: Call) -> dict[str, str]:
 
 def read_file(call: Call) -> bytes:
     """The part of a multipart body that is named ``file``."""
-    if call.content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise ApiError(415, "unsupported_media_type", "The body must be multipart/form-data")
+    _check_type(call, "multipart/form-data")
     head = b"Content-Type: " + call.content_type.encode("utf-8", "replace") + b"\r\n\r\n"
     message = BytesParser(policy=policy.HTTP).parsebytes(head + call.body)
     for part in message.iter_parts():
@@ -122,6 +119,11 @@ def read_file(call: Call) -> bytes:
                 _check_size(content)
                 return content
     raise ApiError(400, "missing_file", "The body must have a part named file", message="Invalid payload")
+
+
+def _check_type(call: Call, expected: str) -> None:
+    if call.content_type.partition(";")[0].strip().lower() != expected:
+        raise ApiError(415, "unsupported_media_type", f"The body must be {expected}")
 
 
 def _check_size(content: bytes) -> None:

@@ -233,8 +233,8 @@ class Store:
             raise not_found("customer", key)
         return record
 
-    def upsert(self, body: Mapping[str, Any]) -> Record:
-        """Create a customer, or update the one with this id or source id."""
+    def upsert(self, body: Mapping[str, Any], *, replace: bool = False) -> Record:
+        """Create a customer, or update the one with this id or source id; see `update` for `replace`."""
         record_id, source_id = body.get("id"), body.get("source_id")
         self.advance()
         by_id = None if record_id is None else self.customers.get(record_id)
@@ -249,7 +249,7 @@ class Store:
         if source_id is not None:
             known[0].source_id = source_id
             self._by_source_id[source_id] = known[0]
-        return self.update(known[0], body)
+        return self.update(known[0], body, replace=replace)
 
     def add(
         self,
