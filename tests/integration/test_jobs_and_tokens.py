@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import AsyncIterator
 from typing import Any
@@ -69,6 +70,13 @@ class TestWait:
             await client.async_actions.wait("aa_1", timeout=3.0)
         assert caught.value.action.id == "aa_1"
         assert sum(clock.waited) == pytest.approx(3.0)
+
+    async def test_a_last_look_has_an_end(self) -> None:
+        async with Sandbox(latency=30.0) as sandbox, sandbox.client() as client:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("voucherify_async.resources.async_actions._LAST_LOOK", 0.05)
+                with pytest.raises(AsyncActionTimeoutError):
+                    await asyncio.wait_for(client.async_actions.wait("aa_1", timeout=0), 10)
 
     async def test_a_look_without_waiting(self, client: VoucherifyClient, answers: aioresponses) -> None:
         answers.get(URL, payload=action("IN_PROGRESS"))

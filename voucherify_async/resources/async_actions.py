@@ -32,6 +32,8 @@ _WAIT: Final = "async_actions.wait"
 _FIRST_PAUSE: Final = 0.1
 _PAUSE_GROWTH: Final = 1.5
 _LONGEST_PAUSE: Final = 5.0
+_LAST_LOOK: Final = 1.0
+"""Seconds that a look may take for which no time is left: the one at the very end, or with a timeout of 0."""
 
 
 class AsyncActionsResource:
@@ -100,7 +102,8 @@ class AsyncActionsResource:
 
         Args:
             async_action_id: The job's id.
-            timeout: Seconds to wait at most; `None` waits as long as it takes.
+            timeout: Seconds to wait at most, and up to one more for a last look; 0 only looks; `None` waits
+                as long as it takes.
             on_progress: Is called with the job as it stands, each time it was asked for.
 
         Raises:
@@ -134,14 +137,15 @@ class AsyncActionsResource:
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
 
     async def _look(self, async_action_id: str, seconds: float) -> AsyncAction | None:
-        """The job, or `None` if no answer came in time; without a positive time a look takes its own."""
+        """The job, or `None` if no answer came in time."""
+        if seconds <= 0:
+            seconds = _LAST_LOOK
         own = self._sessions.options.deadline
-        if not 0 < seconds < math.inf or (own is not None and own <= seconds):
+        if seconds == math.inf or (own is not None and own <= seconds):
             return await self.get(async_action_id)
+        bounded = AsyncActionsResource(self._sessions.with_options(deadline=seconds))
         try:
-            return await AsyncActionsResource(self._sessions.with_options(deadline=seconds)).get(
-                async_action_id
-            )
+            return await bounded.get(async_action_id)
         except DeadlineExceededError:
             return None
 
