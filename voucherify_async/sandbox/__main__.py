@@ -23,6 +23,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--customers", type=int, default=0, help="customers to start with (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same customers")
+    parser.add_argument(
+        "--rate-limit",
+        type=int,
+        metavar="N",
+        help="calls it takes in any minute, bulk calls counted apart (default: any number)",
+    )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that every answer takes longer")
     return parser.parse_args(argv)
 
@@ -36,7 +42,12 @@ async def serve(argv: Sequence[str] | None = None) -> None:
         with contextlib.suppress(NotImplementedError):  # not on every platform; there the default is left
             loop.add_signal_handler(number, stop.set)
     sandbox = Sandbox(
-        given.customers, seed=given.seed, latency=given.latency, host=given.host, port=given.port
+        given.customers,
+        seed=given.seed,
+        rate_limit=given.rate_limit,
+        latency=given.latency,
+        host=given.host,
+        port=given.port,
     )
     async with sandbox:
         print(  # noqa: T201  # what the command is for

@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, unquote
@@ -19,6 +20,7 @@ from aiohttp.typedefs import Handler
 from voucherify_async.client import VoucherifyClient
 from voucherify_async.sandbox.endpoints import routes
 from voucherify_async.sandbox.errors import ApiError, too_large
+from voucherify_async.sandbox.limits import Meters, Quota, Reading
 from voucherify_async.sandbox.routing import Answer, Call
 from voucherify_async.sandbox.seed import seed_customers, seed_segments
 from voucherify_async.sandbox.store import Store
@@ -46,7 +48,7 @@ class Exchange:
         method: HTTP method.
         target: Path and query, as they were sent.
         request_headers: Names compare without regard to case.
-        request_body: The body as it was sent.
+        request_body: The body as it was sent; empty if the answer did not wait for it.
         status: HTTP status of the answer.
         response_headers: Names compare without regard to case.
         response_body: The body of the answer.
@@ -93,6 +95,7 @@ class Sandbox:
         customers: int = 0,
         *,
         seed: int = 0,
+        rate_limit: int | Quota | None = None,
         latency: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -102,12 +105,14 @@ class Sandbox:
         Args:
             customers: How many customers to start with.
             seed: The same seed gives the same customers.
+            rate_limit: How many calls it takes in any minute, or a `Quota`; bulk calls are counted apart.
+                `None` sets no limit.
             latency: Seconds that every answer takes longer.
             host: Address to listen on.
             port: Port to listen on; 0 takes a free one.
 
         Raises:
-            ValueError: `customers` or `latency` is negative.
+            ValueError: `customers` or `latency` is negative, or `rate_limit` is less than 1.
         """
         if customers < 0:
             raise ValueError(f"customers must not be negative, not {customers!r}")
@@ -118,11 +123,19 @@ class Sandbox:
         self.latency = latency
         self.store = Store(seed=seed)
         self.requests: deque[Exchange] = deque(maxlen=_EXCHANGES_KEPT)
+        if rate_limit is not None and not isinstance(rate_limit, Quota):
+            rate_limit = Quota(rate_limit)
+        self._meters = None if rate_limit is None else Meters(rate_limit)
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
         seed_segments(self.store)
         seed_customers(self.store, customers)
+
+    @property
+    def rate_limit(self) -> Quota | None:
+        """How many calls it takes; `None` for any number."""
+        return None if self._meters is None else self._meters.quota
 
     @property
     def base_url(self) -> str:
@@ -188,11 +201,14 @@ class Sandbox:
         await self.aclose()
 
     async def _handle(self, request: web.Request) -> web.Response:
+        reading = self._count(request)  # before anything is waited for: calls count in order of arrival
         request_id = self.store.make_hex_id("v-")
         if self.latency:
             await asyncio.sleep(self.latency)
         body = b""
         try:
+            if reading is not None:
+                reading.check()
             body = await _read(request)
             status, content = self._answer(request, body, request_id)
             encoded = None if content is None else msgspec.json.encode(content)
@@ -206,17 +222,27 @@ class Sandbox:
             status=status,
             body=encoded,
             content_type=None if encoded is None else "application/json",
-            headers={"X-Request-Id": request_id},
+            headers=self._headers(request_id, reading),
         )
         self._keep(_exchange(request, body, response))
         return response
 
+    def _count(self, request: web.Request) -> Reading | None:
+        if self._meters is None:
+            return None
+        return self._meters.count(request.method, _segments(request), self.store.clock())
+
+    def _headers(self, request_id: str, reading: Reading | None) -> dict[str, str]:
+        now = self.store.clock()
+        # Of the store's clock, as all other instants are: a client measures them against the date.
+        headers = {"Date": formatdate(int(now), usegmt=True), "X-Request-Id": request_id}
+        return headers if reading is None else headers | reading.headers(now)
+
     def _answer(self, request: web.Request, body: bytes, request_id: str) -> Answer:
-        path, _, query = request.raw_path.partition("?")
         call = Call(
             method=request.method,
-            segments=tuple(unquote(segment) for segment in path.split("/")[1:]),
-            query=parse_qsl(query, keep_blank_values=True),
+            segments=_segments(request),
+            query=parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True),
             content_type=request.headers.get("Content-Type", ""),
             body=body,
             request_id=request_id,
@@ -238,6 +264,11 @@ class Sandbox:
         if not keys_only and kind == "Bearer" and self.store.live_token(token) is not None:
             return
         raise ApiError(401, "unauthorized", "Missing or invalid credentials")
+
+
+def _segments(request: web.Request) -> tuple[str, ...]:
+    path = request.raw_path.partition("?")[0]
+    return tuple(unquote(segment) for segment in path.split("/")[1:])
 
 
 def _exchange(request: web.Request, body: bytes, response: web.Response) -> Exchange:
