@@ -55,9 +55,15 @@ from voucherify_async.models.customers import (
 from voucherify_async.models.oauth import AccessToken, TokenIntrospection
 from voucherify_async.models.redeemables import CustomerRedeemable, FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import Page, Pager
-from voucherify_async.transport.auth import ApiKeys, Auth, OAuthToken
+from voucherify_async.transport.auth import ApiKeys, Auth, OAuthClientCredentials, OAuthToken
+from voucherify_async.transport.hooks import ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
 from voucherify_async.transport.operation import Response
-from voucherify_async.transport.rate_limit import RateLimit
+from voucherify_async.transport.rate_limit import (
+    AdaptiveRateLimiter,
+    LocalRateLimiter,
+    RateLimit,
+    RateLimiter,
+)
 from voucherify_async.transport.retry import RetryPolicy
 from voucherify_async.transport.settings import Region, Timeouts
 
@@ -65,6 +71,7 @@ __all__ = [
     "UNSET",
     "APIStatusError",
     "AccessToken",
+    "AdaptiveRateLimiter",
     "Address",
     "ApiKeys",
     "AsyncAction",
@@ -87,11 +94,14 @@ __all__ = [
     "CustomerUpsert",
     "DeadlineExceededError",
     "DecodeError",
+    "ErrorEvent",
     "FilterConditions",
+    "LocalRateLimiter",
     "LockedError",
     "MethodNotAllowedError",
     "NotAcceptableError",
     "NotFoundError",
+    "OAuthClientCredentials",
     "OAuthToken",
     "OutcomeUnknownError",
     "Page",
@@ -106,10 +116,14 @@ __all__ = [
     "PoolTimeoutError",
     "RateLimit",
     "RateLimitError",
+    "RateLimiter",
     "ReadTimeoutError",
     "RedeemableFilters",
     "Region",
+    "RequestEvent",
     "Response",
+    "ResponseEvent",
+    "RetryEvent",
     "RetryPolicy",
     "ServerError",
     "Timeouts",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import ssl as ssl_module
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -19,17 +18,14 @@ from voucherify_async.resources.async_actions import AsyncActionsResource
 from voucherify_async.resources.customers import CustomersResource
 from voucherify_async.resources.inputs import check_limit
 from voucherify_async.resources.oauth import OAuthResource
-from voucherify_async.transport.auth import ApiKeys, Auth
+from voucherify_async.transport.auth import ApiKeys, Auth, OAuthClientCredentials
+from voucherify_async.transport.hooks import Hook, Hooks
 from voucherify_async.transport.operation import Body, Operation, Query, Request, Response
-from voucherify_async.transport.rate_limit import RateLimit
+from voucherify_async.transport.pool import ConnectionPool, Connector, PoolSettings
+from voucherify_async.transport.rate_limit import AdaptiveRateLimiter, RateLimit, RateLimiter
+from voucherify_async.transport.renewal import TokenKeeper
 from voucherify_async.transport.retry import RetryPolicy
-from voucherify_async.transport.session import (
-    CallOptions,
-    ConnectionPool,
-    Connector,
-    PoolSettings,
-    SessionManager,
-)
+from voucherify_async.transport.session import CallOptions, SessionManager
 from voucherify_async.transport.settings import (
     Region,
     Timeouts,
@@ -74,12 +70,13 @@ class VoucherifyClient:
         app_id: str | None = None,
         app_token: str | None = None,
         *,
-        auth: Auth | None = None,
+        auth: Auth | OAuthClientCredentials | None = None,
         base_url: str | None = None,
         api_version: str | None = None,
         timeout: float | Timeouts | None = 30.0,
         deadline: float | None = None,
         retry: RetryPolicy = RetryPolicy(),
+        rate_limiter: RateLimiter | UnsetType | None = UNSET,
         max_connections: int = 100,
         keepalive_timeout: float = 30.0,
         max_response_bytes: int = _DEFAULT_MAX_RESPONSE_BYTES,
@@ -90,13 +87,15 @@ class VoucherifyClient:
         ssl: ssl_module.SSLContext | None = None,
         allow_http: bool = False,
         connector: Connector | None = None,
+        hooks: Iterable[Hook] = (),
     ) -> None:
         """Check the settings; does no I/O.
 
         Args:
             app_id: Application id; else `VOUCHERIFY_APP_ID`.
             app_token: Its secret token; else `VOUCHERIFY_APP_TOKEN`.
-            auth: Another way to authenticate, such as `OAuthToken`, in place of the keys.
+            auth: Another way to authenticate, `OAuthClientCredentials`, `OAuthToken` or an `Auth` of your own,
+                in place of the keys.
             base_url: A `Region`, or the URL of a dedicated cluster or sandbox; else `VOUCHERIFY_BASE_URL`,
                 else Europe. Plain ``http://`` is refused except to loopback addresses.
             api_version: Pins the version of the API, for example ``v2018-08-01``.
@@ -104,6 +103,8 @@ class VoucherifyClient:
                 `Timeouts` for more; `None` sets no limit.
             deadline: Seconds for a whole call, all waits and attempts included; for each page of a pager.
             retry: When to repeat a failed attempt; `RetryPolicy(attempts=1)` never does.
+            rate_limiter: Says when requests may be sent; left out, an `AdaptiveRateLimiter` of its own; `None`
+                for none. Either way all calls wait when the service refuses one for its rate limit.
             max_connections: Connections open at once.
             keepalive_timeout: Seconds after which an idle connection is closed.
             max_response_bytes: The longest answer to accept, in bytes after decompression.
@@ -114,26 +115,14 @@ class VoucherifyClient:
             ssl: In place of the default TLS settings. Verification cannot be switched off by a flag.
             allow_http: Allow plain ``http://`` to any host.
             connector: A connector of yours, which is used and never closed.
+            hooks: Objects with any of `on_request`, `on_response`, `on_retry`, `on_error`; see
+                `voucherify_async.transport.hooks`.
 
         Raises:
             ConfigurationError: A setting is missing or makes no sense; names it.
         """
-        environment = os.environ
-        if auth is None:
-            app_id = app_id or read_setting("VOUCHERIFY_APP_ID", environment)
-            app_token = app_token or read_setting("VOUCHERIFY_APP_TOKEN", environment)
-            if app_id is None or app_token is None:
-                raise ConfigurationError(
-                    "no API keys: pass app_id and app_token, or auth, or set VOUCHERIFY_APP_ID and "
-                    "VOUCHERIFY_APP_TOKEN in the environment"
-                )
-            auth = ApiKeys(app_id, app_token)
-        elif not isinstance(auth, Auth) or isinstance(auth, type):
-            raise ConfigurationError(
-                f"auth must be an object such as OAuthToken(...), not {type(auth).__name__}"
-            )
-        elif app_id is not None or app_token is not None:
-            raise ConfigurationError("auth takes the place of app_id and app_token: give one or the other")
+        identity = _identity(auth, app_id, app_token)
+        del app_id, app_token  # error reporters show the local variables of a traceback
         for name, count in (("max_connections", max_connections), ("max_response_bytes", max_response_bytes)):
             if not isinstance(count, int) or count < 1:
                 raise ConfigurationError(f"{name} must be an integer from 1, not {count!r}")
@@ -141,7 +130,7 @@ class VoucherifyClient:
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
             raise ConfigurationError(f"ssl must be an ssl.SSLContext, not {ssl!r}: TLS is always verified")
         check_seconds("keepalive_timeout", keepalive_timeout)
-        url = base_url or read_setting("VOUCHERIFY_BASE_URL", environment) or Region.EUROPE
+        url = base_url or read_setting("VOUCHERIFY_BASE_URL") or Region.EUROPE
         defaults = {"Accept": "application/json", "User-Agent": user_agent or _user_agent()}
         if api_version is not None:
             defaults["X-Voucherify-API-Version"] = api_version
@@ -159,11 +148,17 @@ class VoucherifyClient:
             )
         )
         options = CallOptions(
-            auth=auth,
+            auth=TokenKeeper(identity, pool.clock)
+            if isinstance(identity, OAuthClientCredentials)
+            else identity,
             timeouts=_timeouts(timeout),
             deadline=_deadline(deadline),
             retry=retry,
             headers={**defaults, **check_headers("headers", headers or {})},
+            rate_limiter=AdaptiveRateLimiter(clock=pool.clock)
+            if rate_limiter is UNSET
+            else _check_limiter(rate_limiter),
+            hooks=Hooks(hooks),
         )
         self._sessions = SessionManager(pool, options)
 
@@ -195,6 +190,7 @@ class VoucherifyClient:
         deadline: float | UnsetType | None = UNSET,
         retry: RetryPolicy | UnsetType = UNSET,
         headers: Mapping[str, str] | UnsetType = UNSET,
+        rate_limiter: RateLimiter | UnsetType | None = UNSET,
     ) -> Self:
         """A view of the client with other settings, which shares its connections.
 
@@ -203,6 +199,7 @@ class VoucherifyClient:
             deadline: As for the client.
             retry: As for the client.
             headers: Sent besides the client's own, and in place of those of the same name.
+            rate_limiter: As for the client; left out, the client's.
 
         Raises:
             ConfigurationError: A setting makes no sense; names it.
@@ -216,6 +213,8 @@ class VoucherifyClient:
             changes["retry"] = _check_retry(retry)
         if headers is not UNSET:
             changes["headers"] = {**self._sessions.options.headers, **check_headers("headers", headers)}
+        if rate_limiter is not UNSET:
+            changes["rate_limiter"] = _check_limiter(rate_limiter)
         return self._over(self._sessions.with_options(**changes))
 
     @property
@@ -311,7 +310,10 @@ class VoucherifyClient:
             raise ValueError(f"method must be an HTTP method, not {method!r}")
         method = method.upper()
         may_repeat = method in _SAFE_TO_REPEAT if repeatable is None else repeatable
-        operation = Operation[Any](f"{method} {path}", method, _checked_path(path), into, may_repeat)
+        removes = method == "DELETE" and into in (Any, type(None))
+        operation = Operation[Any](
+            f"{method} {path}", method, _checked_path(path), into, may_repeat, removes=removes
+        )
         encoded = encode_query(query or {})
         target = encode_path(operation.path, path_params or {})
         request = Request(
@@ -421,6 +423,37 @@ def _checked_path(path: str) -> str:
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set("?# "):
         raise ValueError(f"path must be a plain path that starts with '/', without a query, not {path!r}")
     return path
+
+
+def _identity(
+    auth: Auth | OAuthClientCredentials | None, app_id: str | None, app_token: str | None
+) -> Auth | OAuthClientCredentials:
+    """Who the calls come from: what was given, or the keys of the environment."""
+    keys_given = app_id is not None or app_token is not None
+    if auth is None:
+        app_id = app_id or read_setting("VOUCHERIFY_APP_ID")
+        app_token = app_token or read_setting("VOUCHERIFY_APP_TOKEN")
+        if app_id is not None and app_token is not None:
+            return ApiKeys(app_id, app_token)
+        problem = (
+            "no API keys: pass app_id and app_token, or auth, or set VOUCHERIFY_APP_ID and "
+            "VOUCHERIFY_APP_TOKEN in the environment"
+        )
+    elif not isinstance(auth, Auth | OAuthClientCredentials) or isinstance(auth, type):
+        kind = type(auth).__name__
+        problem = f"auth must be an object such as OAuthToken(...) or OAuthClientCredentials(...), not {kind}"
+    elif keys_given:
+        problem = "auth takes the place of app_id and app_token: give one or the other"
+    else:
+        return auth
+    del auth, app_id, app_token  # error reporters show the local variables of a traceback
+    raise ConfigurationError(problem)
+
+
+def _check_limiter(limiter: RateLimiter | None) -> RateLimiter | None:
+    if limiter is not None and (not isinstance(limiter, RateLimiter) or isinstance(limiter, type)):
+        raise ConfigurationError(f"rate_limiter must have the methods of RateLimiter, not be {limiter!r}")
+    return limiter
 
 
 def _check_retry(retry: RetryPolicy) -> RetryPolicy:

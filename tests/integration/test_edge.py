@@ -30,6 +30,7 @@ from voucherify_async import (
     ConnectionFailedError,
     DeadlineExceededError,
     DecodeError,
+    NotFoundError,
     OutcomeUnknownError,
     PoolTimeoutError,
     RateLimitError,
@@ -322,8 +323,15 @@ class TestSize:
 
     async def test_a_wrong_content_encoding(self) -> None:
         answer = respond(body=b'{"id":"a"}', headers=("Content-Encoding: gzip",))
-        async with raw_server(answer) as server, client_of(server, retry=NO_RETRY) as client:
-            with pytest.raises(ConnectionFailedError):
+        async with raw_server(answer) as server, client_of(server) as client:
+            with pytest.raises(DecodeError, match="not compressed in the way it says"):
+                await client.customers.get("a")
+        assert len(server.requests) == 1
+
+    async def test_a_wrong_content_encoding_of_an_error(self) -> None:
+        answer = respond(404, b"<html>", headers=("Content-Encoding: gzip",))
+        async with raw_server(answer) as server, client_of(server) as client:
+            with pytest.raises(NotFoundError, match="404: Not Found"):
                 await client.customers.get("a")
 
 
@@ -364,7 +372,7 @@ class TestLifetime:
     async def test_another_process(self, voucherify: VoucherifyClient) -> None:
         await voucherify.customers.create(source_id="a")
         with pytest.MonkeyPatch.context() as child:
-            child.setattr("voucherify_async.transport.session.os.getpid", lambda: -1)
+            child.setattr("voucherify_async.transport.pool.os.getpid", lambda: -1)
             with pytest.raises(ConfigurationError, match="before the process forked"):
                 await voucherify.customers.get("a")
 

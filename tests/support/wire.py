@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from voucherify_async import RetryPolicy, VoucherifyClient
-from voucherify_async.transport.session import Clock
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -41,9 +40,11 @@ class RawServer:
     connections: int = 0
     base_url: str = ""
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    writers: list[asyncio.StreamWriter] = field(default_factory=list[asyncio.StreamWriter])
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.writers.append(writer)
         self.tasks.add(asyncio.create_task(self.serve(reader, writer)))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,6 +117,9 @@ async def raw_server(*answers: bytes | Script | None) -> AsyncGenerator[RawServe
         for task in server.tasks:
             task.cancel()
         await asyncio.gather(*server.tasks, return_exceptions=True)
+        for writer in server.writers:  # a task that was cancelled before its first step has closed nothing
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 @dataclass
@@ -137,9 +141,9 @@ class Pauses:
 def without_waiting(client: VoucherifyClient, *, jitter: float = 1.0) -> Pauses:
     """Give the client a clock that does not wait, and chance that is none."""
     pauses = Pauses()
-    client._sessions.clock = Clock(  # pyright: ignore[reportPrivateUsage]
-        monotonic=pauses.monotonic, epoch=lambda: 1_767_225_600.0, sleep=pauses.sleep, random=lambda: jitter
-    )
+    clock = client._sessions.clock  # pyright: ignore[reportPrivateUsage]
+    clock.monotonic, clock.sleep = pauses.monotonic, pauses.sleep
+    clock.epoch, clock.random = (lambda: 1_767_225_600.0), (lambda: jitter)
     return pauses
 
 

@@ -44,7 +44,8 @@ def test_the_delay_is_as_documented(attempt: int, jitter: float, delay: float) -
             dataclasses.replace(REPEATABLE, status=200), False, id="an answer that cannot be decoded"
         ),
         pytest.param(dataclasses.replace(REPEATABLE, server_wait=60.0), True, id="the longest accepted wait"),
-        pytest.param(dataclasses.replace(REPEATABLE, server_wait=60.1), False, id="a longer wait"),
+        pytest.param(dataclasses.replace(REPEATABLE, server_wait=60.9), True, id="the same, rounded up"),
+        pytest.param(dataclasses.replace(REPEATABLE, server_wait=61.0), False, id="a longer wait"),
         pytest.param(dataclasses.replace(REPEATABLE, limit_kind="api_calls"), True, id="a rate limit"),
         pytest.param(
             dataclasses.replace(REPEATABLE, limit_kind="api_calls_cycle"), False, id="the plan is used up"

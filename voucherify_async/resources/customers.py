@@ -57,7 +57,7 @@ _UPDATE: Final[Operation[Customer]] = Operation(
     "customers.update", "PUT", "/v1/customers/{customer_id}", _PlainCustomer
 )
 _DELETE: Final[Operation[None]] = Operation(
-    "customers.delete", "DELETE", "/v1/customers/{customer_id}", NoneType
+    "customers.delete", "DELETE", "/v1/customers/{customer_id}", NoneType, removes=True
 )
 _DELETE_PERMANENTLY: Final[Operation[PermanentDeletion]] = Operation(
     "customers.delete_permanently",
@@ -76,18 +76,19 @@ _LIST_REDEEMABLES: Final[Operation[Any]] = Operation(
 _LIST_SEGMENTS: Final[Operation[Any]] = Operation(
     "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", Any
 )
+_BULK: Final[dict[str, Any]] = {
+    "into": AsyncActionReceipt,
+    "repeatable": False,
+    "limit_kind": "bulk_api_calls",
+}
 _IMPORT_CSV: Final[Operation[AsyncActionReceipt]] = Operation(
-    "customers.import_csv", "POST", "/v1/customers/importCSV", AsyncActionReceipt, repeatable=False
+    "customers.import_csv", "POST", "/v1/customers/importCSV", **_BULK
 )
 _UPDATE_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
-    "customers.update_in_bulk", "POST", "/v1/customers/bulk/async", AsyncActionReceipt, repeatable=False
+    "customers.update_in_bulk", "POST", "/v1/customers/bulk/async", **_BULK
 )
 _UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
-    "customers.update_metadata_in_bulk",
-    "POST",
-    "/v1/customers/metadata/async",
-    AsyncActionReceipt,
-    repeatable=False,
+    "customers.update_metadata_in_bulk", "POST", "/v1/customers/metadata/async", **_BULK
 )
 
 

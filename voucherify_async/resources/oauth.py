@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import NoneType
 from typing import Final, TypeVar
 
 from voucherify_async.models.oauth import AccessToken, TokenIntrospection
+from voucherify_async.transport.auth import token_request
 from voucherify_async.transport.operation import Operation, Request
 from voucherify_async.transport.session import SessionManager
 from voucherify_async.transport.wire import encode_form
@@ -15,15 +15,12 @@ __all__ = ["OAuthResource"]
 
 T = TypeVar("T")
 
-# All three may be repeated: a token whose answer was lost runs out by itself in 15 minutes.
-_CREATE_TOKEN: Final[Operation[AccessToken]] = Operation(
-    "oauth.create_token", "POST", "/v1/oauth/token", AccessToken, confidential=True
-)
+# May be repeated, as may getting a token.
 _INTROSPECT_TOKEN: Final[Operation[TokenIntrospection]] = Operation(
     "oauth.introspect_token", "POST", "/v1/oauth/introspect", TokenIntrospection, confidential=True
 )
 _REVOKE_TOKEN: Final[Operation[None]] = Operation(
-    "oauth.revoke_token", "POST", "/v1/oauth/token/revoke", NoneType
+    "oauth.revoke_token", "POST", "/v1/oauth/token/revoke", NoneType, removes=True
 )
 
 
@@ -47,8 +44,7 @@ class OAuthResource:
 
         API: https://docs.voucherify.io/api-reference/oauth/generate-oauth-20-token
         """
-        form = {"grant_type": "client_credentials", "scope": _not_empty("scope", scope)}
-        return await self._call(_CREATE_TOKEN, form)
+        return (await self._sessions.send(token_request(_not_empty("scope", scope)))).data
 
     async def introspect_token(self, access_token: str) -> TokenIntrospection:
         """Ask whether a token is active, and what it is good for.
@@ -59,7 +55,9 @@ class OAuthResource:
 
         API: https://docs.voucherify.io/api-reference/oauth/introspect-oauth-20-token
         """
-        return await self._call(_INTROSPECT_TOKEN, {"access_token": _not_empty("access_token", access_token)})
+        request = _about(_INTROSPECT_TOKEN, access_token)
+        del access_token  # error reporters show the local variables of a traceback
+        return (await self._sessions.send(request)).data
 
     async def revoke_token(self, access_token: str) -> None:
         """End a token's life now.
@@ -71,10 +69,14 @@ class OAuthResource:
 
         API: https://docs.voucherify.io/api-reference/oauth/revoke-oauth-20-token
         """
-        await self._call(_REVOKE_TOKEN, {"access_token": _not_empty("access_token", access_token)})
+        request = _about(_REVOKE_TOKEN, access_token)
+        del access_token  # error reporters show the local variables of a traceback
+        await self._sessions.send(request)
 
-    async def _call(self, operation: Operation[T], form: Mapping[str, str]) -> T:
-        return (await self._sessions.send(Request(operation, operation.path, encode_form(form)))).data
+
+def _about(operation: Operation[T], access_token: str) -> Request[T]:
+    form = {"access_token": _not_empty("access_token", access_token)}
+    return Request(operation, operation.path, encode_form(form), secrets=(access_token,))
 
 
 def _not_empty(name: str, value: str) -> str:

@@ -18,11 +18,14 @@ Query = Mapping[str, Any]
 
 
 class Answer(NamedTuple):
-    """What came back: status, headers and the whole body."""
+    """What came back: status, headers and the whole body. Its repr leaves out what may be secret."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status})"
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Operation(Generic[T]):
         into: What a successful answer decodes into; `type(None)` for one whose body does not matter.
         repeatable: Whether sending it twice does what sending it once does. Single calls can differ.
         confidential: The answer holds a secret, which must not appear in an error.
+        removes: Its aim is that something is gone: when an attempt may have done it, 404 says that it did.
+        limit_kind: Which of the service's rate limits counts it.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Operation(Generic[T]):
     into: Any  # a type expression, such as Customer[dict[str, Any]], which type[T] does not cover
     repeatable: bool = True
     confidential: bool = False
+    removes: bool = False
+    limit_kind: str = "api_calls"
 
     @property
     def reads(self) -> bool:
@@ -66,6 +73,7 @@ class Request(Generic[T]):
     Attributes:
         target: Path and query, percent-encoded.
         once: These arguments make a call that must not be sent twice, though the operation may be.
+        secrets: What must not appear in an error, should the service repeat it.
         decode: What a successful answer says, where that is more than decoding it into the operation's type.
     """
 
@@ -74,6 +82,7 @@ class Request(Generic[T]):
     body: Body | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     once: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     decode: Callable[[Answer], T] | None = None
 
     @property

@@ -1,22 +1,43 @@
-"""What an answer's headers say about the rate limit and about waiting. Pure."""
+"""Rate limits: what an answer's headers say of them, and who may send when.
+
+Headers are read by functions of values, and what they mean for the pace is decided in `pacing`; here is the
+one place where calls wait in line for it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import math
+from collections import defaultdict
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import Model
+from voucherify_async.transport.clock import Clock
+from voucherify_async.transport.pacing import UNTIL_ANSWERED, AdaptivePace, Pace, Ramp, WindowPace
+from voucherify_async.transport.settings import check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RateLimit", "read_rate_limit", "server_wait"]
+__all__ = [
+    "AdaptiveRateLimiter",
+    "LocalRateLimiter",
+    "RateGate",
+    "RateLimit",
+    "RateLimiter",
+    "read_rate_limit",
+    "server_wait",
+]
 
 # Above this a number of seconds is taken for nonsense, not for a wait: the longest documented window is
 # a billing cycle.
-_LONGEST_SENSIBLE_WAIT = 366 * 24 * 3600.0
+_LONGEST_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
+
+_WHOLE_SECONDS: Final = 1.0
+"""What a wait may seem longer than it is, as the service tells instants in whole seconds."""
 
 
 class RateLimit(Model, frozen=True, kw_only=True):
@@ -52,8 +73,8 @@ def server_wait(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds the service asks to wait before the next call; `None` when it does not, or not sensibly.
 
     ``Retry-After`` (seconds or an HTTP date) goes before ``X-Rate-Limit-Retry`` (epoch seconds). Instants
-    are measured against the answer's own ``Date``, so that a wrong local clock does not matter, and
-    against `now` (epoch seconds) only without one.
+    are measured against the service's clock, so that a wrong local one does not matter: against `now` (epoch
+    seconds) where the answer's ``Date`` agrees with it, and against that ``Date`` where it does not.
     """
     retry_after = headers.get("Retry-After")
     if retry_after is not None:
@@ -71,8 +92,9 @@ def server_wait(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _service_time(headers: Mapping[str, str], now: float) -> float:
+    # A Date is cut to whole seconds: a local clock that agrees with it is the more precise one.
     instant = _http_date(headers.get("Date"))
-    return now if instant is None else instant
+    return now if instant is None or instant <= now < instant + 1 else instant
 
 
 def _http_date(text: str | None) -> float | None:
@@ -102,3 +124,180 @@ def _instant(epoch: float) -> dt.datetime | None:
         return dt.datetime.fromtimestamp(epoch, dt.UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+# ---------------------------------------------------------------- who may send when
+
+
+@runtime_checkable
+class RateLimiter(Protocol):
+    """Says when requests may be sent. One of your own can share a limit between processes.
+
+    `kind` tells calls apart that the service counts apart: ``api_calls`` and ``bulk_api_calls``.
+    """
+
+    async def acquire(self, kind: str, max_wait: float) -> float | None:
+        """Wait for leave to send one request.
+
+        Args:
+            kind: What the request counts as.
+            max_wait: Seconds to wait at most; with 0 leave is given at once or not at all.
+
+        Returns:
+            `None` with leave; else the seconds until there could be leave, which are more than `max_wait`.
+        """
+        ...
+
+    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+        """A request that had leave has ended. Is called once for each leave given.
+
+        Args:
+            kind: As for `acquire`.
+            told: What the answer said of the limit; `None` if it said nothing, or there is no answer.
+            wait: Seconds until the service takes the next request, if the answer said so.
+        """
+        ...
+
+
+class _Line:
+    """Calls in order of arrival, let through as a pace allows.
+
+    Only the first in the line watches the clock: it needs no task of its own, and wakes one.
+    """
+
+    def __init__(self, pace: Pace, clock: Clock) -> None:
+        self._pace = pace
+        self._clock = clock
+        self._turn = asyncio.Lock()  # serves first come, first served
+        self._waiting = 0
+        self._answered = asyncio.Event()
+
+    async def enter(self, max_wait: float) -> float | None:
+        """Wait for one's turn; the seconds it would take, if those are more than `max_wait`."""
+        now = self._clock.monotonic()
+        delay = self._pace.delay(now)
+        if delay <= 0 and not self._waiting:
+            self._pace.take(now)
+            return None
+        if max_wait <= 0:
+            return delay or UNTIL_ANSWERED
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await self._lead(max_wait)
+        finally:
+            self._waiting -= 1
+
+    async def _lead(self, max_wait: float) -> float | None:
+        while (delay := self._pace.delay(self._clock.monotonic())) > 0:
+            if delay == UNTIL_ANSWERED:
+                self._answered.clear()
+                await self._answered.wait()
+            elif delay > max_wait:
+                return delay
+            else:
+                await self._clock.sleep(delay)
+        self._pace.take(self._clock.monotonic())
+        return None
+
+    def answered(self) -> None:
+        """A request that was under way has ended."""
+        self._answered.set()
+
+
+class LocalRateLimiter:
+    """At most `limit` requests in any `period` seconds, whatever the service says.
+
+    For one client; calls of every kind count. A request counts from when it was sent until `period` after it
+    ended, so that the service's own window, sliding or fixed, never sees more.
+    """
+
+    def __init__(self, limit: int, period: float, *, clock: Clock | None = None) -> None:
+        """Start with nothing sent.
+
+        Args:
+            limit: Requests in a period.
+            period: Seconds.
+            clock: For tests.
+
+        Raises:
+            ConfigurationError: `limit` is not an integer from 1, or `period` not a positive number.
+        """
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise ConfigurationError(f"limit must be an integer from 1, not {limit!r}")
+        check_seconds("period", period)
+        self._clock = clock or Clock()
+        self._pace = WindowPace(limit, period)
+        self._line = _Line(self._pace, self._clock)
+
+    async def acquire(self, kind: str, max_wait: float) -> float | None:  # noqa: ARG002  # a RateLimiter
+        """Wait for leave to send one request."""
+        return await self._line.enter(max_wait)
+
+    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:  # noqa: ARG002  # a RateLimiter
+        """A request that had leave has ended."""
+        self._pace.end(self._clock.monotonic())
+        self._line.answered()
+
+
+class AdaptiveRateLimiter:
+    """As fast as what the service says of its limit allows.
+
+    Full speed as long as more than a tenth of the limit remains, fewer requests at once below, and when
+    nothing remains none until the service takes the next one, with a slow start then. A service that says
+    nothing is not paced at all. Each kind of calls has its own pace.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        """Start without knowing anything.
+
+        Args:
+            clock: For tests.
+        """
+        self._clock = clock or Clock()
+        self._paces: defaultdict[str, AdaptivePace] = defaultdict(AdaptivePace)
+        self._lines: dict[str, _Line] = {}
+
+    async def acquire(self, kind: str, max_wait: float) -> float | None:
+        """Wait for leave to send one request."""
+        line = self._lines.get(kind)
+        if line is None:
+            line = self._lines[kind] = _Line(self._paces[kind], self._clock)
+        return await line.enter(max_wait and max_wait + _WHOLE_SECONDS)
+
+    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+        """A request that had leave has ended."""
+        self._paces[kind].end()
+        if told is not None and told.remaining is not None:
+            about = self._paces[told.kind or kind]
+            about.learn(told.remaining, told.limit, wait, self._clock.monotonic())
+        self._lines[kind].answered()
+
+
+class RateGate:
+    """Holds all calls back while the service is known to refuse them, and lets them go on one by one.
+
+    Each kind of calls has its own gate; there is none until it is first closed.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ramps: dict[str, Ramp] = {}
+        self._lines: dict[str, _Line] = {}
+
+    def close(self, kind: str, seconds: float) -> None:
+        """Let no call of a kind through for some seconds from now."""
+        if kind not in self._ramps:
+            self._ramps[kind] = Ramp()
+            self._lines[kind] = _Line(self._ramps[kind], self._clock)
+        now = self._clock.monotonic()
+        self._ramps[kind].stop(now + seconds, now)
+
+    def is_closed(self, kind: str) -> bool:
+        """Whether calls of a kind are held back now."""
+        return kind in self._ramps and self._ramps[kind].is_stopped(self._clock.monotonic())
+
+    async def enter(self, kind: str, max_wait: float) -> float | None:
+        """As `RateLimiter.acquire`; nothing is to be released."""
+        line = self._lines.get(kind)
+        return None if line is None else await line.enter(max_wait and max_wait + _WHOLE_SECONDS)

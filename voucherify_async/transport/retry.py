@@ -8,9 +8,10 @@ from typing import Final
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.transport.settings import check_seconds
 
-__all__ = ["Outcome", "RetryPolicy"]
+__all__ = ["PLAN_USED_UP", "Outcome", "RetryPolicy"]
 
-_PLAN_USED_UP: Final = "api_calls_cycle"
+PLAN_USED_UP: Final = "api_calls_cycle"
+"""The kind of a rate limit that waiting does not help against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,12 @@ class RetryPolicy:
             return None
         if outcome.arrived and not outcome.repeatable:
             return None
-        if outcome.limit_kind == _PLAN_USED_UP:
+        if outcome.limit_kind == PLAN_USED_UP:
             return None
         wait = outcome.server_wait or 0.0
-        if wait > self.max_server_wait:
+        # In whole seconds, in which the service tells when the next call may be made: rounded up, so that a
+        # wait of a minute can seem a little longer.
+        if int(wait) > self.max_server_wait:
             return None
         # The exponent is bounded because 2.0 ** 1024 overflows.
         return wait + jitter * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))

@@ -1,79 +1,61 @@
-"""The session manager: the pool of connections and the attempts of a call. The one edge to aiohttp.
+"""The session manager: the attempts of a call, and the waits between them.
 
 What an answer means and whether an attempt is repeated is decided elsewhere, by functions of values
-(`wire`, `retry`, `rate_limit`); here bytes are moved and waits are waited.
+(`wire`, `retry`, `rate_limit`), and bytes are moved by `pool`. Here waits are waited.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
+import itertools
 import logging
 import math
-import os
-import random
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-import aiohttp
-from yarl import URL
+from typing import Any, Final, TypeVar
 
 from voucherify_async.errors import (
     APIStatusError,
-    ConfigurationError,
-    ConnectionFailedError,
-    ConnectTimeoutError,
+    AuthenticationError,
     DeadlineExceededError,
     DecodeError,
     OutcomeUnknownError,
     PoolTimeoutError,
     RateLimitError,
-    ReadTimeoutError,
     TransportError,
     VoucherifyError,
 )
+from voucherify_async.models.oauth import AccessToken
+from voucherify_async.transport.auth import Auth, OAuthClientCredentials, OAuthToken, token_request
+from voucherify_async.transport.hooks import (
+    CallEvent,
+    ErrorEvent,
+    Hooks,
+    RequestEvent,
+    ResponseEvent,
+    RetryEvent,
+)
 from voucherify_async.transport.operation import Answer, Request, Response
-from voucherify_async.transport.rate_limit import RateLimit, read_rate_limit, server_wait
-from voucherify_async.transport.retry import Outcome, RetryPolicy
-from voucherify_async.transport.settings import Timeouts, check_headers, check_proxy, environment_proxy
-from voucherify_async.transport.wire import decode, decode_error, request_id_of, status_error
+from voucherify_async.transport.pool import ConnectionPool, Delivery
+from voucherify_async.transport.rate_limit import RateLimit, RateLimiter, read_rate_limit, server_wait
+from voucherify_async.transport.renewal import TokenKeeper
+from voucherify_async.transport.retry import PLAN_USED_UP, Outcome, RetryPolicy
+from voucherify_async.transport.settings import Timeouts, check_headers
+from voucherify_async.transport.wire import decode, redact, request_id_of, status_error
 
-if TYPE_CHECKING:
-    import ssl
-
-    from voucherify_async.transport.auth import Auth
-
-__all__ = ["CallOptions", "Clock", "ConnectionPool", "Connector", "PoolSettings", "SessionManager"]
+__all__ = ["CallOptions", "SessionManager"]
 
 T = TypeVar("T")
 
 _logger = logging.getLogger("voucherify_async")
 
-_LARGE_BODY: Final = 256 * 1024
-"""Above this a body is streamed: aiohttp warns of bytes above 1 MiB, which block the loop in one write."""
+_LONG_WAIT: Final = 1.0
+"""Seconds; a wait for the rate limit above this is worth a warning."""
 
-# aiohttp rounds timeouts above 5 s up to whole seconds unless it is told not to.
-_NEVER_ROUND: Final = math.inf
+_MOST_STALE: Final = 100
+"""Stale connections that one call may meet; each is gone from the pool then, so more would be no accident."""
 
-
-Connector = aiohttp.BaseConnector
-"""What makes the connections; the rest of the package does not know whose it is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolSettings:
-    """What a connection pool needs to know; see `VoucherifyClient` for the meaning."""
-
-    base_url: str
-    max_connections: int = 100
-    keepalive_timeout: float = 30.0
-    max_response_bytes: int = 64 * 1024 * 1024
-    proxy: str | None = field(default=None, repr=False)
-    trust_env: bool = True
-    ssl: ssl.SSLContext | None = None
-    connector: Connector | None = None
+_call_ids = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,215 +67,80 @@ class CallOptions:
     deadline: float | None = None
     retry: RetryPolicy = RetryPolicy()
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    rate_limiter: RateLimiter | None = None
+    hooks: Hooks = field(default_factory=Hooks)
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Where time and chance come from; tests bring their own."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    epoch: Callable[[], float] = time.time
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-    random: Callable[[], float] = random.random
-
-
-class ConnectionPool:
-    """Pooled connections to one service, opened at first use in the loop that runs then."""
-
-    def __init__(self, settings: PoolSettings) -> None:
-        self.settings = settings
-        self.rate_limit: RateLimit | None = None
-        # A gate of our own before aiohttp's, so that an attempt's time starts when it has a place.
-        places = _places(settings)
-        self._gate = asyncio.Semaphore(places) if places else None
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._process: int | None = None
-        self._proxy: str | None = None
-        self._closed = False
-
-    async def acquire(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # the limit is a result here, not an error
-        """Take a place in the pool; False when none became free within `timeout` seconds."""
-        self._check_usable()
-        if self._gate is None:
-            return True
-        if timeout is None or not self._gate.locked():
-            return await self._gate.acquire()
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._gate.acquire()
-        except TimeoutError:
-            return False
-
-    def release(self) -> None:
-        """Give a place back."""
-        if self._gate is not None:
-            self._gate.release()
-
-    async def exchange(
-        self, request: Request[Any], headers: Mapping[str, str], timeouts: Timeouts
-    ) -> Answer | VoucherifyError:
-        """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
-        session = self._open()
-        body = request.body
-        content: bytes | io.BytesIO | None = None
-        if body is not None:
-            headers = {"Content-Type": body.content_type, **headers}
-            content = io.BytesIO(body.content) if len(body.content) > _LARGE_BODY else body.content
-        try:
-            async with session.request(
-                request.operation.method,
-                URL(self.settings.base_url + request.target, encoded=True),
-                data=content,
-                headers=headers,
-                allow_redirects=False,  # following one would carry the credentials elsewhere
-                timeout=aiohttp.ClientTimeout(
-                    total=timeouts.attempt,
-                    connect=timeouts.connect,  # with the look-up of the name, unlike sock_connect
-                    sock_read=timeouts.read,
-                    ceil_threshold=_NEVER_ROUND,
-                ),
-                proxy=self._proxy,
-                ssl=self.settings.ssl or True,
-            ) as reply:
-                received = await _read(reply, self.settings.max_response_bytes)
-                if received is not None:
-                    return Answer(reply.status, reply.headers, received)
-                reply.close()
-                too_long = f"the answer has more than {self.settings.max_response_bytes:,} bytes"
-                return decode_error(request.operation, Answer(reply.status, reply.headers, b""), too_long)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            failure = _translate(request, error, timeouts)
-        except (RuntimeError, AssertionError, AttributeError) as error:
-            if not self._closed:
-                raise
-            # aiohttp's ways to say that its session was closed under a call.
-            failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts)
-        return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
-
-    async def aclose(self) -> None:
-        """Close the connections. The pool cannot be used again."""
-        if self._session is not None:
-            self._check_place()
-        self._closed = True
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
-
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise ConfigurationError("the client is closed; make a new one")
-        self._check_place()
-        if self.settings.connector is not None and self.settings.connector.closed:
-            raise ConfigurationError("the connector is closed; make a client with an open one")
-
-    def _check_place(self) -> None:
-        if self._process is not None and self._process != os.getpid():
-            raise ConfigurationError(
-                "the client was used before the process forked; make a new one in the child"
-            )
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
-            raise ConfigurationError("the client belongs to another event loop; make one in each loop")
-
-    def _open(self) -> aiohttp.ClientSession:
-        self._check_usable()
-        if self._session is None:
-            settings = self.settings
-            self._proxy = settings.proxy
-            if self._proxy is None and settings.trust_env and (proxy := environment_proxy(settings.base_url)):
-                self._proxy = check_proxy("the proxy in the environment", proxy)
-            self._session = aiohttp.ClientSession(
-                connector=settings.connector
-                or aiohttp.TCPConnector(
-                    limit=settings.max_connections,
-                    keepalive_timeout=settings.keepalive_timeout,
-                    timeout_ceil_threshold=_NEVER_ROUND,
-                ),
-                connector_owner=settings.connector is None,
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-            self._loop = asyncio.get_running_loop()
-            self._process = os.getpid()
-        return self._session
-
-
-def _places(settings: PoolSettings) -> int:
-    """How many connections there can be at once; 0 for any number."""
-    connector = settings.connector
-    if connector is None:
-        return settings.max_connections
-    return min((limit for limit in (connector.limit, connector.limit_per_host) if limit), default=0)
-
-
-async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes | None:
-    """The whole body, decompressed; `None` if it is longer than `limit` bytes."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in reply.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _translate(request: Request[Any], error: Exception, timeouts: Timeouts) -> TransportError:
-    """The one place that knows aiohttp's exceptions.
-
-    Texts of aiohttp's that hold the URL are left out, as ids in it are personal data.
-    """
-    name = request.operation.name
-    acts = not request.operation.reads
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return ConnectTimeoutError(f"no connection within {timeouts.connect} s", operation=name)
-        case aiohttp.ClientConnectorCertificateError():
-            return ConnectionFailedError(f"cannot connect: {error.certificate_error}", operation=name)
-        case aiohttp.ClientConnectorError():
-            return ConnectionFailedError(f"cannot connect: {error.os_error}", operation=name)
-        case aiohttp.ServerFingerprintMismatch() | aiohttp.ClientHttpProxyError():
-            return ConnectionFailedError(f"cannot connect: {type(error).__name__}", operation=name)
-        case aiohttp.SocketTimeoutError():
-            text = f"nothing came for {timeouts.read} s"
-            return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
-        case TimeoutError():
-            text = f"no whole answer within {timeouts.attempt} s"
-            return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
-        case aiohttp.ClientPayloadError():
-            text = "the answer broke off before its end"
-        case aiohttp.ClientResponseError():
-            text = f"the answer is not HTTP: {error.message}"
-        case aiohttp.ServerDisconnectedError():
-            text = "the connection was closed before an answer came"
-        case _:
-            text = f"the connection broke: {type(error).__name__}"
-            if isinstance(error, OSError) and error.strerror:
-                text = f"the connection broke: {error.strerror}"
-    return ConnectionFailedError(text, operation=name, may_have_been_applied=acts)
-
-
+@dataclass(slots=True, eq=False)
 class _Call:
-    """What is known of a call while it runs."""
+    """What is known of a call while it runs.
 
-    __slots__ = ("failures", "on_the_wire", "started")
+    Attributes:
+        request: What is asked.
+        started: When it began.
+        id: Its number.
+        attempt: The number of the attempt that is being made.
+        failures: What went wrong in the attempts that have ended.
+        excused: How many of them the retry policy does not count.
+        delivery: How far the attempt got that is under way; nobody knows what became of that one.
+        has_place: Whether the attempt holds a place in the pool.
+        leave: The limiter that gave the attempt leave, if one did.
+        waited: Seconds that rate limits held the attempt back.
+        told: What the last answer said of the rate limit.
+        wait: What it said of when the next call may be made, in seconds.
+        secrets: What the headers of its attempts held, which must not appear in an error.
+        token: What the attempt carries, if it is a token that is renewed.
+        renewed: Whether it was refused and renewed.
+    """
 
-    def __init__(self, started: float) -> None:
-        self.started = started
-        self.failures: list[VoucherifyError] = []
-        self.on_the_wire = False
+    request: Request[Any]
+    started: float
+    id: int = field(default_factory=_call_ids.__next__)
+    attempt: int = 0
+    failures: list[VoucherifyError] = field(default_factory=list[VoucherifyError])
+    excused: int = 0
+    delivery: Delivery | None = None
+    has_place: bool = False
+    leave: RateLimiter | None = None
+    waited: float = 0.0
+    told: RateLimit | None = None
+    wait: float | None = None
+    secrets: set[str] = field(default_factory=set[str], repr=False)
+    token: OAuthToken | None = None
+    renewed: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.request.operation.name
+
+    @property
+    def may_have_been_applied(self) -> bool:
+        sent = self.delivery is not None and self.delivery.sent
+        return (sent and not self.request.operation.reads) or any(
+            failure.may_have_been_applied for failure in self.failures
+        )
+
+
+class _Headers(dict[str, str]):
+    """Headers whose repr hides them: error reporters show the local variables of a traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<headers>"
 
 
 class SessionManager:
     """Makes calls over a pool: authentication, attempts, waits, deadline."""
 
-    def __init__(self, pool: ConnectionPool, options: CallOptions, *, clock: Clock | None = None) -> None:
+    def __init__(self, pool: ConnectionPool, options: CallOptions) -> None:
         self.pool = pool
         self.options = options
-        self.clock = clock or Clock()
+        self.clock = pool.clock
 
     def with_options(self, **changes: Any) -> SessionManager:
         """The same pool with other options."""
-        return SessionManager(self.pool, replace(self.options, **changes), clock=self.clock)
+        return SessionManager(self.pool, replace(self.options, **changes))
 
     async def send(self, request: Request[T]) -> Response[T]:
         """Make a call, in as many attempts as the policy allows.
@@ -304,122 +151,295 @@ class SessionManager:
             TransportError: No usable answer came.
             ConfigurationError: The client is closed, or used from another loop or process.
         """
-        call = _Call(self.clock.monotonic())
+        call = _Call(request, self.clock.monotonic())
+        try:
+            return await self._within_deadline(call)
+        except BaseException as error:
+            self._tell_error(call, error)
+            raise
+
+    async def _within_deadline(self, call: _Call) -> Response[Any]:
         scope = asyncio.timeout(self.options.deadline)
         try:
             async with scope:
-                return await self._attempts(request, call)
+                return await self._attempts(call)
         except TimeoutError:
             if not scope.expired():
                 raise
-        raise self._deadline_error(request, call)
+        except VoucherifyError as error:
+            self._conclude(call, error)
+            raise
+        overdue = self._deadline_error(call)
+        self._conclude(call, overdue)
+        raise overdue
 
-    async def _attempts(self, request: Request[T], call: _Call) -> Response[T]:
+    async def _attempts(self, call: _Call) -> Response[Any]:
         while True:
-            attempt = len(call.failures) + 1
-            try:
-                result = await self._attempt(request, call)
-            except ConfigurationError as error:  # closed between two attempts
-                _concluded(error, call.failures)
-                raise
-            if isinstance(result, Answer) and 200 <= result.status < 300:
-                return self._response(request, result, attempt, call)
-            failure = self._failure(request, result)
-            outcome = self._outcome(request, result, failure)
-            delay = self.options.retry.decide(attempt, outcome, jitter=self.clock.random())
-            if delay is None or self._passes_deadline(call, delay):
-                raise self._last_error(request, failure, call, late=delay is not None)
+            call.attempt += 1
+            result = await self._attempt(call)
+            delivery, call.delivery = call.delivery, None
+            if isinstance(result, Answer) and _is_success(call, result):
+                return self._response(call, result)
+            failure = self._failure(call, result)
             call.failures.append(failure)
-            _logger.warning(
-                "%s: attempt %d failed; the next in %.2f s", request.operation.name, attempt, delay
-            )
-            await self.clock.sleep(delay)
+            if self._is_excused(call, failure, delivery):
+                call.excused += 1
+                self._tell_retry(call, failure, 0.0)
+            else:
+                await self._pause(call, failure)
 
-    async def _attempt(self, request: Request[Any], call: _Call) -> Answer | VoucherifyError:
-        timeouts = self.options.timeouts
-        if not await self.pool.acquire(timeouts.pool):
-            text = f"no place in the connection pool became free within {timeouts.pool} s"
-            return PoolTimeoutError(text, operation=request.operation.name)
+    # -------------------------------------------------------------------- one attempt
+
+    async def _attempt(self, call: _Call) -> Answer | VoucherifyError:
+        auth = self.options.auth
+        if isinstance(auth, TokenKeeper):  # before there is a place: asking for a token takes one
+            await auth.ready(self._fetch_token)
+        call.waited, call.told, call.wait = 0.0, None, None
         try:
-            auth = check_headers("auth", self.options.auth.headers())
-            headers = {**self.options.headers, **auth, **request.headers}
-            call.on_the_wire = True
-            result = await self.pool.exchange(request, headers, timeouts)
-            call.on_the_wire = False  # not after a cancellation: then nobody knows how far it got
+            if not await self._admit(call):
+                text = f"no place in the connection pool became free within {self.options.timeouts.pool} s"
+                return PoolTimeoutError(text, operation=call.name)
+            headers = self._headers(call)
+            self._tell(RequestEvent, call, waited=call.waited)
+            call.delivery = Delivery()
+            result = await self.pool.exchange(call.request, headers, self.options.timeouts, call.delivery)
+            if isinstance(result, Answer):
+                call.told = read_rate_limit(result.headers)
+                call.wait = server_wait(result.headers, self.clock.epoch())
+                self.pool.rate_limit = call.told or self.pool.rate_limit
         finally:
+            self._return_place(call)
+            self._return_leave(call)
+        outcome = result.status if isinstance(result, Answer) else type(result).__name__
+        _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
+        return result
+
+    def _headers(self, call: _Call) -> _Headers:
+        auth = self.options.auth
+        if isinstance(auth, TokenKeeper):
+            call.token = auth.token
+        credentials = _Headers(check_headers("auth", auth.headers()))
+        call.secrets.update(credentials.values())
+        body = call.request.body
+        content_type = {} if body is None else {"Content-Type": body.content_type}
+        return _Headers({**content_type, **self.options.headers, **credentials, **call.request.headers})
+
+    async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
+        keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
+        return (await keyed.send(token_request(credentials.scope))).data
+
+    async def _admit(self, call: _Call) -> bool:
+        """Take a place in the pool, with leave of the rate limits. Who waits for leave holds no place."""
+        if not await self._take_place(call):
+            return False
+        if await self._take_leave(call, 0.0) is None:
+            return True
+        while True:
+            self._return_place(call)
+            await self._wait_for_leave(call)
+            if not await self._take_place(call):
+                return False
+            if not self.pool.gate.is_closed(call.request.operation.limit_kind):
+                return True
+
+    async def _take_place(self, call: _Call) -> bool:
+        call.has_place = await self.pool.acquire(self.options.timeouts.pool)
+        return call.has_place
+
+    def _return_place(self, call: _Call) -> None:
+        if call.has_place:
+            call.has_place = False
             self.pool.release()
-        if isinstance(result, Answer):
-            self.pool.rate_limit = read_rate_limit(result.headers) or self.pool.rate_limit
-        _logger.debug(
-            "%s: %s", request.operation.name, result.status if isinstance(result, Answer) else result
-        )
-        return result
 
-    def _failure(self, request: Request[Any], result: Answer | VoucherifyError) -> VoucherifyError:
-        if isinstance(result, Answer):
-            return status_error(request.operation, result, now=self.clock.epoch())
-        return result
+    async def _take_leave(self, call: _Call, max_wait: float) -> float | None:
+        """Leave to send (`None`), or the seconds until there could be, if those are more than `max_wait`."""
+        kind = call.request.operation.limit_kind
+        wait = await self.pool.gate.enter(kind, max_wait)
+        limiter = self.options.rate_limiter
+        if wait is None and limiter is not None and call.leave is None:
+            wait = await limiter.acquire(kind, max_wait)
+            call.leave = limiter if wait is None else None
+        return wait
 
-    def _outcome(
-        self, request: Request[Any], result: Answer | VoucherifyError, failure: VoucherifyError
-    ) -> Outcome:
-        return Outcome(
-            repeatable=request.repeatable,
-            arrived=failure.may_have_been_applied,
-            status=failure.status if isinstance(failure, APIStatusError | DecodeError) else None,
-            server_wait=server_wait(result.headers, self.clock.epoch())
-            if isinstance(result, Answer)
-            else None,
-            limit_kind=failure.kind if isinstance(failure, RateLimitError) else None,
-        )
+    def _return_leave(self, call: _Call) -> None:
+        if call.leave is not None:
+            limiter, call.leave = call.leave, None
+            limiter.release(call.request.operation.limit_kind, call.told, call.wait)
 
-    def _response(self, request: Request[T], answer: Answer, attempt: int, call: _Call) -> Response[T]:
+    async def _wait_for_leave(self, call: _Call) -> None:
+        began = self.clock.monotonic()
+        accepted = self.options.retry.max_server_wait
+        left = self._time_left(call)
+        wait = await self._take_leave(call, min(accepted, left))
+        if wait is not None:
+            raise self._out_of_time(call) if left < accepted else self._refusal(call, wait)
+        waited = self.clock.monotonic() - began
+        call.waited += waited
+        if waited > _LONG_WAIT:
+            _logger.warning("%s: waited %.1f s for the rate limit", call.name, waited)
+
+    # -------------------------------------------------------------------- after an attempt
+
+    def _response(self, call: _Call, answer: Answer) -> Response[Any]:
+        if not 200 <= answer.status < 300:  # what was to be removed is gone
+            answer = answer._replace(body=b"")
+        request = call.request
         try:
             data = request.decode(answer) if request.decode else decode(request.operation, answer)
-        except DecodeError as error:
-            _concluded(error, call.failures)
+        except DecodeError:
+            self._tell_response(call, answer, final=False)
             raise
+        self._tell_response(call, answer, final=True)
         return Response(
             data=data,
             status=answer.status,
             headers=answer.headers,
             request_id=request_id_of(answer),
-            rate_limit=read_rate_limit(answer.headers),
-            attempts=attempt,
+            rate_limit=call.told,
+            attempts=call.attempt,
             elapsed=self.clock.monotonic() - call.started,
         )
 
-    def _passes_deadline(self, call: _Call, delay: float) -> bool:
-        deadline = self.options.deadline
-        return deadline is not None and self.clock.monotonic() - call.started + delay >= deadline
+    def _failure(self, call: _Call, result: Answer | VoucherifyError) -> VoucherifyError:
+        if not isinstance(result, Answer):
+            return result
+        self._tell_response(call, result, final=False)
+        return status_error(call.request.operation, result, now=self.clock.epoch())
 
-    def _last_error(
-        self, request: Request[Any], failure: VoucherifyError, call: _Call, *, late: bool
-    ) -> VoucherifyError:
-        """What a call ends with; an answer goes before the deadline, and that before an unknown outcome."""
-        if isinstance(failure, TransportError):
-            if late:
-                call.failures.append(failure)
-                return self._deadline_error(request, call)
-            if failure.may_have_been_applied and not request.repeatable:
-                call.failures.append(failure)
-                failure = OutcomeUnknownError(
-                    f"sent, and whether it was applied is unknown: {failure.args[0]}",
-                    operation=request.operation.name,
-                )
-        return _concluded(failure, call.failures)
+    def _is_excused(self, call: _Call, failure: VoucherifyError, delivery: Delivery | None) -> bool:
+        """Whether a failure says nothing of the call, so that it is made again at once, policy or not."""
+        auth = self.options.auth
+        if isinstance(failure, AuthenticationError) and isinstance(auth, TokenKeeper) and not call.renewed:
+            auth.reject(call.token)
+            call.renewed = True
+            return True
+        stale = delivery is not None and delivery.stale
+        return stale and call.request.repeatable and call.excused < _MOST_STALE
 
-    def _deadline_error(self, request: Request[Any], call: _Call) -> VoucherifyError:
-        error = DeadlineExceededError(
-            f"no usable answer within the deadline of {self.options.deadline} s",
-            operation=request.operation.name,
-            may_have_been_applied=call.on_the_wire and not request.operation.reads,
+    async def _pause(self, call: _Call, failure: VoucherifyError) -> None:
+        """Wait until the next attempt, or raise what the call ends with."""
+        outcome = Outcome(
+            repeatable=call.request.repeatable,
+            arrived=failure.may_have_been_applied,
+            status=failure.status if isinstance(failure, APIStatusError | DecodeError) else None,
+            server_wait=call.wait,
+            limit_kind=failure.kind if isinstance(failure, RateLimitError) else None,
         )
-        return _concluded(error, call.failures)
+        policed = len(call.failures) - call.excused
+        delay = self.options.retry.decide(policed, outcome, jitter=self.clock.random())
+        if isinstance(failure, RateLimitError) and failure.kind != PLAN_USED_UP:
+            self._close_gate(call, failure, delay)
+        if delay is None or self._time_left(call) <= delay:
+            raise self._last_error(call, failure, late=delay is not None)
+        self._tell_retry(call, failure, delay)
+        await self.clock.sleep(delay)
+
+    def _close_gate(self, call: _Call, failure: RateLimitError, delay: float | None) -> None:
+        """One call has learned that the project is blocked: hold all back."""
+        seconds = call.wait or delay or self.options.retry.base
+        self.pool.gate.close(failure.kind or call.request.operation.limit_kind, seconds)
+
+    def _time_left(self, call: _Call) -> float:
+        deadline = self.options.deadline
+        return math.inf if deadline is None else call.started + deadline - self.clock.monotonic()
+
+    # -------------------------------------------------------------------- what a call ends with
+
+    def _last_error(self, call: _Call, failure: VoucherifyError, *, late: bool) -> VoucherifyError:
+        """An answer goes before the deadline, and that before an unknown outcome."""
+        if not isinstance(failure, TransportError):
+            return failure
+        if late:
+            return self._deadline_error(call)
+        request = call.request
+        if not failure.may_have_been_applied or request.repeatable:
+            return failure
+        size = f" with a body of {len(request.body.content):,} bytes" if request.body else ""
+        what = f"{request.operation.method} {request.operation.path}{size}"
+        text = f"{what} was sent, and whether it was applied is unknown: {failure.args[0]}"
+        return OutcomeUnknownError(text, operation=call.name)
+
+    def _out_of_time(self, call: _Call) -> VoucherifyError:
+        """The next attempt could begin only after the deadline."""
+        last = call.failures[-1] if call.failures else None
+        return self._deadline_error(call) if last is None else self._last_error(call, last, late=True)
+
+    def _deadline_error(self, call: _Call) -> VoucherifyError:
+        return DeadlineExceededError(
+            f"no usable answer within the deadline of {self.options.deadline} s",
+            operation=call.name,
+            may_have_been_applied=call.may_have_been_applied,
+        )
+
+    def _refusal(self, call: _Call, wait: float) -> RateLimitError:
+        accepted = self.options.retry.max_server_wait
+        text = (
+            f"not sent: the rate limit lets no call through for {wait:.1f} s, and {accepted} s are accepted"
+        )
+        error = RateLimitError(text, status=429, operation=call.name)
+        error.retry_after, error.kind = wait, call.request.operation.limit_kind
+        return error
+
+    def _conclude(self, call: _Call, error: VoucherifyError) -> None:
+        """The error of a whole call remembers the attempts before, any of which may have been applied."""
+        earlier = [failure for failure in call.failures if failure is not error]
+        error.attempts = (*earlier, *error.attempts)
+        error.may_have_been_applied |= any(failure.may_have_been_applied for failure in earlier)
+        for failure in (error, *earlier):
+            redact(failure, call.secrets.union(call.request.secrets))
+
+    # -------------------------------------------------------------------- who looks on
+
+    def _tell(self, kind: type[CallEvent], call: _Call, **facts: Any) -> None:
+        if kind in self.options.hooks.wanted:
+            operation = call.request.operation
+            event = kind(
+                call_id=call.id,
+                operation=operation.name,
+                method=operation.method,
+                url_template=operation.path,
+                base_url=self.pool.settings.base_url,
+                attempt=call.attempt,
+                elapsed=self.clock.monotonic() - call.started,
+                **facts,
+            )
+            self.options.hooks.emit(event)
+
+    def _tell_response(self, call: _Call, answer: Answer, *, final: bool) -> None:
+        request_id = request_id_of(answer)
+        self._tell(
+            ResponseEvent,
+            call,
+            status=answer.status,
+            request_id=request_id,
+            rate_limit=call.told,
+            final=final,
+        )
+
+    def _tell_retry(self, call: _Call, failure: VoucherifyError, delay: float) -> None:
+        kind = type(failure).__name__
+        _logger.warning(
+            "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
+        )
+        status = failure.status if isinstance(failure, APIStatusError) else None
+        self._tell(RetryEvent, call, error_type=kind, status=status, delay=delay)
+
+    def _tell_error(self, call: _Call, error: BaseException) -> None:
+        ours = error if isinstance(error, VoucherifyError) else None
+        self._tell(
+            ErrorEvent,
+            call,
+            error_type=type(error).__name__,
+            status=error.status if isinstance(error, APIStatusError | DecodeError) else None,
+            key=error.key if isinstance(error, APIStatusError) else None,
+            request_id=ours.request_id if ours else None,
+            may_have_been_applied=ours.may_have_been_applied if ours else call.may_have_been_applied,
+            cancelled=isinstance(error, asyncio.CancelledError),
+        )
 
 
-def _concluded(error: VoucherifyError, earlier: list[VoucherifyError]) -> VoucherifyError:
-    """The error of a whole call: it remembers the attempts before, any of which may have been applied."""
-    error.attempts = tuple(earlier)
-    error.may_have_been_applied |= any(failure.may_have_been_applied for failure in earlier)
-    return error
+def _is_success(call: _Call, answer: Answer) -> bool:
+    if 200 <= answer.status < 300:
+        return True
+    # What was to be removed is gone, and an attempt before this one may have done it.
+    return answer.status == 404 and call.request.operation.removes and call.may_have_been_applied

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import math
+import os
 import re
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -43,7 +44,7 @@ def check_seconds(name: str, value: float | None, *, zero: bool = False) -> None
     if value is None:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and (value > 0 or (zero and value == 0))):
+    if not (number and value <= sys.float_info.max and (value > 0 or (zero and value == 0))):
         raise ConfigurationError(f"{name} must be a positive number of seconds, not {value!r}")
 
 
@@ -70,13 +71,17 @@ class Timeouts:
 
 
 def check_headers(name: str, headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse headers that cannot be sent as they are; the text of the error leaves the values out."""
-    for key, value in headers.items():
-        if not (isinstance(key, str) and _TOKEN.fullmatch(key)) or not (
-            isinstance(value, str) and value.isprintable()
-        ):
-            raise ConfigurationError(f"{name} has a header that cannot be sent: {key!r}")
-    return dict(headers)
+    """Refuse headers that cannot be sent as they are; the error leaves the values out."""
+    bad = next((key for key, value in headers.items() if not _can_be_sent(key, value)), None)
+    if bad is None:
+        return dict(headers)
+    del headers  # error reporters show the local variables of a traceback
+    raise ConfigurationError(f"{name} has a header that cannot be sent: {bad!r}")
+
+
+def _can_be_sent(key: object, value: object) -> bool:
+    named = isinstance(key, str) and _TOKEN.fullmatch(key) is not None
+    return named and isinstance(value, str) and value.isprintable()
 
 
 def environment_proxy(base_url: str) -> str | None:
@@ -95,9 +100,9 @@ def check_proxy(name: str, proxy: str) -> str:
     return proxy
 
 
-def read_setting(name: str, environment: Mapping[str, str]) -> str | None:
+def read_setting(name: str) -> str | None:
     """A setting from the environment; an empty one counts as absent."""
-    return environment.get(name) or None
+    return os.environ.get(name) or None
 
 
 def check_base_url(base_url: str, *, allow_http: bool) -> str:

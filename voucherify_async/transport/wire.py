@@ -20,7 +20,13 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import UNSET
 
-from voucherify_async.errors import APIStatusError, DecodeError, RateLimitError, status_error_class
+from voucherify_async.errors import (
+    APIStatusError,
+    DecodeError,
+    RateLimitError,
+    VoucherifyError,
+    status_error_class,
+)
 from voucherify_async.models.base import as_utc, is_array, is_mapping
 from voucherify_async.transport.operation import Answer, Body, Operation, Query
 from voucherify_async.transport.rate_limit import server_wait
@@ -41,6 +47,7 @@ __all__ = [
     "encode_query",
     "format_instant",
     "json_value",
+    "redact",
     "request_id_of",
     "status_error",
 ]
@@ -51,6 +58,7 @@ MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 """The service's limit on request bodies; it answers 413 above it."""
 
 _BODY_EXCERPT: Final = 500
+_SHORTEST_SECRET: Final = 6  # a shorter one is a word, not a secret: it would be cut out of every text
 _MILLISECOND: Final = 1_000  # microseconds; what the service is sure to tell apart
 
 
@@ -424,3 +432,15 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "unknown status"
+
+
+def redact(error: VoucherifyError, secrets: Iterable[str]) -> None:
+    """Take out of an error the secrets that the service, or a proxy before it, has repeated in its answer."""
+    for secret in {secret.removeprefix("Bearer ") for secret in secrets}:
+        if len(secret) >= _SHORTEST_SECRET:
+            error.args = tuple(_without(secret, value) for value in error.args)
+            vars(error).update({name: _without(secret, value) for name, value in vars(error).items()})
+
+
+def _without(secret: str, value: Any) -> Any:
+    return value.replace(secret, "***") if isinstance(value, str) else value

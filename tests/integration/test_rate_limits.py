@@ -1,0 +1,331 @@
+"""Rate limits: against a sandbox that has one, and against answers that a test writes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.clocks import SkippingClock, skipping_clock
+from tests.support.wire import CUSTOMER, RawServer, raw_server, respond, without_waiting
+from voucherify_async import (
+    DeadlineExceededError,
+    LocalRateLimiter,
+    RateLimit,
+    RateLimiter,
+    RateLimitError,
+    RetryPolicy,
+    VoucherifyClient,
+)
+from voucherify_async.sandbox import Exchange, Quota, Sandbox
+
+CALLS = 1_500
+CONCURRENCY = 50
+LIMIT = 600
+SHORTEST = 120.0
+"""Seconds; 600 calls at once, 600 a minute later, and the rest when another minute is over."""
+
+
+async def in_turn(numbers: Iterator[int], call: Callable[[int], Awaitable[object]]) -> None:
+    for number in numbers:
+        await call(number)
+
+
+async def run_job(voucherify: VoucherifyClient) -> None:
+    numbers = iter(range(CALLS))
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(CONCURRENCY):
+            workers.create_task(
+                in_turn(numbers, lambda number: voucherify.customers.create(source_id=f"crm-{number}"))
+            )
+
+
+def refused(sandbox: Sandbox) -> int:
+    return sum(exchange.status == 429 for exchange in sandbox.requests)
+
+
+@asynccontextmanager
+async def limited_sandbox(
+    quota: Quota, **settings: Any
+) -> AsyncGenerator[tuple[Sandbox, VoucherifyClient, SkippingClock]]:
+    async with (
+        Sandbox(rate_limit=quota) as sandbox,
+        sandbox.client(**settings) as voucherify,
+        skipping_clock(sandbox, voucherify) as clock,
+    ):
+        yield sandbox, voucherify, clock
+
+
+@asynccontextmanager
+async def served(
+    *answers: bytes | None, **settings: Any
+) -> AsyncGenerator[tuple[RawServer, VoucherifyClient]]:
+    async with (
+        raw_server(*answers) as server,
+        VoucherifyClient("id", "token", base_url=server.base_url, **settings) as client,
+    ):
+        yield server, client
+
+
+class TestJobs:
+    """1,500 calls at concurrency 50 where 600 a minute are allowed."""
+
+    @pytest.mark.parametrize("fixed", [False, True], ids=["sliding", "fixed"])
+    @pytest.mark.parametrize("limiter", ["adaptive", "local"])
+    async def test_it_ends_soon_and_is_hardly_ever_refused(self, fixed: bool, limiter: str) -> None:
+        async with limited_sandbox(Quota(LIMIT, fixed=fixed)) as (sandbox, voucherify, clock):
+            local = LocalRateLimiter(LIMIT, 60, clock=voucherify._sessions.clock)
+            began = clock.monotonic()
+            await run_job(voucherify.with_options(rate_limiter=local) if limiter == "local" else voucherify)
+            seconds = clock.monotonic() - began
+        assert len(sandbox.store.customers) == CALLS
+        assert refused(sandbox) < 0.02 * CALLS
+        assert seconds < 1.15 * SHORTEST
+
+    @pytest.mark.parametrize("fixed", [False, True], ids=["sliding", "fixed"])
+    async def test_without_a_limiter_the_gate_alone_sees_it_through(self, fixed: bool) -> None:
+        settings = {"rate_limiter": None}
+        async with limited_sandbox(Quota(LIMIT, fixed=fixed), **settings) as (sandbox, voucherify, clock):
+            began = clock.monotonic()
+            await run_job(voucherify)
+            seconds = clock.monotonic() - began
+        assert len(sandbox.store.customers) == CALLS
+        assert 0 < refused(sandbox) <= 3 * CONCURRENCY
+        assert seconds < 1.15 * SHORTEST
+
+    @pytest.mark.soak
+    @pytest.mark.timeout(300)
+    async def test_for_real(self) -> None:
+        """No clock but the real one, for both windows at once."""
+
+        async def job(fixed: bool) -> tuple[int, float]:
+            async with (
+                Sandbox(rate_limit=Quota(LIMIT, fixed=fixed)) as sandbox,
+                sandbox.client() as voucherify,
+            ):
+                began = time.monotonic()
+                await run_job(voucherify)
+                return refused(sandbox), time.monotonic() - began
+
+        for many, seconds in await asyncio.gather(job(fixed=False), job(fixed=True)):
+            assert many < 0.02 * CALLS
+            assert seconds < 1.15 * SHORTEST
+
+
+class TestGate:
+    @pytest.mark.parametrize("limiter", ["adaptive", "none"])
+    async def test_two_hundred_waiting_calls_are_no_burst(
+        self, monkeypatch: pytest.MonkeyPatch, limiter: str
+    ) -> None:
+        arrivals: list[float] = []
+        settings: dict[str, Any] = {"rate_limiter": None} if limiter == "none" else {}
+        async with limited_sandbox(Quota(300, fixed=True), **settings) as (sandbox, voucherify, clock):
+            keep = sandbox._keep
+
+            def listen(exchange: Exchange) -> None:
+                arrivals.append(clock.monotonic())
+                keep(exchange)
+
+            monkeypatch.setattr(sandbox, "_keep", listen)
+            for number in range(300):
+                await voucherify.customers.create(source_id=f"crm-{number}")
+            arrivals.clear()
+            await asyncio.gather(
+                *(voucherify.customers.create(source_id=f"late-{number}") for number in range(200))
+            )
+        admitted = arrivals[-200:]
+        assert len(arrivals) - len(admitted) <= 100  # sent before the first refusal came back, if any were
+        in_a_tenth = max(sum(begin <= arrival < begin + 0.1 for arrival in admitted) for begin in admitted)
+        assert in_a_tenth < 100
+        assert admitted[-1] - admitted[0] > 1.0
+
+    async def test_first_come_first_served(self) -> None:
+        blocked = respond(429, headers=("Retry-After: 30",))
+        async with served(blocked, CUSTOMER, max_connections=1) as (server, client):
+            without_waiting(client)
+            first = asyncio.create_task(client.customers.get("first"))
+            while client.rate_limit is None and not server.requests:  # noqa: ASYNC110  # a socket sets no event
+                await asyncio.sleep(0.001)
+            names = [f"waiting-{number}" for number in range(20)]
+            await asyncio.gather(first, *(client.customers.get(name) for name in names))
+        asked = [request.split(b" ")[1].rpartition(b"/")[2].decode() for request in server.requests[1:]]
+        assert [name for name in asked if name != "first"] == names
+
+    async def test_calls_that_wait_for_a_place_are_held_back_too(self) -> None:
+        """They have passed the gate before it closed."""
+        blocked = respond(429, headers=("Retry-After: 30",))
+        async with (
+            raw_server(blocked, CUSTOMER) as server,
+            VoucherifyClient(
+                "id", "token", base_url=server.base_url, max_connections=1, rate_limiter=None
+            ) as client,
+        ):
+            clock = without_waiting(client, jitter=0.0)
+            await asyncio.gather(*(client.customers.get(str(number)) for number in range(10)))
+        assert len(server.requests) == 11
+        assert clock.waited[0] == 30.0
+
+    async def test_a_wait_beyond_the_longest_is_an_error_at_once_for_all(self) -> None:
+        blocked = respond(429, headers=("Retry-After: 3600",))
+        async with served(blocked) as (server, client):
+            clock = without_waiting(client)
+            for _ in range(3):
+                with pytest.raises(RateLimitError) as caught:
+                    await client.customers.create(name="Ada")
+                assert caught.value.retry_after == 3600.0
+                assert not caught.value.may_have_been_applied
+        assert (len(server.requests), clock.waited) == (1, [])
+
+    async def test_bulk_calls_have_a_gate_of_their_own(self) -> None:
+        blocked = respond(429, headers=("Retry-After: 3600", "X-Rate-Limit-Type: bulk_api_calls"))
+        async with served(blocked, CUSTOMER) as (server, client):
+            without_waiting(client)
+            for _ in range(2):
+                with pytest.raises(RateLimitError) as caught:
+                    await client.customers.update_in_bulk([{"source_id": "a"}])
+                assert caught.value.kind == "bulk_api_calls"
+            await client.customers.get("a")
+        assert len(server.requests) == 2
+
+    async def test_a_plan_that_is_used_up_closes_no_gate(self) -> None:
+        used_up = respond(429, headers=("Retry-After: 30", "X-Rate-Limit-Type: api_calls_cycle"))
+        async with served(used_up, CUSTOMER) as (_server, client):
+            clock = without_waiting(client)
+            with pytest.raises(RateLimitError):
+                await client.customers.get("a")
+            await client.customers.get("a")
+        assert clock.waited == []
+
+    async def test_no_wait_begins_that_would_end_after_the_deadline(self) -> None:
+        blocked = respond(429, headers=("Retry-After: 30",))
+        async with served(blocked) as (server, client):
+            clock = without_waiting(client)
+            once = client.with_options(retry=RetryPolicy(attempts=1))
+            with pytest.raises(RateLimitError):
+                await once.customers.get("a")
+            with pytest.raises(DeadlineExceededError):
+                await client.with_options(deadline=20).customers.get("a")
+        assert (len(server.requests), clock.waited) == (1, [])
+
+
+def told(remaining: int, *, limit: int = 100, retry: int | None = None) -> bytes:
+    headers = [f"X-Rate-Limit-Limit: {limit}", f"X-Rate-Limit-Remaining: {remaining}"]
+    if retry is not None:
+        headers.append(f"X-Rate-Limit-Retry: {retry}")
+    return respond(body=b'{"id":"cust_1"}', headers=tuple(headers))
+
+
+NOW = 1_767_225_600
+"""What `without_waiting` says the time is."""
+
+
+class TestAdaptive:
+    async def test_asleep_until_the_service_takes_the_next_call(self) -> None:
+        async with served(told(0, retry=NOW + 40), CUSTOMER) as (_server, client):
+            clock = without_waiting(client)
+            await client.customers.get("a")
+            assert clock.waited == []
+            await client.customers.get("a")
+        assert clock.waited == [40.0]
+
+    async def test_a_sleep_beyond_the_longest_accepted_wait_is_an_error(self) -> None:
+        async with served(told(0, retry=NOW + 1800)) as (_server, client):
+            without_waiting(client)
+            await client.customers.get("a")
+            with pytest.raises(RateLimitError, match="lets no call through for 1800.0 s") as caught:
+                await client.customers.get("a")
+            patient = client.with_options(retry=RetryPolicy(max_server_wait=3600))
+            await patient.customers.get("a")
+        assert (caught.value.retry_after, caught.value.kind, caught.value.status) == (
+            1800.0,
+            "api_calls",
+            429,
+        )
+
+    async def test_a_minute_rounded_up_is_waited_for(self) -> None:
+        async with served(told(0, retry=NOW + 61), CUSTOMER) as (_server, client):
+            clock = without_waiting(client)
+            await client.customers.get("a")
+            await client.customers.get("a")
+        assert clock.waited == [61.0]
+
+    async def test_far_from_the_limit_nothing_waits(self) -> None:
+        async with served(told(60, retry=NOW + 30)) as (server, client):
+            clock = without_waiting(client)
+            await client.customers.get("a")
+            await asyncio.gather(*(client.customers.get("a") for _ in range(50)))
+        assert clock.waited == []
+        assert server.connections > 25  # side by side
+
+
+class TestLocal:
+    async def test_it_bounds_the_calls_of_a_period(self) -> None:
+        async with served(CUSTOMER) as (_server, client):
+            clock = without_waiting(client)
+            limiter = LocalRateLimiter(5, 10.0, clock=client._sessions.clock)
+            paced = client.with_options(rate_limiter=limiter)
+            for _ in range(12):
+                await paced.customers.get("a")
+        assert clock.waited == [10.0, 10.0]
+
+    async def test_the_longest_accepted_wait_bounds_its_waits(self) -> None:
+        async with (
+            raw_server(CUSTOMER) as server,
+            VoucherifyClient(
+                "id", "token", base_url=server.base_url, rate_limiter=LocalRateLimiter(1, 3600)
+            ) as client,
+        ):
+            await client.customers.get("a")
+            with pytest.raises(RateLimitError) as caught:
+                await client.customers.get("a")
+        assert caught.value.retry_after == pytest.approx(3600, abs=60)
+        assert len(server.requests) == 1
+
+
+class TestOnesOwn:
+    async def test_it_is_asked_before_each_attempt_and_told_after(self) -> None:
+        log: list[Any] = []
+
+        class Shared:
+            async def acquire(self, kind: str, max_wait: float) -> float | None:
+                log.append(("acquire", kind))
+                return None
+
+            def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+                log.append(("release", kind, told, wait))
+
+        limiter = Shared()
+        assert isinstance(limiter, RateLimiter)
+        limited = respond(429, headers=("Retry-After: 3", "X-Rate-Limit-Remaining: 0"))
+        async with (
+            raw_server(limited, None, CUSTOMER) as server,
+            VoucherifyClient("id", "token", base_url=server.base_url, rate_limiter=limiter) as client,
+        ):
+            without_waiting(client)
+            await client.customers.get("a")
+        assert log == [
+            ("acquire", "api_calls"),
+            ("release", "api_calls", RateLimit(remaining=0), 3.0),
+            ("acquire", "api_calls"),
+            ("release", "api_calls", None, None),
+            ("acquire", "api_calls"),
+            ("release", "api_calls", None, None),
+        ]
+
+    async def test_it_may_refuse(self) -> None:
+        class Closed:
+            async def acquire(self, kind: str, max_wait: float) -> float | None:
+                return 99.0
+
+            def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+                raise AssertionError("no leave was given")
+
+        async with VoucherifyClient("id", "token", rate_limiter=Closed()) as client:
+            with pytest.raises(
+                RateLimitError, match="not sent: the rate limit lets no call through for 99.0 s"
+            ):
+                await client.customers.get("a")

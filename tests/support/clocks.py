@@ -1,0 +1,74 @@
+"""A clock for tests whose waits take no time."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from voucherify_async import VoucherifyClient
+from voucherify_async.sandbox import Sandbox
+from voucherify_async.transport.clock import Clock
+
+_Sleeper = tuple[float, int, "asyncio.Future[None]"]
+
+
+@dataclass
+class SkippingClock:
+    """Real time, out of which the time is cut in which everybody sleeps.
+
+    While requests are under way it runs as fast as any clock, so that a slow machine changes little; once
+    nothing is, it jumps to where the first sleeper wants to be woken.
+    """
+
+    is_busy: Callable[[], bool]
+    skipped: float = 0.0
+    sleepers: list[_Sleeper] = field(default_factory=list[_Sleeper])
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.skipped
+
+    def epoch(self) -> float:
+        return time.time() + self.skipped
+
+    async def sleep(self, seconds: float) -> None:
+        sleeper = (self.monotonic() + seconds, next(self.numbers), asyncio.get_running_loop().create_future())
+        heapq.heappush(self.sleepers, sleeper)
+        await sleeper[2]
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(0.0005)
+            if self.sleepers and not self.is_busy():
+                self.skipped += max(0.0, self.sleepers[0][0] - self.monotonic())
+            while self.sleepers and self.sleepers[0][0] <= self.monotonic():
+                _, _, future = heapq.heappop(self.sleepers)
+                if not future.done():
+                    future.set_result(None)
+
+    def set(self, clock: Clock) -> None:
+        """Have a part of the client go by this clock."""
+        clock.monotonic, clock.epoch, clock.sleep = self.monotonic, self.epoch, self.sleep
+
+
+@asynccontextmanager
+async def skipping_clock(sandbox: Sandbox, client: VoucherifyClient) -> AsyncGenerator[SkippingClock]:
+    """Let the sandbox and a client go by one such clock."""
+    pool = client._sessions.pool  # pyright: ignore[reportPrivateUsage]
+    places = pool._places  # pyright: ignore[reportPrivateUsage]
+    assert places is not None
+    all_places = places._value  # pyright: ignore[reportPrivateUsage]
+    clock = SkippingClock(lambda: places._value < all_places)  # pyright: ignore[reportPrivateUsage]
+    clock.set(pool.clock)
+    sandbox.store.clock = clock.epoch
+    runner = asyncio.create_task(clock.run())
+    try:
+        yield clock
+    finally:
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)

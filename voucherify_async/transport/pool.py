@@ -1,0 +1,312 @@
+"""The pool of connections: one attempt of a call, from bytes to bytes. The one edge to aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import math
+import os
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import ContentEncodingError
+from yarl import URL
+
+from voucherify_async.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    ConnectTimeoutError,
+    ReadTimeoutError,
+    TransportError,
+    VoucherifyError,
+)
+from voucherify_async.transport.clock import Clock
+from voucherify_async.transport.operation import Answer, Request
+from voucherify_async.transport.rate_limit import RateGate, RateLimit
+from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
+from voucherify_async.transport.wire import decode_error
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["ConnectionPool", "Connector", "Delivery", "PoolSettings"]
+
+_LARGE_BODY: Final = 256 * 1024
+"""Above this a body is streamed: aiohttp warns of bytes above 1 MiB, which block the loop in one write."""
+
+# aiohttp rounds timeouts above 5 s up to whole seconds unless it is told not to.
+_NEVER_ROUND: Final = math.inf
+
+
+Connector = aiohttp.BaseConnector
+"""What makes the connections; the rest of the package does not know whose it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSettings:
+    """What a connection pool needs to know; see `VoucherifyClient` for the meaning."""
+
+    base_url: str
+    max_connections: int = 100
+    keepalive_timeout: float = 30.0
+    max_response_bytes: int = 64 * 1024 * 1024
+    proxy: str | None = field(default=None, repr=False)
+    trust_env: bool = True
+    ssl: ssl.SSLContext | None = None
+    connector: Connector | None = None
+
+
+@dataclass(slots=True)
+class Delivery:
+    """How far an attempt got.
+
+    Attributes:
+        sent: False only when the request certainly did not go out: there was no connection yet.
+        reused: The connection had served a request before.
+        stale: It was closed before any answer came on it, as a server does with one that was idle.
+    """
+
+    sent: bool = True
+    reused: bool = False
+    stale: bool = False
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """As a middleware of aiohttp's: see a request go out."""
+        self.sent = False
+        if isinstance(request, _Request):
+            request.delivery = self
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            self.stale = self.reused
+            disconnect = _Disconnected(error.strerror if isinstance(error, OSError) else None)
+        # aiohttp would send an idempotent request again, unseen by us, were it to see its own exception.
+        raise disconnect
+
+
+class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves this module
+    """The connection broke before an answer began."""
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request that tells its delivery when it goes out."""
+
+    delivery: Delivery | None = None
+    connections_used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
+    """The protocols, by which aiohttp tells connections apart, that have served a request."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if self.delivery is not None:
+            self.delivery.sent = True
+            self.delivery.reused = conn.protocol in self.connections_used
+            self.connections_used.add(conn.protocol)
+        return await super().send(conn)
+
+
+class ConnectionPool:
+    """Pooled connections to one service, opened at first use in the loop that runs then.
+
+    Attributes:
+        settings: What it was made with.
+        clock: Where all parts of the client take the time from.
+        gate: Holds calls back while the service is known to refuse them.
+        rate_limit: The rate limit as the last answer described it.
+    """
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self.settings = settings
+        self.clock = Clock()
+        self.gate = RateGate(self.clock)
+        self.rate_limit: RateLimit | None = None
+        # A gate of our own before aiohttp's, so that an attempt's time starts when it has a place.
+        places = _places(settings)
+        self._places = asyncio.Semaphore(places) if places else None
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process: int | None = None
+        self._proxy: str | None = None
+        self._closed = False
+
+    async def acquire(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # the limit is a result here, not an error
+        """Take a place in the pool; False when none became free within `timeout` seconds."""
+        self.check_usable()
+        if self._places is None:
+            return True
+        if timeout is None or not self._places.locked():
+            return await self._places.acquire()
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._places.acquire()
+        except TimeoutError:
+            return False
+
+    def release(self) -> None:
+        """Give a place back."""
+        if self._places is not None:
+            self._places.release()
+
+    async def exchange(
+        self, request: Request[Any], headers: Mapping[str, str], timeouts: Timeouts, delivery: Delivery
+    ) -> Answer | VoucherifyError:
+        """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
+        session = self._open()
+        content: bytes | io.BytesIO | None = None
+        if request.body is not None:
+            content = request.body.content
+            if len(content) > _LARGE_BODY:
+                content = io.BytesIO(content)
+        try:
+            async with session.request(
+                request.operation.method,
+                URL(self.settings.base_url + request.target, encoded=True),
+                data=content,
+                headers=headers,
+                allow_redirects=False,  # following one would carry the credentials elsewhere
+                timeout=aiohttp.ClientTimeout(
+                    total=timeouts.attempt,
+                    connect=timeouts.connect,  # with the look-up of the name, unlike sock_connect
+                    sock_read=timeouts.read,
+                    ceil_threshold=_NEVER_ROUND,
+                ),
+                proxy=self._proxy,
+                ssl=self.settings.ssl or True,
+                middlewares=(delivery,),
+            ) as reply:
+                return await self._read(request, reply)
+        except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:
+            failure = _translate(request, error, timeouts, delivery)
+        except (RuntimeError, AssertionError, AttributeError) as error:
+            if not self._closed:
+                raise
+            # aiohttp's ways to say that its session was closed under a call.
+            failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts, delivery)
+        return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
+
+    async def _read(self, request: Request[Any], reply: aiohttp.ClientResponse) -> Answer | VoucherifyError:
+        """The answer, its body whole and decompressed."""
+        limit = self.settings.max_response_bytes
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in reply.content.iter_any():
+                size += len(chunk)
+                if size > limit:
+                    problem = f"the answer has more than {limit:,} bytes"
+                    break
+                chunks.append(chunk)
+            else:
+                return Answer(reply.status, reply.headers, b"".join(chunks))
+        except aiohttp.ClientPayloadError as error:
+            if not isinstance(error.__cause__, ContentEncodingError):
+                raise
+            problem = "the answer is not compressed in the way it says"
+        reply.close()
+        answer = Answer(reply.status, reply.headers, b"")
+        # The status of an error says enough without its body.
+        return decode_error(request.operation, answer, problem) if reply.ok else answer
+
+    async def aclose(self) -> None:
+        """Close the connections. The pool cannot be used again."""
+        if self._session is not None:
+            self._check_place()
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def check_usable(self) -> None:
+        """Refuse to work where or when it cannot.
+
+        Raises:
+            ConfigurationError: The client is closed, or used from another loop or process.
+        """
+        if self._closed:
+            raise ConfigurationError("the client is closed; make a new one")
+        self._check_place()
+        if self.settings.connector is not None and self.settings.connector.closed:
+            raise ConfigurationError("the connector is closed; make a client with an open one")
+
+    def _check_place(self) -> None:
+        if self._process is not None and self._process != os.getpid():
+            raise ConfigurationError(
+                "the client was used before the process forked; make a new one in the child"
+            )
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise ConfigurationError("the client belongs to another event loop; make one in each loop")
+
+    def _open(self) -> aiohttp.ClientSession:
+        self.check_usable()
+        if self._session is None:
+            settings = self.settings
+            self._proxy = settings.proxy
+            if self._proxy is None and settings.trust_env and (proxy := environment_proxy(settings.base_url)):
+                self._proxy = check_proxy("the proxy in the environment", proxy)
+            self._session = aiohttp.ClientSession(
+                connector=settings.connector
+                or aiohttp.TCPConnector(
+                    limit=settings.max_connections,
+                    keepalive_timeout=settings.keepalive_timeout,
+                    timeout_ceil_threshold=_NEVER_ROUND,
+                ),
+                connector_owner=settings.connector is None,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                request_class=_Request,
+            )
+            self._loop = asyncio.get_running_loop()
+            self._process = os.getpid()
+        return self._session
+
+
+def _places(settings: PoolSettings) -> int:
+    """How many connections there can be at once; 0 for any number."""
+    connector = settings.connector
+    if connector is None:
+        return settings.max_connections
+    return min((limit for limit in (connector.limit, connector.limit_per_host) if limit), default=0)
+
+
+def _translate(
+    request: Request[Any], error: Exception, timeouts: Timeouts, delivery: Delivery
+) -> TransportError:
+    """The one place that knows aiohttp's exceptions.
+
+    Texts of aiohttp's that hold the URL are left out, as ids in it are personal data.
+    """
+    name = request.operation.name
+    acts = delivery.sent and not request.operation.reads
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ConnectTimeoutError(f"no connection within {timeouts.connect} s", operation=name)
+        case aiohttp.ClientConnectorCertificateError():
+            return ConnectionFailedError(f"cannot connect: {error.certificate_error}", operation=name)
+        case aiohttp.ClientConnectorError():
+            return ConnectionFailedError(f"cannot connect: {error.os_error}", operation=name)
+        case aiohttp.ServerFingerprintMismatch() | aiohttp.ClientHttpProxyError():
+            return ConnectionFailedError(f"cannot connect: {type(error).__name__}", operation=name)
+        case aiohttp.SocketTimeoutError():
+            text = f"nothing came for {timeouts.read} s"
+            return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
+        case TimeoutError() if not delivery.sent:
+            return ConnectTimeoutError(f"no connection within {timeouts.attempt} s", operation=name)
+        case TimeoutError():
+            text = f"no whole answer within {timeouts.attempt} s"
+            return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
+        case aiohttp.ClientPayloadError():
+            text = "the answer broke off before its end"
+        case aiohttp.ClientResponseError():
+            text = f"the answer is not HTTP: {error.message}"
+        case _Disconnected(args=(str(problem),)) | OSError(strerror=str(problem)):
+            text = f"the connection broke: {problem}"
+        case _Disconnected():
+            text = "the connection was closed before an answer came"
+        case _:
+            text = f"the connection broke: {type(error).__name__}"
+    return ConnectionFailedError(text, operation=name, may_have_been_applied=acts)
