@@ -6,7 +6,6 @@ import platform
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
@@ -33,6 +32,7 @@ from voucherify_async.transport.settings import (
     check_headers,
     check_proxy,
     check_seconds,
+    package_version,
     read_setting,
 )
 from voucherify_async.transport.wire import (
@@ -290,7 +290,8 @@ class VoucherifyClient:
 
         Args:
             method: HTTP method.
-            path: Path with ``{names}`` for its parameters, for example ``/v1/vouchers/{code}``.
+            path: Path with ``{names}`` for its parameters, for example ``/v1/vouchers/{code}``. Errors, logs and
+                hooks name it, so leave ids to `path_params`.
             path_params: The parameters; each becomes one segment, percent-encoded.
             query: Query parameters; nested values become deep objects, `None` is left out.
             json: JSON body.
@@ -475,8 +476,4 @@ def _deadline(deadline: float | None) -> float | None:
 
 
 def _user_agent() -> str:
-    try:
-        own = version("voucherify-async")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        own = "0"
-    return f"voucherify-async/{own} Python/{platform.python_version()}"
+    return f"voucherify-async/{package_version()} Python/{platform.python_version()}"

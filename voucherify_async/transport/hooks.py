@@ -101,7 +101,8 @@ class ErrorEvent(CallEvent):
     Attributes:
         error_type: The class of the error, for example ``NotFoundError``; ``CancelledError`` when the call
             was cancelled.
-        status: HTTP status, if there was an answer.
+        status: HTTP status of the answer to the last attempt, if there was one.
+        waited: Seconds that rate limits held back an attempt that was not sent.
         key: The machine-readable kind of the error, if the service gave one.
         request_id: The service's id of the request, if it gave one.
         may_have_been_applied: False only when the service certainly did not act on the call.
@@ -110,6 +111,7 @@ class ErrorEvent(CallEvent):
 
     error_type: str
     status: int | None
+    waited: float
     key: str | None
     request_id: str | None
     may_have_been_applied: bool

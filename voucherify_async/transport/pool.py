@@ -67,7 +67,8 @@ class Delivery:
     Attributes:
         sent: False only when the request certainly did not go out: there was no connection yet.
         reused: The connection had served a request before.
-        stale: It was closed before any answer came on it, as a server does with one that was idle.
+        stale: Such a connection broke before there was an answer, as one does that the server has closed while
+            it was idle.
     """
 
     sent: bool = True

@@ -154,7 +154,7 @@ class RateLimiter(Protocol):
         Args:
             kind: As for `acquire`.
             told: What the answer said of the limit; `None` if it said nothing, or there is no answer.
-            wait: Seconds until the service takes the next request, if the answer said so.
+            wait: Seconds until the service takes the next request, if it said that it takes none now.
         """
         ...
 

@@ -86,7 +86,8 @@ class _Call:
         has_place: Whether the attempt holds a place in the pool.
         leave: The limiter that gave the attempt leave, if one did.
         waited: Seconds that rate limits held the attempt back.
-        told: What the last answer said of the rate limit.
+        status: HTTP status of the attempt's answer, if there was one.
+        told: What the answer said of the rate limit.
         wait: What it said of when the next call may be made, in seconds.
         secrets: What the headers of its attempts held, which must not appear in an error.
         token: What the attempt carries, if it is a token that is renewed.
@@ -103,6 +104,7 @@ class _Call:
     has_place: bool = False
     leave: RateLimiter | None = None
     waited: float = 0.0
+    status: int | None = None
     told: RateLimit | None = None
     wait: float | None = None
     secrets: set[str] = field(default_factory=set[str], repr=False)
@@ -194,25 +196,33 @@ class SessionManager:
         auth = self.options.auth
         if isinstance(auth, TokenKeeper):  # before there is a place: asking for a token takes one
             await auth.ready(self._fetch_token)
-        call.waited, call.told, call.wait = 0.0, None, None
+        call.waited, call.told, call.wait, call.status = 0.0, None, None, None
         try:
             if not await self._admit(call):
                 text = f"no place in the connection pool became free within {self.options.timeouts.pool} s"
                 return PoolTimeoutError(text, operation=call.name)
             headers = self._headers(call)
             self._tell(RequestEvent, call, waited=call.waited)
+            call.waited = 0.0
             call.delivery = Delivery()
             result = await self.pool.exchange(call.request, headers, self.options.timeouts, call.delivery)
+            call.status = result.status if isinstance(result, Answer | DecodeError) else None
             if isinstance(result, Answer):
-                call.told = read_rate_limit(result.headers)
-                call.wait = server_wait(result.headers, self.clock.epoch())
-                self.pool.rate_limit = call.told or self.pool.rate_limit
+                self._learn(call, result)
         finally:
             self._return_place(call)
             self._return_leave(call)
         outcome = result.status if isinstance(result, Answer) else type(result).__name__
         _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
+
+    def _learn(self, call: _Call, answer: Answer) -> None:
+        """Keep what an answer says of the rate limit."""
+        call.told = read_rate_limit(answer.headers)
+        self.pool.rate_limit = call.told or self.pool.rate_limit
+        exhausted = call.told is not None and call.told.remaining == 0
+        if exhausted or answer.status >= 400:  # else there is nothing to wait for
+            call.wait = server_wait(answer.headers, self.clock.epoch())
 
     def _headers(self, call: _Call) -> _Headers:
         auth = self.options.auth
@@ -270,13 +280,15 @@ class SessionManager:
         began = self.clock.monotonic()
         accepted = self.options.retry.max_server_wait
         left = self._time_left(call)
-        wait = await self._take_leave(call, min(accepted, left))
+        try:
+            wait = await self._take_leave(call, min(accepted, left))
+        finally:
+            waited = self.clock.monotonic() - began
+            call.waited += waited
+            if waited > _LONG_WAIT:
+                _logger.warning("%s: waited %.1f s for the rate limit", call.name, waited)
         if wait is not None:
             raise self._out_of_time(call) if left < accepted else self._refusal(call, wait)
-        waited = self.clock.monotonic() - began
-        call.waited += waited
-        if waited > _LONG_WAIT:
-            _logger.warning("%s: waited %.1f s for the rate limit", call.name, waited)
 
     # -------------------------------------------------------------------- after an attempt
 
@@ -421,8 +433,7 @@ class SessionManager:
         _logger.warning(
             "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
         )
-        status = failure.status if isinstance(failure, APIStatusError) else None
-        self._tell(RetryEvent, call, error_type=kind, status=status, delay=delay)
+        self._tell(RetryEvent, call, error_type=kind, status=call.status, delay=delay)
 
     def _tell_error(self, call: _Call, error: BaseException) -> None:
         ours = error if isinstance(error, VoucherifyError) else None
@@ -430,7 +441,10 @@ class SessionManager:
             ErrorEvent,
             call,
             error_type=type(error).__name__,
-            status=error.status if isinstance(error, APIStatusError | DecodeError) else None,
+            # An error can have a status that no answer to this call had: when nothing was sent for a rate limit,
+            # or no token was got to send.
+            status=call.status if isinstance(error, APIStatusError | DecodeError) else None,
+            waited=call.waited,
             key=error.key if isinstance(error, APIStatusError) else None,
             request_id=ours.request_id if ours else None,
             may_have_been_applied=ours.may_have_been_applied if ours else call.may_have_been_applied,

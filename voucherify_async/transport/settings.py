@@ -8,6 +8,7 @@ import re
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -25,6 +26,7 @@ __all__ = [
     "check_proxy",
     "check_seconds",
     "environment_proxy",
+    "package_version",
     "read_setting",
 ]
 
@@ -98,6 +100,14 @@ def check_proxy(name: str, proxy: str) -> str:
     if not _is_url(proxy):
         raise ConfigurationError(f"{name} must be an http(s) URL, not {_without_credentials(proxy)!r}")
     return proxy
+
+
+def package_version() -> str:
+    """The version of this package."""
+    try:
+        return version("voucherify-async")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
 
 
 def read_setting(name: str) -> str | None:
