@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
-from voucherify_async import VoucherifyClient
+from tests.support.wire import raw_server, respond
+from voucherify_async import NotFoundError, RetryPolicy, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
-INSIDE_A_COROUTINE = ["operations", "lists", "resume", "errors", "configuration", "fastapi", "sandbox"]
+INSIDE_A_COROUTINE = [
+    "operations", "lists", "resume", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
+]  # fmt: skip
 
 
 def test_every_block_has_a_test() -> None:
@@ -105,6 +108,27 @@ async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out
     assert out.startswith("404 not_found Cannot find customer with id nobody@example.com v-")
 
 
+async def check_rate_limits(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert out == "None\n"
+    for view in ("careful", "unpaced"):
+        await found[view].customers.list()
+
+
+async def check_hooks(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    async with (
+        raw_server(respond(503), respond(404)) as server,
+        VoucherifyClient(
+            "id", "token", base_url=server.base_url, hooks=[found["Alarm"]()], retry=RetryPolicy(base=0)
+        ) as client,
+    ):
+        with pytest.raises(NotFoundError):
+            await client.customers.get("a")
+
+
+async def check_otel(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert len(found["sandbox"].store.customers) == 1
+
+
 async def check_configuration(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     assert repr(found["client"]) == "<VoucherifyClient https://us1.api.voucherify.io>"
 
@@ -124,7 +148,7 @@ async def check_sandbox(found: Any, voucherify: VoucherifyClient, saved: Any, ou
     await found["test_signup"]()
 
 
-CHECKS = {name: globals()[f"check_{name}"] for name in INSIDE_A_COROUTINE}
+CHECKS = {name: globals()[f"check_{name.replace(' ', '_')}"] for name in INSIDE_A_COROUTINE}
 
 
 def test_commands() -> None:

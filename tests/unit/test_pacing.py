@@ -58,6 +58,11 @@ class TestRamp:
         ramp.stop(20.0, 6.0)
         assert ramp.delay(6.0) == 14.0
 
+    def test_a_stop_has_an_end_whatever_the_service_says(self) -> None:
+        ramp = Ramp()
+        ramp.stop(1e9, 5.0)
+        assert ramp.delay(5.0) == 3600.0
+
     def test_a_stop_that_is_over_is_none(self) -> None:
         ramp = Ramp()
         ramp.stop(10.0, 10.0)

@@ -15,6 +15,7 @@ __all__ = ["UNTIL_ANSWERED", "AdaptivePace", "Pace", "Ramp", "WindowPace"]
 UNTIL_ANSWERED: Final = math.inf
 """Not before a request that is under way has ended."""
 
+_LONGEST_STOP: Final = 3600.0  # seconds; the longest window that the service documents
 _LONGEST_UNIT: Final = 0.5
 _FIRST_GAPS: Final = 10  # requests in the first unit of a ramp, roughly
 _RAMP_UNITS: Final = 8  # after which a ramp is over; about 3,700 requests have passed by then
@@ -36,7 +37,7 @@ class Pace(Protocol):
 
 
 class Ramp:
-    """A stop, and after it a start that is slow at first.
+    """A stop of up to an hour, and after it a start that is slow at first.
 
     With `unit` = the length of the stop, but at most 0.5 s, requests after the stop follow each other in gaps
     of `unit / 10 * 2 ** (-elapsed / unit)` seconds: 200 that were waiting are spread over about four units.
@@ -50,6 +51,7 @@ class Ramp:
 
     def stop(self, until: float, now: float) -> None:
         """Send nothing before `until`; an earlier end of a stop than the one known is ignored."""
+        until = min(until, now + _LONGEST_STOP)
         if until > max(now, self._opens):
             self._opens = self._next = until
             self._unit = min(_LONGEST_UNIT, until - now)

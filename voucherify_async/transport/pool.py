@@ -138,7 +138,6 @@ class ConnectionPool:
 
     async def acquire(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # the limit is a result here, not an error
         """Take a place in the pool; False when none became free within `timeout` seconds."""
-        self.check_usable()
         if self._places is None:
             return True
         if timeout is None or not self._places.locked():

@@ -193,6 +193,7 @@ class SessionManager:
     # -------------------------------------------------------------------- one attempt
 
     async def _attempt(self, call: _Call) -> Answer | VoucherifyError:
+        self.pool.check_usable()
         auth = self.options.auth
         if isinstance(auth, TokenKeeper):  # before there is a place: asking for a token takes one
             await auth.ready(self._fetch_token)
