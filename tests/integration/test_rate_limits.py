@@ -261,6 +261,14 @@ class TestAdaptive:
         assert clock.waited == []
         assert server.connections > 25  # side by side
 
+    async def test_who_accepts_no_wait_still_waits_for_the_calls_under_way(self) -> None:
+        retry = RetryPolicy(max_server_wait=0.0)
+        async with served(told(1), retry=retry) as (server, client):
+            without_waiting(client)
+            await client.customers.get("a")
+            await asyncio.gather(*(client.customers.get("a") for _ in range(10)))
+        assert len(server.requests) == 11
+
 
 class TestLocal:
     async def test_it_bounds_the_calls_of_a_period(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import io
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +123,12 @@ async def check_hooks(found: Any, voucherify: VoucherifyClient, saved: Any, out:
             "id", "token", base_url=server.base_url, hooks=[found["Alarm"]()], retry=RetryPolicy(base=0)
         ) as client,
     ):
-        with pytest.raises(NotFoundError):
+        with redirect_stdout(io.StringIO()) as told, pytest.raises(NotFoundError):
             await client.customers.get("a")
+    assert told.getvalue() == (
+        "customers.get failed with ServerError and is made again in 0.0 s\n"
+        "customers.get NotFoundError None False\n"
+    )
 
 
 async def check_otel(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

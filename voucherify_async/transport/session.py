@@ -52,6 +52,9 @@ _logger = logging.getLogger("voucherify_async")
 _LONG_WAIT: Final = 1.0
 """Seconds; a wait for the rate limit above this is worth a warning."""
 
+_SHORTEST_WAIT: Final = 1e-9
+"""Seconds; what tells waiting in line, however short, from not waiting at all."""
+
 _MOST_STALE: Final = 100
 """Stale connections that one call may meet; each is gone from the pool then, so more would be no accident."""
 
@@ -282,7 +285,7 @@ class SessionManager:
         accepted = self.options.retry.max_server_wait
         left = self._time_left(call)
         try:
-            wait = await self._take_leave(call, min(accepted, left))
+            wait = await self._take_leave(call, max(_SHORTEST_WAIT, min(accepted, left)))
         finally:
             waited = self.clock.monotonic() - began
             call.waited += waited
