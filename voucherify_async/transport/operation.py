@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from voucherify_async.transport.rate_limit import RateLimit
 
-__all__ = ["Answer", "Body", "Operation", "Query", "Request", "Response"]
+__all__ = ["Answer", "Body", "Delivery", "Operation", "Query", "Request", "Response"]
 
 T = TypeVar("T")
 
@@ -89,6 +89,22 @@ class Request(Generic[T]):
     def repeatable(self) -> bool:
         """Whether this call may be sent twice."""
         return self.operation.repeatable and not self.once
+
+
+@dataclass(slots=True)
+class Delivery:
+    """How far an attempt got.
+
+    Attributes:
+        sent: False only when the request certainly did not go out: there was no connection yet.
+        reused: The connection had served a request before.
+        stale: Such a connection broke before there was an answer, as one does that the server has closed while
+            it was idle.
+    """
+
+    sent: bool = True
+    reused: bool = False
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

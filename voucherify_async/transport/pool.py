@@ -25,7 +25,7 @@ from voucherify_async.errors import (
     VoucherifyError,
 )
 from voucherify_async.transport.clock import Clock
-from voucherify_async.transport.operation import Answer, Request
+from voucherify_async.transport.operation import Answer, Delivery, Request
 from voucherify_async.transport.rate_limit import RateGate, RateLimit
 from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
 from voucherify_async.transport.wire import decode_error
@@ -33,7 +33,7 @@ from voucherify_async.transport.wire import decode_error
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["ConnectionPool", "Connector", "Delivery", "PoolSettings"]
+__all__ = ["ConnectionPool", "Connector", "PoolSettings"]
 
 _LARGE_BODY: Final = 256 * 1024
 """Above this a body is streamed: aiohttp warns of bytes above 1 MiB, which block the loop in one write."""
@@ -60,34 +60,26 @@ class PoolSettings:
     connector: Connector | None = None
 
 
-@dataclass(slots=True)
-class Delivery:
-    """How far an attempt got.
+class _Watch:
+    """A middleware of aiohttp's that sees a request go out, and what becomes of it until an answer begins."""
 
-    Attributes:
-        sent: False only when the request certainly did not go out: there was no connection yet.
-        reused: The connection had served a request before.
-        stale: Such a connection broke before there was an answer, as one does that the server has closed while
-            it was idle.
-    """
+    __slots__ = ("delivery",)
 
-    sent: bool = True
-    reused: bool = False
-    stale: bool = False
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """As a middleware of aiohttp's: see a request go out."""
-        self.sent = False
+        self.delivery.sent = False
         if isinstance(request, _Request):
-            request.delivery = self
+            request.delivery = self.delivery
         try:
             return await handler(request)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            self.stale = self.reused
+            self.delivery.stale = self.delivery.reused
             disconnect = _Disconnected(error.strerror if isinstance(error, OSError) else None)
         # aiohttp would send an idempotent request again, unseen by us, were it to see its own exception.
         raise disconnect
@@ -178,7 +170,7 @@ class ConnectionPool:
                 ),
                 proxy=self._proxy,
                 ssl=self.settings.ssl or True,
-                middlewares=(delivery,),
+                middlewares=(_Watch(delivery),),
             ) as reply:
                 return await self._read(request, reply)
         except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:

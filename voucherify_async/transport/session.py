@@ -7,7 +7,6 @@ What an answer means and whether an attempt is repeated is decided elsewhere, by
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import math
 from collections.abc import Mapping
@@ -17,16 +16,14 @@ from typing import Any, Final, TypeVar
 from voucherify_async.errors import (
     APIStatusError,
     AuthenticationError,
-    DeadlineExceededError,
     DecodeError,
-    OutcomeUnknownError,
     PoolTimeoutError,
     RateLimitError,
-    TransportError,
     VoucherifyError,
 )
 from voucherify_async.models.oauth import AccessToken
-from voucherify_async.transport.auth import Auth, OAuthClientCredentials, OAuthToken, token_request
+from voucherify_async.transport.auth import Auth, OAuthClientCredentials, token_request
+from voucherify_async.transport.call import Call, conclude, deadline_error, is_success, last_error, refusal
 from voucherify_async.transport.hooks import (
     CallEvent,
     ErrorEvent,
@@ -35,13 +32,13 @@ from voucherify_async.transport.hooks import (
     ResponseEvent,
     RetryEvent,
 )
-from voucherify_async.transport.operation import Answer, Request, Response
-from voucherify_async.transport.pool import ConnectionPool, Delivery
-from voucherify_async.transport.rate_limit import RateLimit, RateLimiter, read_rate_limit, server_wait
+from voucherify_async.transport.operation import Answer, Delivery, Request, Response
+from voucherify_async.transport.pool import ConnectionPool
+from voucherify_async.transport.rate_limit import RateLimiter, read_rate_limit, server_wait
 from voucherify_async.transport.renewal import TokenKeeper
 from voucherify_async.transport.retry import PLAN_USED_UP, Outcome, RetryPolicy
 from voucherify_async.transport.settings import Timeouts, check_headers
-from voucherify_async.transport.wire import decode, redact, request_id_of, status_error
+from voucherify_async.transport.wire import decode, request_id_of, status_error
 
 __all__ = ["CallOptions", "SessionManager"]
 
@@ -58,8 +55,6 @@ _SHORTEST_WAIT: Final = 1e-9
 _MOST_STALE: Final = 100
 """Stale connections that one call may meet; each is gone from the pool then, so more would be no accident."""
 
-_call_ids = itertools.count(1)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
@@ -72,58 +67,6 @@ class CallOptions:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     rate_limiter: RateLimiter | None = None
     hooks: Hooks = field(default_factory=Hooks)
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """What is known of a call while it runs.
-
-    Attributes:
-        request: What is asked.
-        started: When it began.
-        id: Its number.
-        attempt: The number of the attempt that is being made.
-        failures: What went wrong in the attempts that have ended.
-        excused: How many of them the retry policy does not count.
-        delivery: How far the attempt got that is under way; nobody knows what became of that one.
-        has_place: Whether the attempt holds a place in the pool.
-        leave: The limiter that gave the attempt leave, if one did.
-        waited: Seconds that rate limits held the attempt back.
-        status: HTTP status of the attempt's answer, if there was one.
-        told: What the answer said of the rate limit.
-        wait: What it said of when the next call may be made, in seconds.
-        secrets: What the headers of its attempts held, which must not appear in an error.
-        token: What the attempt carries, if it is a token that is renewed.
-        renewed: Whether it was refused and renewed.
-    """
-
-    request: Request[Any]
-    started: float
-    id: int = field(default_factory=_call_ids.__next__)
-    attempt: int = 0
-    failures: list[VoucherifyError] = field(default_factory=list[VoucherifyError])
-    excused: int = 0
-    delivery: Delivery | None = None
-    has_place: bool = False
-    leave: RateLimiter | None = None
-    waited: float = 0.0
-    status: int | None = None
-    told: RateLimit | None = None
-    wait: float | None = None
-    secrets: set[str] = field(default_factory=set[str], repr=False)
-    token: OAuthToken | None = None
-    renewed: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.request.operation.name
-
-    @property
-    def may_have_been_applied(self) -> bool:
-        sent = self.delivery is not None and self.delivery.sent
-        return (sent and not self.request.operation.reads) or any(
-            failure.may_have_been_applied for failure in self.failures
-        )
 
 
 class _Headers(dict[str, str]):
@@ -156,14 +99,14 @@ class SessionManager:
             TransportError: No usable answer came.
             ConfigurationError: The client is closed, or used from another loop or process.
         """
-        call = _Call(request, self.clock.monotonic())
+        call = Call(request, self.clock.monotonic())
         try:
             return await self._within_deadline(call)
         except BaseException as error:
             self._tell_error(call, error)
             raise
 
-    async def _within_deadline(self, call: _Call) -> Response[Any]:
+    async def _within_deadline(self, call: Call) -> Response[Any]:
         scope = asyncio.timeout(self.options.deadline)
         try:
             async with scope:
@@ -172,18 +115,18 @@ class SessionManager:
             if not scope.expired():
                 raise
         except VoucherifyError as error:
-            self._conclude(call, error)
+            conclude(call, error)
             raise
-        overdue = self._deadline_error(call)
-        self._conclude(call, overdue)
+        overdue = deadline_error(call, self.options.deadline or 0.0)
+        conclude(call, overdue)
         raise overdue
 
-    async def _attempts(self, call: _Call) -> Response[Any]:
+    async def _attempts(self, call: Call) -> Response[Any]:
         while True:
             call.attempt += 1
             result = await self._attempt(call)
             delivery, call.delivery = call.delivery, None
-            if isinstance(result, Answer) and _is_success(call, result):
+            if isinstance(result, Answer) and is_success(call, result):
                 return self._response(call, result)
             failure = self._failure(call, result)
             call.failures.append(failure)
@@ -195,7 +138,7 @@ class SessionManager:
 
     # -------------------------------------------------------------------- one attempt
 
-    async def _attempt(self, call: _Call) -> Answer | VoucherifyError:
+    async def _attempt(self, call: Call) -> Answer | VoucherifyError:
         self.pool.check_usable()
         auth = self.options.auth
         if isinstance(auth, TokenKeeper):  # before there is a place: asking for a token takes one
@@ -220,7 +163,7 @@ class SessionManager:
         _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
 
-    def _learn(self, call: _Call, answer: Answer) -> None:
+    def _learn(self, call: Call, answer: Answer) -> None:
         """Keep what an answer says of the rate limit."""
         call.told = read_rate_limit(answer.headers)
         self.pool.rate_limit = call.told or self.pool.rate_limit
@@ -228,7 +171,7 @@ class SessionManager:
         if exhausted or answer.status >= 400:  # else there is nothing to wait for
             call.wait = server_wait(answer.headers, self.clock.epoch())
 
-    def _headers(self, call: _Call) -> _Headers:
+    def _headers(self, call: Call) -> _Headers:
         auth = self.options.auth
         if isinstance(auth, TokenKeeper):
             call.token = auth.token
@@ -242,7 +185,7 @@ class SessionManager:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
         return (await keyed.send(token_request(credentials.scope))).data
 
-    async def _admit(self, call: _Call) -> bool:
+    async def _admit(self, call: Call) -> bool:
         """Take a place in the pool, with leave of the rate limits. Who waits for leave holds no place."""
         if not await self._take_place(call):
             return False
@@ -256,16 +199,16 @@ class SessionManager:
             if not self.pool.gate.is_closed(call.request.operation.limit_kind):
                 return True
 
-    async def _take_place(self, call: _Call) -> bool:
+    async def _take_place(self, call: Call) -> bool:
         call.has_place = await self.pool.acquire(self.options.timeouts.pool)
         return call.has_place
 
-    def _return_place(self, call: _Call) -> None:
+    def _return_place(self, call: Call) -> None:
         if call.has_place:
             call.has_place = False
             self.pool.release()
 
-    async def _take_leave(self, call: _Call, max_wait: float) -> float | None:
+    async def _take_leave(self, call: Call, max_wait: float) -> float | None:
         """Leave to send (`None`), or the seconds until there could be, if those are more than `max_wait`."""
         kind = call.request.operation.limit_kind
         wait = await self.pool.gate.enter(kind, max_wait)
@@ -275,12 +218,12 @@ class SessionManager:
             call.leave = limiter if wait is None else None
         return wait
 
-    def _return_leave(self, call: _Call) -> None:
+    def _return_leave(self, call: Call) -> None:
         if call.leave is not None:
             limiter, call.leave = call.leave, None
             limiter.release(call.request.operation.limit_kind, call.told, call.wait)
 
-    async def _wait_for_leave(self, call: _Call) -> None:
+    async def _wait_for_leave(self, call: Call) -> None:
         began = self.clock.monotonic()
         accepted = self.options.retry.max_server_wait
         left = self._time_left(call)
@@ -292,11 +235,11 @@ class SessionManager:
             if waited > _LONG_WAIT:
                 _logger.warning("%s: waited %.1f s for the rate limit", call.name, waited)
         if wait is not None:
-            raise self._out_of_time(call) if left < accepted else self._refusal(call, wait)
+            raise self._out_of_time(call) if left < accepted else refusal(call, wait, accepted)
 
     # -------------------------------------------------------------------- after an attempt
 
-    def _response(self, call: _Call, answer: Answer) -> Response[Any]:
+    def _response(self, call: Call, answer: Answer) -> Response[Any]:
         if not 200 <= answer.status < 300:  # what was to be removed is gone
             answer = answer._replace(body=b"")
         request = call.request
@@ -316,13 +259,13 @@ class SessionManager:
             elapsed=self.clock.monotonic() - call.started,
         )
 
-    def _failure(self, call: _Call, result: Answer | VoucherifyError) -> VoucherifyError:
+    def _failure(self, call: Call, result: Answer | VoucherifyError) -> VoucherifyError:
         if not isinstance(result, Answer):
             return result
         self._tell_response(call, result, final=False)
         return status_error(call.request.operation, result, now=self.clock.epoch())
 
-    def _is_excused(self, call: _Call, failure: VoucherifyError, delivery: Delivery | None) -> bool:
+    def _is_excused(self, call: Call, failure: VoucherifyError, delivery: Delivery | None) -> bool:
         """Whether a failure says nothing of the call, so that it is made again at once, policy or not."""
         auth = self.options.auth
         if isinstance(failure, AuthenticationError) and isinstance(auth, TokenKeeper) and not call.renewed:
@@ -332,7 +275,7 @@ class SessionManager:
         stale = delivery is not None and delivery.stale
         return stale and call.request.repeatable and call.excused < _MOST_STALE
 
-    async def _pause(self, call: _Call, failure: VoucherifyError) -> None:
+    async def _pause(self, call: Call, failure: VoucherifyError) -> None:
         """Wait until the next attempt, or raise what the call ends with."""
         outcome = Outcome(
             repeatable=call.request.repeatable,
@@ -345,68 +288,32 @@ class SessionManager:
         delay = self.options.retry.decide(policed, outcome, jitter=self.clock.random())
         if isinstance(failure, RateLimitError) and failure.kind != PLAN_USED_UP:
             self._close_gate(call, failure, delay)
-        if delay is None or self._time_left(call) <= delay:
-            raise self._last_error(call, failure, late=delay is not None)
+        if delay is None:
+            raise last_error(call, failure)
+        if self._time_left(call) <= delay:
+            raise self._out_of_time(call)
         self._tell_retry(call, failure, delay)
         await self.clock.sleep(delay)
 
-    def _close_gate(self, call: _Call, failure: RateLimitError, delay: float | None) -> None:
+    def _close_gate(self, call: Call, failure: RateLimitError, delay: float | None) -> None:
         """One call has learned that the project is blocked: hold all back."""
         seconds = call.wait or delay or self.options.retry.base
         self.pool.gate.close(failure.kind or call.request.operation.limit_kind, seconds)
 
-    def _time_left(self, call: _Call) -> float:
+    def _time_left(self, call: Call) -> float:
         deadline = self.options.deadline
         return math.inf if deadline is None else call.started + deadline - self.clock.monotonic()
 
-    # -------------------------------------------------------------------- what a call ends with
-
-    def _last_error(self, call: _Call, failure: VoucherifyError, *, late: bool) -> VoucherifyError:
-        """An answer goes before the deadline, and that before an unknown outcome."""
-        if not isinstance(failure, TransportError):
-            return failure
-        if late:
-            return self._deadline_error(call)
-        request = call.request
-        if not failure.may_have_been_applied or request.repeatable:
-            return failure
-        size = f" with a body of {len(request.body.content):,} bytes" if request.body else ""
-        what = f"{request.operation.method} {request.operation.path}{size}"
-        text = f"{what} was sent, and whether it was applied is unknown: {failure.args[0]}"
-        return OutcomeUnknownError(text, operation=call.name)
-
-    def _out_of_time(self, call: _Call) -> VoucherifyError:
-        """The next attempt could begin only after the deadline."""
-        last = call.failures[-1] if call.failures else None
-        return self._deadline_error(call) if last is None else self._last_error(call, last, late=True)
-
-    def _deadline_error(self, call: _Call) -> VoucherifyError:
-        return DeadlineExceededError(
-            f"no usable answer within the deadline of {self.options.deadline} s",
-            operation=call.name,
-            may_have_been_applied=call.may_have_been_applied,
-        )
-
-    def _refusal(self, call: _Call, wait: float) -> RateLimitError:
-        accepted = self.options.retry.max_server_wait
-        text = (
-            f"not sent: the rate limit lets no call through for {wait:.1f} s, and {accepted} s are accepted"
-        )
-        error = RateLimitError(text, status=429, operation=call.name)
-        error.retry_after, error.kind = wait, call.request.operation.limit_kind
-        return error
-
-    def _conclude(self, call: _Call, error: VoucherifyError) -> None:
-        """The error of a whole call remembers the attempts before, any of which may have been applied."""
-        earlier = [failure for failure in call.failures if failure is not error]
-        error.attempts = (*earlier, *error.attempts)
-        error.may_have_been_applied |= any(failure.may_have_been_applied for failure in earlier)
-        for failure in (error, *earlier):
-            redact(failure, call.secrets.union(call.request.secrets))
+    def _out_of_time(self, call: Call) -> VoucherifyError:
+        """What a call ends with whose next attempt could begin only after the deadline."""
+        deadline = self.options.deadline or 0.0
+        if not call.failures:
+            return deadline_error(call, deadline)
+        return last_error(call, call.failures[-1], deadline=deadline)
 
     # -------------------------------------------------------------------- who looks on
 
-    def _tell(self, kind: type[CallEvent], call: _Call, **facts: Any) -> None:
+    def _tell(self, kind: type[CallEvent], call: Call, **facts: Any) -> None:
         if kind in self.options.hooks.wanted:
             operation = call.request.operation
             event = kind(
@@ -421,7 +328,7 @@ class SessionManager:
             )
             self.options.hooks.emit(event)
 
-    def _tell_response(self, call: _Call, answer: Answer, *, final: bool) -> None:
+    def _tell_response(self, call: Call, answer: Answer, *, final: bool) -> None:
         request_id = request_id_of(answer)
         self._tell(
             ResponseEvent,
@@ -432,14 +339,14 @@ class SessionManager:
             final=final,
         )
 
-    def _tell_retry(self, call: _Call, failure: VoucherifyError, delay: float) -> None:
+    def _tell_retry(self, call: Call, failure: VoucherifyError, delay: float) -> None:
         kind = type(failure).__name__
         _logger.warning(
             "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
         )
         self._tell(RetryEvent, call, error_type=kind, status=call.status, delay=delay)
 
-    def _tell_error(self, call: _Call, error: BaseException) -> None:
+    def _tell_error(self, call: Call, error: BaseException) -> None:
         ours = error if isinstance(error, VoucherifyError) else None
         self._tell(
             ErrorEvent,
@@ -454,10 +361,3 @@ class SessionManager:
             may_have_been_applied=ours.may_have_been_applied if ours else call.may_have_been_applied,
             cancelled=isinstance(error, asyncio.CancelledError),
         )
-
-
-def _is_success(call: _Call, answer: Answer) -> bool:
-    if 200 <= answer.status < 300:
-        return True
-    # What was to be removed is gone, and an attempt before this one may have done it.
-    return answer.status == 404 and call.request.operation.removes and call.may_have_been_applied
