@@ -122,7 +122,9 @@ class VoucherifyClient:
             ConfigurationError: A setting is missing or makes no sense; names it.
         """
         identity = _identity(auth, app_id, app_token)
-        del app_id, app_token  # error reporters show the local variables of a traceback
+        del auth, app_id, app_token  # error reporters show the local variables of a traceback
+        if isinstance(identity, ConfigurationError):
+            raise identity
         for name, count in (("max_connections", max_connections), ("max_response_bytes", max_response_bytes)):
             if not isinstance(count, int) or count < 1:
                 raise ConfigurationError(f"{name} must be an integer from 1, not {count!r}")
@@ -169,7 +171,9 @@ class VoucherifyClient:
         return client
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._sessions.pool.settings.base_url}>"
+        # An error reporter may ask before there are any, when a setting was refused.
+        where = self._sessions.pool.settings.base_url if hasattr(self, "_sessions") else "not set up"
+        return f"<{type(self).__name__} {where}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -428,27 +432,28 @@ def _checked_path(path: str) -> str:
 
 def _identity(
     auth: Auth | OAuthClientCredentials | None, app_id: str | None, app_token: str | None
-) -> Auth | OAuthClientCredentials:
-    """Who the calls come from: what was given, or the keys of the environment."""
-    keys_given = app_id is not None or app_token is not None
+) -> Auth | OAuthClientCredentials | ConfigurationError:
+    """Who the calls come from: what was given, or the keys of the environment; or what is wrong with them."""
     if auth is None:
         app_id = app_id or read_setting("VOUCHERIFY_APP_ID")
         app_token = app_token or read_setting("VOUCHERIFY_APP_TOKEN")
-        if app_id is not None and app_token is not None:
+        if app_id is None or app_token is None:
+            return ConfigurationError(
+                "no API keys: pass app_id and app_token, or auth, or set VOUCHERIFY_APP_ID and "
+                "VOUCHERIFY_APP_TOKEN in the environment"
+            )
+        try:
             return ApiKeys(app_id, app_token)
-        problem = (
-            "no API keys: pass app_id and app_token, or auth, or set VOUCHERIFY_APP_ID and "
-            "VOUCHERIFY_APP_TOKEN in the environment"
-        )
-    elif not isinstance(auth, Auth | OAuthClientCredentials) or isinstance(auth, type):
+        except ConfigurationError as error:
+            return ConfigurationError(*error.args)  # with a traceback that does not have the keys
+    if not isinstance(auth, Auth | OAuthClientCredentials) or isinstance(auth, type):
         kind = type(auth).__name__
-        problem = f"auth must be an object such as OAuthToken(...) or OAuthClientCredentials(...), not {kind}"
-    elif keys_given:
-        problem = "auth takes the place of app_id and app_token: give one or the other"
-    else:
-        return auth
-    del auth, app_id, app_token  # error reporters show the local variables of a traceback
-    raise ConfigurationError(problem)
+        return ConfigurationError(
+            f"auth must be an object such as OAuthToken(...) or OAuthClientCredentials(...), not {kind}"
+        )
+    if app_id is not None or app_token is not None:
+        return ConfigurationError("auth takes the place of app_id and app_token: give one or the other")
+    return auth
 
 
 def _check_limiter(limiter: RateLimiter | None) -> RateLimiter | None:

@@ -128,16 +128,6 @@ def test_an_error_remembers_the_attempts_before() -> None:
     assert last.may_have_been_applied
 
 
-def test_secrets_that_come_back_are_taken_out() -> None:
-    error = ServerError("bad token abc-secret-def", status=500, details="token=abc-secret-def")
-    earlier = DecodeError("odd", status=200, body="<pre>Authorization: Bearer abc-secret-def</pre>")
-    call = call_of(READ, earlier, error)
-    call.secrets = {"Bearer abc-secret-def", "id"}
-    conclude(call, error)
-    assert (str(error), error.message) == ("500: bad token *** (token=***)", "bad token ***")
-    assert earlier.body == "<pre>Authorization: Bearer ***</pre>"
-
-
 def test_a_refusal() -> None:
     error = refusal(call_of(READ), 120.0, 60.0)
     assert str(error) == (

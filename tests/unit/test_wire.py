@@ -22,6 +22,7 @@ from voucherify_async.transport.wire import (
     MAX_BODY_BYTES,
     FilePart,
     decode,
+    decode_error,
     encode_form,
     encode_json,
     encode_multipart,
@@ -356,3 +357,30 @@ class TestStatusError:
 
     def test_a_status_without_a_name(self) -> None:
         assert status_error(GET, Answer(499, {}, b""), now=0).message == "unknown status"
+
+
+class TestSecretsThatComeBack:
+    """From a service, or a proxy before it, that repeats the request in its answer."""
+
+    SECRETS = ("Bearer abc/secret-def", "abc/secret-def-too", "short")
+
+    @pytest.mark.parametrize(
+        ("said", "told"),
+        [
+            ("bad token abc/secret-def", "bad token ***"),
+            ("bad token abc/secret-def-too", "bad token ***"),
+            ("bad token abc%2Fsecret-def", "bad token ***"),
+            ("Bearer abc/secret-def", "Bearer ***"),
+            ("too short", "too short"),
+        ],
+    )
+    def test_in_an_error(self, said: str, told: str) -> None:
+        body = msgspec.json.encode(dict.fromkeys(("message", "key", "details", "request_id"), said))
+        error = status_error(GET, Answer(400, {}, body, self.SECRETS), now=0)
+        assert {error.message, error.key, error.details, error.request_id} == {told}
+
+    def test_in_what_is_kept_of_a_body(self) -> None:
+        body = b"<pre>" + b"x" * 485 + b"abc\\/secret-def" + b"y" * 1000
+        error = decode_error(GET, Answer(200, {"X-Request-Id": "abc/secret-def"}, body, self.SECRETS), "odd")
+        assert error.body == "<pre>" + "x" * 485 + "***" + "y" * 7
+        assert error.request_id == "***"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
@@ -98,7 +98,9 @@ class Listing(Generic[T]):
             page = decode_into(self.operation, answer, _page_type(self.items, msgspec.Raw))
             items = [self._decode_item(answer, index, raw, invalid) for index, raw in enumerate(page.items)]
             if self.on_invalid == "raise" and invalid:
-                raise next(iter(invalid.values())) from None
+                error = next(iter(invalid.values()))
+                del page, items  # error reporters show the local variables of a traceback
+                raise error from None
         return _Fetched(PageAnswer(items, page.has_more, page.total, page.more_starting_after), invalid)
 
     def _decode_item(
@@ -110,7 +112,7 @@ class Listing(Generic[T]):
             loose = msgspec.json.decode(raw)
             identity = item_id(loose)
             problem = f"item {index} of the page (id {identity}) is not of the promised shape: {error}"
-            part = answer._replace(body=bytes(raw))
+            part = replace(answer, body=bytes(raw))
             invalid[index] = decode_error(self.operation, part, problem, item_id=identity, position=index)
             return loose
 

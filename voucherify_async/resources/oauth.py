@@ -57,7 +57,7 @@ class OAuthResource:
         """
         request = _about(_INTROSPECT_TOKEN, access_token)
         del access_token  # error reporters show the local variables of a traceback
-        return (await self._sessions.send(request)).data
+        return (await self._sessions.send(_checked(request))).data
 
     async def revoke_token(self, access_token: str) -> None:
         """End a token's life now.
@@ -71,12 +71,21 @@ class OAuthResource:
         """
         request = _about(_REVOKE_TOKEN, access_token)
         del access_token  # error reporters show the local variables of a traceback
-        await self._sessions.send(request)
+        await self._sessions.send(_checked(request))
 
 
-def _about(operation: Operation[T], access_token: str) -> Request[T]:
-    form = {"access_token": _not_empty("access_token", access_token)}
-    return Request(operation, operation.path, encode_form(form), secrets=(access_token,))
+def _about(operation: Operation[T], access_token: str) -> Request[T] | None:
+    """A call about a token; `None` for what is none. Raises nothing, as it has the token in its frame."""
+    if not isinstance(access_token, str) or not access_token.strip() or not access_token.isascii():
+        return None
+    form = encode_form({"access_token": access_token})
+    return Request(operation, operation.path, form, secrets=(access_token,))
+
+
+def _checked(request: Request[T] | None) -> Request[T]:
+    if request is None:
+        raise ValueError("access_token must be a non-empty string of ASCII characters")
+    return request
 
 
 def _not_empty(name: str, value: str) -> str:

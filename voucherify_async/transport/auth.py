@@ -44,7 +44,7 @@ def _problem(name: str, value: str) -> str | None:
 class ApiKeys:
     """The application id and its secret token, as shown in the project settings."""
 
-    app_id: str
+    app_id: str = field(repr=False)
     app_token: str = field(repr=False)
 
     def __init__(self, app_id: str, app_token: str) -> None:
@@ -55,7 +55,7 @@ class ApiKeys:
         """
         problem = _problem("app_id", app_id) or _problem("app_token", app_token)
         if problem is not None:
-            del app_id, app_token
+            del self, app_id, app_token  # half made, it has no repr
             raise ConfigurationError(problem)
         object.__setattr__(self, "app_id", app_id)
         object.__setattr__(self, "app_token", app_token)
@@ -79,7 +79,7 @@ class OAuthToken:
         """
         problem = _problem("token", token)
         if problem is not None:
-            del token
+            del self, token
             raise ConfigurationError(problem)
         object.__setattr__(self, "token", token)
 
@@ -113,7 +113,7 @@ class OAuthClientCredentials:
         """
         problem = _problem("app_id", app_id) or _problem("app_token", app_token) or _problem("scope", scope)
         if problem is not None:
-            del app_id, app_token
+            del self, app_id, app_token
             raise ConfigurationError(problem)
         object.__setattr__(self, "keys", ApiKeys(app_id, app_token))
         object.__setattr__(self, "scope", scope)

@@ -16,14 +16,13 @@ from voucherify_async.errors import (
 from voucherify_async.transport.auth import OAuthToken
 from voucherify_async.transport.operation import Answer, Delivery, Request
 from voucherify_async.transport.rate_limit import RateLimit, RateLimiter
-from voucherify_async.transport.wire import redact
 
 __all__ = ["Call", "conclude", "deadline_error", "is_success", "last_error", "refusal"]
 
 _ids = itertools.count(1)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Call:
     """What is known of a call while it runs.
 
@@ -41,7 +40,7 @@ class Call:
         status: HTTP status of the attempt's answer, if there was one.
         told: What the answer said of the rate limit.
         wait: What it said of when the next call may be made, in seconds.
-        secrets: What the headers of its attempts held, which must not appear in an error.
+        secrets: What the headers of its attempts held and errors must not show.
         token: What the attempt carries, if it is a token that is renewed.
         renewed: Whether it was refused and renewed.
     """
@@ -59,9 +58,13 @@ class Call:
     status: int | None = None
     told: RateLimit | None = None
     wait: float | None = None
-    secrets: set[str] = field(default_factory=set[str], repr=False)
+    secrets: set[str] = field(default_factory=set[str])
     token: OAuthToken | None = None
     renewed: bool = False
+
+    def __repr__(self) -> str:
+        # Short, since error reporters show it in each frame of a traceback.
+        return f"<Call {self.id} {self.name}, attempt {self.attempt}>"
 
     @property
     def name(self) -> str:
@@ -128,5 +131,3 @@ def conclude(call: Call, error: VoucherifyError) -> None:
     earlier = [failure for failure in call.failures if failure is not error]
     error.attempts = (*earlier, *error.attempts)
     error.may_have_been_applied |= any(failure.may_have_been_applied for failure in earlier)
-    for failure in (error, *earlier):
-        redact(failure, call.secrets.union(call.request.secrets))

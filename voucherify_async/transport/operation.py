@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from voucherify_async.transport.rate_limit import RateLimit
 
-__all__ = ["Answer", "Body", "Delivery", "Operation", "Query", "Request", "Response"]
+__all__ = ["Answer", "Body", "Delivery", "Headers", "Operation", "Query", "Request", "Response"]
 
 T = TypeVar("T")
 
@@ -17,15 +17,31 @@ Query = Mapping[str, Any]
 """Query parameters by name. `None` and `UNSET` are left out; datetimes must be timezone-aware."""
 
 
-class Answer(NamedTuple):
-    """What came back: status, headers and the whole body. Its repr leaves out what may be secret."""
+@dataclass(slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: HTTP status code.
+        headers: Response headers.
+        body: The whole body.
+        secrets: What the request held and errors must not show, should the answer repeat it.
+    """
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)  # can hold a secret, and personal data
+    secrets: Collection[str] = field(default=(), repr=False)
 
-    def __repr__(self) -> str:
-        return f"Answer(status={self.status})"
+
+@dataclass(slots=True)
+class Headers:
+    """What a request carries, in an object that hides it.
+
+    Error reporters show the local variables of a traceback, mappings item by item.
+    """
+
+    values: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,7 @@ class Request(Generic[T]):
     Attributes:
         target: Path and query, percent-encoded.
         once: These arguments make a call that must not be sent twice, though the operation may be.
-        secrets: What must not appear in an error, should the service repeat it.
+        secrets: What it holds besides credentials that errors must not show.
         decode: What a successful answer says, where that is more than decoding it into the operation's type.
     """
 
@@ -83,7 +99,7 @@ class Request(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     once: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    decode: Callable[[Answer], T] | None = None
+    decode: Callable[[Answer], T] | None = field(default=None, repr=False)
 
     @property
     def repeatable(self) -> bool:

@@ -7,7 +7,6 @@ import io
 import math
 import os
 import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -25,7 +24,7 @@ from voucherify_async.errors import (
     VoucherifyError,
 )
 from voucherify_async.transport.clock import Clock
-from voucherify_async.transport.operation import Answer, Delivery, Request
+from voucherify_async.transport.operation import Answer, Body, Delivery, Headers, Request
 from voucherify_async.transport.rate_limit import RateGate, RateLimit
 from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
 from voucherify_async.transport.wire import decode_error
@@ -146,21 +145,16 @@ class ConnectionPool:
             self._places.release()
 
     async def exchange(
-        self, request: Request[Any], headers: Mapping[str, str], timeouts: Timeouts, delivery: Delivery
+        self, request: Request[Any], headers: Headers, timeouts: Timeouts, delivery: Delivery
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session = self._open()
-        content: bytes | io.BytesIO | None = None
-        if request.body is not None:
-            content = request.body.content
-            if len(content) > _LARGE_BODY:
-                content = io.BytesIO(content)
         try:
             async with session.request(
                 request.operation.method,
                 URL(self.settings.base_url + request.target, encoded=True),
-                data=content,
-                headers=headers,
+                data=_content(request.body),
+                headers=headers.values,
                 allow_redirects=False,  # following one would carry the credentials elsewhere
                 timeout=aiohttp.ClientTimeout(
                     total=timeouts.attempt,
@@ -185,17 +179,13 @@ class ConnectionPool:
     async def _read(self, request: Request[Any], reply: aiohttp.ClientResponse) -> Answer | VoucherifyError:
         """The answer, its body whole and decompressed."""
         limit = self.settings.max_response_bytes
-        chunks: list[bytes] = []
-        size = 0
+        body = io.BytesIO()  # error reporters would show bytes
         try:
-            async for chunk in reply.content.iter_any():
-                size += len(chunk)
-                if size > limit:
-                    problem = f"the answer has more than {limit:,} bytes"
-                    break
-                chunks.append(chunk)
-            else:
-                return Answer(reply.status, reply.headers, b"".join(chunks))
+            while not reply.content.at_eof() and body.tell() <= limit:
+                body.write(await reply.content.readany())
+            if body.tell() <= limit:
+                return Answer(reply.status, reply.headers, body.getvalue())
+            problem = f"the answer has more than {limit:,} bytes"
         except aiohttp.ClientPayloadError as error:
             if not isinstance(error.__cause__, ContentEncodingError):
                 raise
@@ -257,6 +247,12 @@ class ConnectionPool:
         return self._session
 
 
+def _content(body: Body | None) -> bytes | io.BytesIO | None:
+    if body is None:
+        return None
+    return io.BytesIO(body.content) if len(body.content) > _LARGE_BODY else body.content
+
+
 def _places(settings: PoolSettings) -> int:
     """How many connections there can be at once; 0 for any number."""
     connector = settings.connector
@@ -294,7 +290,7 @@ def _translate(
         case aiohttp.ClientPayloadError():
             text = "the answer broke off before its end"
         case aiohttp.ClientResponseError():
-            text = f"the answer is not HTTP: {error.message}"
+            text = "the answer is not HTTP"
         case _Disconnected(args=(str(problem),)) | OSError(strerror=str(problem)):
             text = f"the connection broke: {problem}"
         case _Disconnected():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import math
+import re
 from collections import defaultdict
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
@@ -28,6 +29,7 @@ __all__ = [
     "RateGate",
     "RateLimit",
     "RateLimiter",
+    "limit_kind",
     "read_rate_limit",
     "server_wait",
 ]
@@ -35,6 +37,8 @@ __all__ = [
 # Above this a number of seconds is taken for nonsense, not for a wait: the longest documented window is
 # a billing cycle.
 _LONGEST_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
+
+_KIND: Final = re.compile(r"[a-z_]{1,40}")
 
 _WHOLE_SECONDS: Final = 1.0
 """What a wait may seem longer than it is, as the service tells instants in whole seconds."""
@@ -64,9 +68,15 @@ def read_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
         limit=_integer(headers.get("X-Rate-Limit-Limit")),
         remaining=_integer(headers.get("X-Rate-Limit-Remaining")),
         retry_at=None if epoch is None else _instant(epoch),
-        kind=headers.get("X-Rate-Limit-Type"),
+        kind=limit_kind(headers),
     )
     return None if found == RateLimit() else found
+
+
+def limit_kind(headers: Mapping[str, str]) -> str | None:
+    """Which limit was hit, if the headers say; what is no plain name is ignored, as it ends in logs."""
+    kind = headers.get("X-Rate-Limit-Type")
+    return kind if kind is not None and _KIND.fullmatch(kind) else None
 
 
 def server_wait(headers: Mapping[str, str], now: float) -> float | None:

@@ -32,7 +32,7 @@ from voucherify_async.transport.hooks import (
     ResponseEvent,
     RetryEvent,
 )
-from voucherify_async.transport.operation import Answer, Delivery, Request, Response
+from voucherify_async.transport.operation import Answer, Delivery, Headers, Request, Response
 from voucherify_async.transport.pool import ConnectionPool
 from voucherify_async.transport.rate_limit import RateLimiter, read_rate_limit, server_wait
 from voucherify_async.transport.renewal import TokenKeeper
@@ -67,15 +67,6 @@ class CallOptions:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     rate_limiter: RateLimiter | None = None
     hooks: Hooks = field(default_factory=Hooks)
-
-
-class _Headers(dict[str, str]):
-    """Headers whose repr hides them: error reporters show the local variables of a traceback."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<headers>"
 
 
 class SessionManager:
@@ -155,6 +146,7 @@ class SessionManager:
             result = await self.pool.exchange(call.request, headers, self.options.timeouts, call.delivery)
             call.status = result.status if isinstance(result, Answer | DecodeError) else None
             if isinstance(result, Answer):
+                result.secrets = call.secrets.union(call.request.secrets)
                 self._learn(call, result)
         finally:
             self._return_place(call)
@@ -171,15 +163,15 @@ class SessionManager:
         if exhausted or answer.status >= 400:  # else there is nothing to wait for
             call.wait = server_wait(answer.headers, self.clock.epoch())
 
-    def _headers(self, call: Call) -> _Headers:
+    def _headers(self, call: Call) -> Headers:
         auth = self.options.auth
         if isinstance(auth, TokenKeeper):
             call.token = auth.token
-        credentials = _Headers(check_headers("auth", auth.headers()))
-        call.secrets.update(credentials.values())
+        credentials = Headers(check_headers("auth", auth.headers()))
+        call.secrets.update(credentials.values.values())
         body = call.request.body
         content_type = {} if body is None else {"Content-Type": body.content_type}
-        return _Headers({**content_type, **self.options.headers, **credentials, **call.request.headers})
+        return Headers({**content_type, **self.options.headers, **credentials.values, **call.request.headers})
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
@@ -241,7 +233,7 @@ class SessionManager:
 
     def _response(self, call: Call, answer: Answer) -> Response[Any]:
         if not 200 <= answer.status < 300:  # what was to be removed is gone
-            answer = answer._replace(body=b"")
+            answer = replace(answer, body=b"")
         request = call.request
         try:
             data = request.decode(answer) if request.decode else decode(request.operation, answer)

@@ -11,7 +11,7 @@ import decimal
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from types import NoneType
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
@@ -24,12 +24,11 @@ from voucherify_async.errors import (
     APIStatusError,
     DecodeError,
     RateLimitError,
-    VoucherifyError,
     status_error_class,
 )
 from voucherify_async.models.base import as_utc, is_array, is_mapping
 from voucherify_async.transport.operation import Answer, Body, Operation, Query
-from voucherify_async.transport.rate_limit import server_wait
+from voucherify_async.transport.rate_limit import limit_kind, server_wait
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -47,7 +46,6 @@ __all__ = [
     "encode_query",
     "format_instant",
     "json_value",
-    "redact",
     "request_id_of",
     "status_error",
 ]
@@ -58,7 +56,10 @@ MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 """The service's limit on request bodies; it answers 413 above it."""
 
 _BODY_EXCERPT: Final = 500
-_SHORTEST_SECRET: Final = 6  # a shorter one is a word, not a secret: it would be cut out of every text
+_LONGEST_SEARCH: Final = (
+    1024 * 1024
+)  # bytes of a body that is no answer; an excerpt of it is all that is kept
+_SHORTEST_SECRET: Final = 8  # a shorter one is a word, not a secret: it would be cut out of every text
 _MILLISECOND: Final = 1_000  # microseconds; what the service is sure to tell apart
 
 
@@ -351,12 +352,12 @@ def decode_error(
     position: int | None = None,
 ) -> DecodeError:
     """The error for an answer that is not what the API promises."""
-    text = answer.body[:_BODY_EXCERPT].decode("utf-8", "replace")
+    excerpt = "" if operation.confidential else answer.body[:_LONGEST_SEARCH].decode("utf-8", "replace")
     return DecodeError(
-        problem,
+        _without_secrets(answer, problem),
         status=answer.status,
-        body="" if operation.confidential else text,
-        item_id=item_id,
+        body=_without_secrets(answer, excerpt)[:_BODY_EXCERPT],  # only now: a secret cut in two is not found
+        item_id=_said(answer, item_id),
         position=position,
         operation=operation.name,
         request_id=request_id_of(answer),
@@ -389,6 +390,20 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _said(answer: Answer, value: Any) -> str | None:
+    return None if (text := _text(value)) is None else _without_secrets(answer, text)
+
+
+def _without_secrets(answer: Answer, text: str) -> str:
+    """What an answer says, less the secrets of the request that the service, or a proxy, repeats in it."""
+    # By word, as in "Bearer <token>"; the longest first, as one can be part of another.
+    words = {word for secret in answer.secrets for word in secret.split() if len(word) >= _SHORTEST_SECRET}
+    for word in sorted(words, key=len, reverse=True):
+        for spelling in {word, quote(word, safe=""), word.replace("/", "\\/")}:
+            text = text.replace(spelling, "***")
+    return text
+
+
 def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> APIStatusError:
     """The error that an unsuccessful answer stands for.
 
@@ -401,28 +416,30 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
         body = _decoder(_ErrorBody).decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = _ErrorBody()  # HTML from a proxy, or nothing
+    said = partial(_said, answer)
+    message = body.custom_message() or said(body.message) or said(body.error) or _phrase(answer.status)
     error = status_error_class(answer.status)(
-        body.custom_message() or _text(body.message) or _text(body.error) or _phrase(answer.status),
+        _without_secrets(answer, message),
         status=answer.status,
         code=body.code if isinstance(body.code, int) else None,
-        key=_text(body.key),
-        details=_text(body.details),
-        resource_id=_text(body.resource_id),
-        resource_type=_text(body.resource_type),
+        key=said(body.key),
+        details=said(body.details),
+        resource_id=said(body.resource_id),
+        resource_type=said(body.resource_type),
         operation=operation.name,
-        request_id=request_id_of(answer) or _text(body.request_id),
+        request_id=request_id_of(answer) or said(body.request_id),
         # A 4xx says that the service refused; after a 5xx or a redirect nobody knows how far it got.
         may_have_been_applied=not operation.reads and not 400 <= answer.status < 500,
     )
     if isinstance(error, RateLimitError):
         error.retry_after = server_wait(answer.headers, now)
-        error.kind = answer.headers.get("X-Rate-Limit-Type")
+        error.kind = limit_kind(answer.headers)
     return error
 
 
 def request_id_of(answer: Answer) -> str | None:
     """The service's id of the request, from the headers."""
-    return answer.headers.get("X-Request-Id")
+    return _said(answer, answer.headers.get("X-Request-Id"))
 
 
 def _phrase(status: int) -> str:
@@ -432,15 +449,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return "unknown status"
-
-
-def redact(error: VoucherifyError, secrets: Iterable[str]) -> None:
-    """Take out of an error the secrets that the service, or a proxy before it, has repeated in its answer."""
-    for secret in {secret.removeprefix("Bearer ") for secret in secrets}:
-        if len(secret) >= _SHORTEST_SECRET:
-            error.args = tuple(_without(secret, value) for value in error.args)
-            vars(error).update({name: _without(secret, value) for name, value in vars(error).items()})
-
-
-def _without(secret: str, value: Any) -> Any:
-    return value.replace(secret, "***") if isinstance(value, str) else value
