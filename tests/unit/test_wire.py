@@ -370,7 +370,7 @@ class TestSecretsThatComeBack:
             ("bad token abc/secret-def", "bad token ***"),
             ("bad token abc/secret-def-too", "bad token ***"),
             ("bad token abc%2Fsecret-def", "bad token ***"),
-            ("Bearer abc/secret-def", "Bearer ***"),
+            ("Bearer abc/secret-def", "***"),
             ("too short", "too short"),
         ],
     )

@@ -40,7 +40,6 @@ class Call:
         status: HTTP status of the attempt's answer, if there was one.
         told: What the answer said of the rate limit.
         wait: What it said of when the next call may be made, in seconds.
-        secrets: What the headers of its attempts held and errors must not show.
         token: What the attempt carries, if it is a token that is renewed.
         renewed: Whether it was refused and renewed.
     """
@@ -58,7 +57,6 @@ class Call:
     status: int | None = None
     told: RateLimit | None = None
     wait: float | None = None
-    secrets: set[str] = field(default_factory=set[str])
     token: OAuthToken | None = None
     renewed: bool = False
 
@@ -88,16 +86,16 @@ def is_success(call: Call, answer: Answer) -> bool:
     return answer.status == 404 and call.request.operation.removes and call.may_have_been_applied
 
 
-def last_error(call: Call, failure: VoucherifyError, *, deadline: float | None = None) -> VoucherifyError:
+def last_error(call: Call, *, deadline: float | None = None) -> VoucherifyError:
     """What a call ends with when its last failure is not followed by another attempt.
 
     A usable answer, whatever it says, goes before the deadline, and that before an unknown outcome.
 
     Args:
         call: The call.
-        failure: What went wrong in its last attempt.
         deadline: Its deadline in seconds, if that is what keeps it from another attempt.
     """
+    failure = call.failures[-1]
     if not isinstance(failure, TransportError):
         return failure
     if deadline is not None:
@@ -126,8 +124,10 @@ def refusal(call: Call, wait: float, accepted: float) -> RateLimitError:
     return error
 
 
-def conclude(call: Call, error: VoucherifyError) -> None:
+def conclude(call: Call, error: VoucherifyError) -> VoucherifyError:
     """Have the error of a call remember the attempts before, any of which may have been applied."""
     earlier = [failure for failure in call.failures if failure is not error]
     error.attempts = (*earlier, *error.attempts)
     error.may_have_been_applied |= any(failure.may_have_been_applied for failure in earlier)
+    call.failures.clear()  # else the error would hold itself, by its traceback, and live until collected
+    return error

@@ -39,9 +39,14 @@ class Headers:
     """What a request carries, in an object that hides it.
 
     Error reporters show the local variables of a traceback, mappings item by item.
+
+    Attributes:
+        values: The headers.
+        secrets: What the request holds and errors must not show, should the answer repeat it.
     """
 
     values: Mapping[str, str] = field(repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
@@ -60,28 +61,40 @@ class PoolSettings:
 
 
 class _Watch:
-    """A middleware of aiohttp's that sees a request go out, and what becomes of it until an answer begins."""
-
-    __slots__ = ("delivery",)
+    """A middleware of aiohttp's that sees how far a request gets, and can break it off."""
 
     def __init__(self, delivery: Delivery) -> None:
         self.delivery = delivery
+        self.transport: asyncio.Transport | None = None
+        self.response: aiohttp.ClientResponse | None = None
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         self.delivery.sent = False
         if isinstance(request, _Request):
-            request.delivery = self.delivery
+            request.watch = self
         try:
-            return await handler(request)
+            self.response = await handler(request)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             self.delivery.stale = self.delivery.reused
-            disconnect = _Disconnected(error.strerror if isinstance(error, OSError) else None)
+            # Not its own text, in which aiohttp puts the URL.
+            disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
+        else:
+            return self.response
         # aiohttp would send an idempotent request again, unseen by us, were it to see its own exception.
         raise disconnect
+
+    def abort(self) -> None:
+        """Break off what is under way; closing in an orderly way would wait until all of a body is sent.
+
+        A connection whose answer is whole is no longer ours: it may serve another call by now.
+        """
+        whole = self.response is not None and self.response.content.is_eof()
+        if self.transport is not None and not whole:
+            self.transport.abort()
 
 
 class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves this module
@@ -89,18 +102,26 @@ class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves th
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request that tells its delivery when it goes out."""
+    """A request that tells its watch when it goes out."""
 
-    delivery: Delivery | None = None
+    watch: _Watch | None = None
     connections_used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
     """The protocols, by which aiohttp tells connections apart, that have served a request."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        if self.delivery is not None:
-            self.delivery.sent = True
-            self.delivery.reused = conn.protocol in self.connections_used
+        if self.watch is not None:
+            self.watch.transport = conn.transport
+            self.watch.delivery.reused = conn.protocol in self.connections_used
+            self.watch.delivery.sent = not self.body  # a body takes the headers with it, in write_bytes
             self.connections_used.add(conn.protocol)
         return await super().send(conn)
+
+    async def write_bytes(
+        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
+    ) -> None:
+        if self.watch is not None and conn.transport is not None and not conn.transport.is_closing():
+            self.watch.delivery.sent = True
+        await super().write_bytes(writer, conn, content_length)
 
 
 class ConnectionPool:
@@ -149,6 +170,7 @@ class ConnectionPool:
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session = self._open()
+        watch = _Watch(delivery)
         try:
             async with session.request(
                 request.operation.method,
@@ -164,9 +186,9 @@ class ConnectionPool:
                 ),
                 proxy=self._proxy,
                 ssl=self.settings.ssl or True,
-                middlewares=(_Watch(delivery),),
+                middlewares=(watch,),
             ) as reply:
-                return await self._read(request, reply)
+                return await self._read(request, reply, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:
             failure = _translate(request, error, timeouts, delivery)
         except (RuntimeError, AssertionError, AttributeError) as error:
@@ -174,9 +196,13 @@ class ConnectionPool:
                 raise
             # aiohttp's ways to say that its session was closed under a call.
             failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts, delivery)
+        finally:
+            watch.abort()
         return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
 
-    async def _read(self, request: Request[Any], reply: aiohttp.ClientResponse) -> Answer | VoucherifyError:
+    async def _read(
+        self, request: Request[Any], reply: aiohttp.ClientResponse, headers: Headers
+    ) -> Answer | VoucherifyError:
         """The answer, its body whole and decompressed."""
         limit = self.settings.max_response_bytes
         body = io.BytesIO()  # error reporters would show bytes
@@ -184,14 +210,14 @@ class ConnectionPool:
             while not reply.content.at_eof() and body.tell() <= limit:
                 body.write(await reply.content.readany())
             if body.tell() <= limit:
-                return Answer(reply.status, reply.headers, body.getvalue())
+                return Answer(reply.status, reply.headers, body.getvalue(), headers.secrets)
             problem = f"the answer has more than {limit:,} bytes"
         except aiohttp.ClientPayloadError as error:
             if not isinstance(error.__cause__, ContentEncodingError):
                 raise
             problem = "the answer is not compressed in the way it says"
         reply.close()
-        answer = Answer(reply.status, reply.headers, b"")
+        answer = Answer(reply.status, reply.headers, b"", headers.secrets)
         # The status of an error says enough without its body.
         return decode_error(request.operation, answer, problem) if reply.ok else answer
 
@@ -273,28 +299,43 @@ def _translate(
     match error:
         case aiohttp.ConnectionTimeoutError():
             return ConnectTimeoutError(f"no connection within {timeouts.connect} s", operation=name)
-        case aiohttp.ClientConnectorCertificateError():
-            return ConnectionFailedError(f"cannot connect: {error.certificate_error}", operation=name)
-        case aiohttp.ClientConnectorError():
-            return ConnectionFailedError(f"cannot connect: {error.os_error}", operation=name)
-        case aiohttp.ServerFingerprintMismatch() | aiohttp.ClientHttpProxyError():
-            return ConnectionFailedError(f"cannot connect: {type(error).__name__}", operation=name)
+        case TimeoutError() if not delivery.sent:
+            return ConnectTimeoutError(f"no connection within {timeouts.attempt} s", operation=name)
         case aiohttp.SocketTimeoutError():
             text = f"nothing came for {timeouts.read} s"
             return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
-        case TimeoutError() if not delivery.sent:
-            return ConnectTimeoutError(f"no connection within {timeouts.attempt} s", operation=name)
         case TimeoutError():
             text = f"no whole answer within {timeouts.attempt} s"
             return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
-        case aiohttp.ClientPayloadError():
-            text = "the answer broke off before its end"
-        case aiohttp.ClientResponseError():
-            text = "the answer is not HTTP"
-        case _Disconnected(args=(str(problem),)) | OSError(strerror=str(problem)):
-            text = f"the connection broke: {problem}"
-        case _Disconnected():
-            text = "the connection was closed before an answer came"
+        case (
+            aiohttp.ClientConnectorError()
+            | aiohttp.ServerFingerprintMismatch()
+            | aiohttp.ClientHttpProxyError()
+        ):
+            return ConnectionFailedError(f"cannot connect: {_obstacle(error)}", operation=name)
         case _:
-            text = f"the connection broke: {type(error).__name__}"
-    return ConnectionFailedError(text, operation=name, may_have_been_applied=acts)
+            return ConnectionFailedError(_break(error), operation=name, may_have_been_applied=acts)
+
+
+def _obstacle(error: Exception) -> object:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return error.certificate_error
+        case aiohttp.ClientConnectorError():
+            return error.os_error
+        case _:
+            return type(error).__name__
+
+
+def _break(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientPayloadError():
+            return "the answer broke off before its end"
+        case aiohttp.ClientResponseError():
+            return "the answer is not HTTP"
+        case _Disconnected(args=(int(number),)) | OSError(errno=int(number)):
+            return f"the connection broke: {os.strerror(number)}"
+        case _Disconnected():
+            return "the connection was closed before an answer came"
+        case _:
+            return f"the connection broke: {type(error).__name__}"

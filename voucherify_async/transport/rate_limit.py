@@ -178,8 +178,8 @@ class _Line:
     def __init__(self, pace: Pace, clock: Clock) -> None:
         self._pace = pace
         self._clock = clock
-        self._turn = asyncio.Lock()  # serves first come, first served
         self._waiting = 0
+        self._turn = asyncio.Lock()  # serves first come, first served
         self._answered = asyncio.Event()
 
     async def enter(self, max_wait: float) -> float | None:
@@ -191,6 +191,8 @@ class _Line:
             return None
         if max_wait <= 0:
             return delay or UNTIL_ANSWERED
+        if not self._waiting:  # the line may form in another loop than the last time
+            self._turn, self._answered = asyncio.Lock(), asyncio.Event()
         self._waiting += 1
         try:
             async with self._turn:

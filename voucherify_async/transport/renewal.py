@@ -74,7 +74,7 @@ class TokenKeeper:
                     await self._fetch(fetch)
                     self._failure = None
                 except VoucherifyError as error:
-                    self._failure = error
+                    self._failure = copy.copy(error)  # without its traceback, and all that hangs on it
                 self._rounds += 1
             failure = self._failure
         if failure is not None:

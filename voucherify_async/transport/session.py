@@ -108,9 +108,7 @@ class SessionManager:
         except VoucherifyError as error:
             conclude(call, error)
             raise
-        overdue = deadline_error(call, self.options.deadline or 0.0)
-        conclude(call, overdue)
-        raise overdue
+        raise conclude(call, deadline_error(call, self.options.deadline or 0.0))
 
     async def _attempts(self, call: Call) -> Response[Any]:
         while True:
@@ -119,13 +117,13 @@ class SessionManager:
             delivery, call.delivery = call.delivery, None
             if isinstance(result, Answer) and is_success(call, result):
                 return self._response(call, result)
-            failure = self._failure(call, result)
-            call.failures.append(failure)
-            if self._is_excused(call, failure, delivery):
+            call.failures.append(self._failure(call, result))
+            del result  # an error would keep it, by its traceback
+            if self._is_excused(call, delivery):
                 call.excused += 1
-                self._tell_retry(call, failure, 0.0)
+                self._tell_retry(call, 0.0)
             else:
-                await self._pause(call, failure)
+                await self._pause(call)
 
     # -------------------------------------------------------------------- one attempt
 
@@ -146,7 +144,6 @@ class SessionManager:
             result = await self.pool.exchange(call.request, headers, self.options.timeouts, call.delivery)
             call.status = result.status if isinstance(result, Answer | DecodeError) else None
             if isinstance(result, Answer):
-                result.secrets = call.secrets.union(call.request.secrets)
                 self._learn(call, result)
         finally:
             self._return_place(call)
@@ -167,11 +164,13 @@ class SessionManager:
         auth = self.options.auth
         if isinstance(auth, TokenKeeper):
             call.token = auth.token
-        credentials = Headers(check_headers("auth", auth.headers()))
-        call.secrets.update(credentials.values.values())
-        body = call.request.body
-        content_type = {} if body is None else {"Content-Type": body.content_type}
-        return Headers({**content_type, **self.options.headers, **credentials.values, **call.request.headers})
+        request = call.request
+        own = Headers(check_headers("auth", auth.headers()))
+        content_type = {} if request.body is None else {"Content-Type": request.body.content_type}
+        return Headers(
+            {**content_type, **self.options.headers, **own.values, **request.headers},
+            frozenset([*own.values.values(), *request.secrets]),
+        )
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
@@ -257,18 +256,33 @@ class SessionManager:
         self._tell_response(call, result, final=False)
         return status_error(call.request.operation, result, now=self.clock.epoch())
 
-    def _is_excused(self, call: Call, failure: VoucherifyError, delivery: Delivery | None) -> bool:
-        """Whether a failure says nothing of the call, so that it is made again at once, policy or not."""
+    def _is_excused(self, call: Call, delivery: Delivery | None) -> bool:
+        """Whether the last failure says nothing of the call, so that it is made again at once, policy or not."""
         auth = self.options.auth
-        if isinstance(failure, AuthenticationError) and isinstance(auth, TokenKeeper) and not call.renewed:
+        if (
+            isinstance(call.failures[-1], AuthenticationError)
+            and isinstance(auth, TokenKeeper)
+            and not call.renewed
+        ):
             auth.reject(call.token)
             call.renewed = True
             return True
-        stale = delivery is not None and delivery.stale
-        return stale and call.request.repeatable and call.excused < _MOST_STALE
+        stale = delivery is not None and delivery.stale and call.excused < _MOST_STALE
+        return stale and (call.request.repeatable or not call.failures[-1].may_have_been_applied)
 
-    async def _pause(self, call: Call, failure: VoucherifyError) -> None:
+    async def _pause(self, call: Call) -> None:
         """Wait until the next attempt, or raise what the call ends with."""
+        delay = self._delay(call)
+        if delay is None:
+            raise last_error(call)
+        if self._time_left(call) <= delay:
+            raise self._out_of_time(call)
+        self._tell_retry(call, delay)
+        await self.clock.sleep(delay)
+
+    def _delay(self, call: Call) -> float | None:
+        """Seconds until the next attempt; `None` for none. If it was refused, all calls are held back."""
+        failure = call.failures[-1]
         outcome = Outcome(
             repeatable=call.request.repeatable,
             arrived=failure.may_have_been_applied,
@@ -279,18 +293,9 @@ class SessionManager:
         policed = len(call.failures) - call.excused
         delay = self.options.retry.decide(policed, outcome, jitter=self.clock.random())
         if isinstance(failure, RateLimitError) and failure.kind != PLAN_USED_UP:
-            self._close_gate(call, failure, delay)
-        if delay is None:
-            raise last_error(call, failure)
-        if self._time_left(call) <= delay:
-            raise self._out_of_time(call)
-        self._tell_retry(call, failure, delay)
-        await self.clock.sleep(delay)
-
-    def _close_gate(self, call: Call, failure: RateLimitError, delay: float | None) -> None:
-        """One call has learned that the project is blocked: hold all back."""
-        seconds = call.wait or delay or self.options.retry.base
-        self.pool.gate.close(failure.kind or call.request.operation.limit_kind, seconds)
+            kind = failure.kind or call.request.operation.limit_kind
+            self.pool.gate.close(kind, call.wait or delay or self.options.retry.base)
+        return delay
 
     def _time_left(self, call: Call) -> float:
         deadline = self.options.deadline
@@ -299,9 +304,7 @@ class SessionManager:
     def _out_of_time(self, call: Call) -> VoucherifyError:
         """What a call ends with whose next attempt could begin only after the deadline."""
         deadline = self.options.deadline or 0.0
-        if not call.failures:
-            return deadline_error(call, deadline)
-        return last_error(call, call.failures[-1], deadline=deadline)
+        return last_error(call, deadline=deadline) if call.failures else deadline_error(call, deadline)
 
     # -------------------------------------------------------------------- who looks on
 
@@ -331,8 +334,8 @@ class SessionManager:
             final=final,
         )
 
-    def _tell_retry(self, call: Call, failure: VoucherifyError, delay: float) -> None:
-        kind = type(failure).__name__
+    def _tell_retry(self, call: Call, delay: float) -> None:
+        kind = type(call.failures[-1]).__name__
         _logger.warning(
             "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
         )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import hashlib
+import html
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -396,12 +398,21 @@ def _said(answer: Answer, value: Any) -> str | None:
 
 def _without_secrets(answer: Answer, text: str) -> str:
     """What an answer says, less the secrets of the request that the service, or a proxy, repeats in it."""
-    # By word, as in "Bearer <token>"; the longest first, as one can be part of another.
-    words = {word for secret in answer.secrets for word in secret.split() if len(word) >= _SHORTEST_SECRET}
-    for word in sorted(words, key=len, reverse=True):
-        for spelling in {word, quote(word, safe=""), word.replace("/", "\\/")}:
-            text = text.replace(spelling, "***")
+    # By word too, as in "Bearer <token>"; the longest first, as one can be part of another.
+    parts = {part for secret in answer.secrets for part in (secret, *secret.split())}
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) >= _SHORTEST_SECRET:
+            text = re.sub("".join(map(_spellings, part)), "***", text, flags=re.IGNORECASE)
     return text
+
+
+def _spellings(character: str) -> str:
+    """A pattern for a character as it is, or as URLs, JSON or HTML write it."""
+    code = ord(character)
+    ways = [re.escape(character), rf"%{code:02x}", rf"\\u{code:04x}", rf"&#0*{code};", rf"&#x0*{code:x};"]
+    if not character.isalnum():
+        ways += [re.escape("\\" + character), re.escape(html.escape(character))]
+    return f"(?:{'|'.join(ways)})"
 
 
 def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> APIStatusError:
