@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import pickle
 import traceback
@@ -42,6 +43,7 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async.sandbox import Sandbox
+from voucherify_async.transport.operation import Answer
 
 SECRET = "hush-hush"
 
@@ -547,6 +549,17 @@ async def test_an_error_holds_nothing_of_aiohttp_and_no_secret() -> None:
             error = error.__cause__ or error.__context__
         assert SECRET.encode() not in pickle.dumps(caught.value)
         assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_an_error_does_not_keep_the_answers_before_it() -> None:
+    async with raw_server(respond(503, b"x" * 100_000)) as server, client_of(server) as client:
+        without_waiting(client)
+        with pytest.raises(ServerError) as caught:
+            await client.customers.get("a")
+    assert len(caught.value.attempts) == 3
+    assert not [
+        found for found in gc.get_objects() if isinstance(found, Answer) and len(found.body) == 100_000
+    ]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.transport.renewal import renewal_delay
+from voucherify_async.transport.clock import Clock
+from voucherify_async.transport.renewal import TokenKeeper, renewal_delay
 
 
 def token(name: str, expires_in: int | None = 900) -> bytes:
@@ -129,6 +130,23 @@ async def test_calls_refused_together_renew_once(sandbox: Sandbox) -> None:
     paths = [(exchange.path, exchange.status) for exchange in sandbox.requests]
     assert paths.count(("/v1/oauth/token", 200)) == 2
     assert paths.count(("/v1/customers/1", 200)) == 20
+
+
+async def test_a_refusal_of_a_token_that_has_been_renewed_is_no_news() -> None:
+    fetched: list[str] = []
+
+    async def fetch(_: OAuthClientCredentials) -> AccessToken:
+        fetched.append(f"token-{len(fetched)}")
+        return AccessToken(access_token=fetched[-1])
+
+    keeper = TokenKeeper(OAuthClientCredentials("id", "secret-token"), Clock())
+    await keeper.ready(fetch)
+    first = keeper.token
+    keeper.reject(first)
+    await keeper.ready(fetch)
+    keeper.reject(first)
+    await keeper.ready(fetch)
+    assert fetched == ["token-0", "token-1"]
 
 
 async def test_an_api_key_that_is_refused_is_not_renewed(sandbox: Sandbox) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from tests.support.clocks import SkippingClock, skipping_clock
-from tests.support.wire import CUSTOMER, RawServer, raw_server, respond, without_waiting
+from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, without_waiting
 from voucherify_async import (
     DeadlineExceededError,
     LocalRateLimiter,
     RateLimit,
     RateLimiter,
     RateLimitError,
+    RequestEvent,
     RetryPolicy,
     VoucherifyClient,
 )
@@ -55,14 +56,14 @@ async def limited_sandbox(
     async with (
         Sandbox(rate_limit=quota) as sandbox,
         sandbox.client(**settings) as voucherify,
-        skipping_clock(sandbox, voucherify) as clock,
+        skipping_clock(voucherify, sandbox) as clock,
     ):
         yield sandbox, voucherify, clock
 
 
 @asynccontextmanager
 async def served(
-    *answers: bytes | None, **settings: Any
+    *answers: bytes | Script | None, **settings: Any
 ) -> AsyncGenerator[tuple[RawServer, VoucherifyClient]]:
     async with (
         raw_server(*answers) as server,
@@ -168,6 +169,26 @@ class TestGate:
             await asyncio.gather(*(client.customers.get(str(number)) for number in range(10)))
         assert len(server.requests) == 11
         assert clock.waited[0] == 30.0
+
+    async def test_a_gate_that_closes_again_while_calls_wait_for_a_place(self) -> None:
+        blocked = respond(429, headers=("Retry-After: 30",))
+        sent: list[float] = []
+
+        async def slowly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.15)  # by then the gate has let the next call through
+            writer.write(blocked)
+
+        class Times:
+            def on_request(self, _: RequestEvent) -> None:
+                sent.append(clock.monotonic())
+
+        async with (
+            served(blocked, slowly, CUSTOMER, max_connections=1, hooks=[Times()]) as (_, client),
+            skipping_clock(client) as clock,
+        ):
+            await asyncio.gather(*(client.customers.get(str(number)) for number in range(10)))
+        assert sent[1] - sent[0] >= 30.0
+        assert sent[2] - sent[1] >= 30.0
 
     async def test_a_wait_beyond_the_longest_is_an_error_at_once_for_all(self) -> None:
         blocked = respond(429, headers=("Retry-After: 3600",))

@@ -57,15 +57,18 @@ class SkippingClock:
 
 
 @asynccontextmanager
-async def skipping_clock(sandbox: Sandbox, client: VoucherifyClient) -> AsyncGenerator[SkippingClock]:
-    """Let the sandbox and a client go by one such clock."""
+async def skipping_clock(
+    client: VoucherifyClient, sandbox: Sandbox | None = None
+) -> AsyncGenerator[SkippingClock]:
+    """Let a client, and a sandbox, go by one such clock."""
     pool = client._sessions.pool  # pyright: ignore[reportPrivateUsage]
     places = pool._places  # pyright: ignore[reportPrivateUsage]
     assert places is not None
     all_places = places._value  # pyright: ignore[reportPrivateUsage]
     clock = SkippingClock(lambda: places._value < all_places)  # pyright: ignore[reportPrivateUsage]
     clock.set(pool.clock)
-    sandbox.store.clock = clock.epoch
+    if sandbox is not None:
+        sandbox.store.clock = clock.epoch
     runner = asyncio.create_task(clock.run())
     try:
         yield clock

@@ -8,9 +8,9 @@ from typing import Final
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.transport.settings import check_seconds
 
-__all__ = ["PLAN_USED_UP", "Outcome", "RetryPolicy"]
+__all__ = ["Outcome", "RetryPolicy"]
 
-PLAN_USED_UP: Final = "api_calls_cycle"
+_PLAN_USED_UP: Final = "api_calls_cycle"
 """The kind of a rate limit that waiting does not help against."""
 
 
@@ -78,7 +78,7 @@ class RetryPolicy:
             return None
         if outcome.arrived and not outcome.repeatable:
             return None
-        if outcome.limit_kind == PLAN_USED_UP:
+        if outcome.limit_kind == _PLAN_USED_UP:
             return None
         wait = outcome.server_wait or 0.0
         # In whole seconds, in which the service tells when the next call may be made: rounded up, so that a

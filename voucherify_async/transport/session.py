@@ -36,7 +36,7 @@ from voucherify_async.transport.operation import Answer, Delivery, Headers, Requ
 from voucherify_async.transport.pool import ConnectionPool
 from voucherify_async.transport.rate_limit import RateLimiter, read_rate_limit, server_wait
 from voucherify_async.transport.renewal import TokenKeeper
-from voucherify_async.transport.retry import PLAN_USED_UP, Outcome, RetryPolicy
+from voucherify_async.transport.retry import Outcome, RetryPolicy
 from voucherify_async.transport.settings import Timeouts, check_headers
 from voucherify_async.transport.wire import decode, request_id_of, status_error
 
@@ -292,7 +292,8 @@ class SessionManager:
         )
         policed = len(call.failures) - call.excused
         delay = self.options.retry.decide(policed, outcome, jitter=self.clock.random())
-        if isinstance(failure, RateLimitError) and failure.kind != PLAN_USED_UP:
+        if isinstance(failure, RateLimitError):
+            # Of a kind that counts no calls, such as that of a plan that is used up, it is nobody's gate.
             kind = failure.kind or call.request.operation.limit_kind
             self.pool.gate.close(kind, call.wait or delay or self.options.retry.base)
         return delay
