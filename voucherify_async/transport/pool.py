@@ -61,10 +61,15 @@ class PoolSettings:
 
 
 class _Watch:
-    """A middleware of aiohttp's that sees how far a request gets, and can break it off."""
+    """A middleware of aiohttp's that sees how far a request gets, and can break it off.
 
-    def __init__(self, delivery: Delivery) -> None:
+    One that may be sent only once is not sent on a connection of whose end word has come, though nobody has
+    looked yet.
+    """
+
+    def __init__(self, delivery: Delivery, *, once: bool) -> None:
         self.delivery = delivery
+        self.once = once
         self.transport: asyncio.Transport | None = None
         self.response: aiohttp.ClientResponse | None = None
 
@@ -109,19 +114,27 @@ class _Request(aiohttp.ClientRequest):
     """The protocols, by which aiohttp tells connections apart, that have served a request."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        if self.watch is not None:
-            self.watch.transport = conn.transport
-            self.watch.delivery.reused = conn.protocol in self.connections_used
-            self.watch.delivery.sent = not self.body  # a body takes the headers with it, in write_bytes
+        watch = self.watch
+        if watch is not None:
+            watch.transport = conn.transport
+            watch.delivery.reused = conn.protocol in self.connections_used
             self.connections_used.add(conn.protocol)
+            if watch.delivery.reused and watch.once:
+                for _ in range(2):  # the loop looks at sockets after the tasks that are ready
+                    await asyncio.sleep(0)
+            watch.delivery.sent = not self.body and _is_open(conn)  # a body takes the headers with it
         return await super().send(conn)
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
-        if self.watch is not None and conn.transport is not None and not conn.transport.is_closing():
+        if self.watch is not None and _is_open(conn):
             self.watch.delivery.sent = True
         await super().write_bytes(writer, conn, content_length)
+
+
+def _is_open(conn: Connection) -> bool:
+    return conn.transport is not None and not conn.transport.is_closing()
 
 
 class ConnectionPool:
@@ -170,7 +183,7 @@ class ConnectionPool:
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session = self._open()
-        watch = _Watch(delivery)
+        watch = _Watch(delivery, once=not request.repeatable)
         try:
             async with session.request(
                 request.operation.method,
