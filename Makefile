@@ -35,7 +35,7 @@ demo: $(VENV)/.package ## Run the main job against the sandbox.
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.test ## Run the tests.
-	$(BIN)/python -m pytest -m 'not soak' --cov
+	$(BIN)/python -m pytest -m 'not soak' -n auto --cov
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak

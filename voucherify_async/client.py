@@ -317,7 +317,13 @@ class VoucherifyClient:
         may_repeat = method in _SAFE_TO_REPEAT if repeatable is None else repeatable
         removes = method == "DELETE" and into in (Any, type(None))
         operation = Operation[Any](
-            f"{method} {path}", method, _checked_path(path), into, may_repeat, removes=removes
+            f"{method} {path}",
+            method,
+            _checked_path(path),
+            into,
+            may_repeat,
+            confidential=path.startswith("/v1/oauth/"),
+            removes=removes,
         )
         encoded = encode_query(query or {})
         target = encode_path(operation.path, path_params or {})

@@ -520,6 +520,12 @@ class TestRequest:
         response = await voucherify.request("GET", "/v1/customers", query={"limit": 1}, into=bytes)
         assert response.data.startswith(b'{"object":"list"')
 
+    async def test_an_answer_about_tokens_is_kept_out_of_errors(self) -> None:
+        async with raw_server(respond(body=b'{"access_token":"hush"')) as server, client_of(server) as client:
+            with pytest.raises(DecodeError) as caught:
+                await client.request("POST", "/v1/oauth/token", form={"scope": "api"})
+        assert caught.value.body == ""
+
     async def test_what_may_be_repeated(self) -> None:
         async with raw_server(respond(503), respond(body=b"1")) as server, client_of(server) as client:
             without_waiting(client)
