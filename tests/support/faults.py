@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(ABC):
     """What becomes of one request.
 
     Attributes:
@@ -151,8 +152,8 @@ class Fault:
 
     forwarded: ClassVar[bool] = False
 
-    async def strike(self, visit: Visit) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def strike(self, visit: Visit) -> None: ...
 
 
 class Forwarded(Fault):
@@ -164,8 +165,8 @@ class Forwarded(Fault):
     async def strike(self, visit: Visit) -> None:
         await self.spoil(visit, await visit.forward())
 
-    async def spoil(self, visit: Visit, reply: Message) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def spoil(self, visit: Visit, reply: Message) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
