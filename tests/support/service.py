@@ -33,6 +33,7 @@ class Service:
     undated: frozenset[str] = frozenset()
     parameter: str = "starting_after"
     seed: int = 0
+    date: str | None = None
     requests: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     _sorted: dict[Any, list[tuple[dt.datetime, str]]] = field(default_factory=dict[Any, Any])
 
@@ -52,6 +53,7 @@ class Service:
             has_more=len(rows) > start + size if after is not None and self.says_has_more else None,
             total=total if self.says_total else None,
             limit=query.get("limit"),
+            date=self.date,
         )
 
     def _rows(self, bounds: Mapping[str, Any], descending: bool) -> list[tuple[dt.datetime, str]]:

@@ -64,6 +64,9 @@ async def pages(voucherify: VoucherifyClient) -> None:
         assert_type(customer, Customer)
     async for page in pager.pages():
         assert_type(page, Page[Customer])
+    async with pager.prefetch(pages=3) as items:
+        async for customer in items:
+            assert_type(customer, Customer)
 
 
 async def any_endpoint(voucherify: VoucherifyClient) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -164,6 +164,46 @@ def test_a_deletion_during_the_reading_out_shifts_nothing_away() -> None:
     delivered = walk(CreatedAtRule(), service, between=delete)
     assert not Counter(delivered) - Counter(set(delivered))
     assert set(service.customers) <= set(delivered)
+
+
+class TestUpperBound:
+    """Of an ascending walk, on a project where customers are created faster than they are read."""
+
+    DATE = "Thu, 01 Jan 2026 00:10:00 GMT"  # ten minutes after the first of these customers
+    MINUTE = 60_000
+
+    def growing(self, service: Service) -> Callable[[int], None]:
+        def grow(number: int) -> None:
+            for new in range(20):
+                key = f"new-{number}-{new}"
+                service.customers[key] = at(10 * self.MINUTE + (number + 1) * 30_000 + new)
+
+        return grow
+
+    @pytest.mark.parametrize("resume", [False, True])
+    @pytest.mark.parametrize("limit", [1, 10, 100])
+    def test_it_ends(self, limit: int, resume: bool) -> None:
+        old = {f"old-{number}": at(number * 10 * self.MINUTE / 300) for number in range(300)}
+        service = Service(dict(old), date=self.DATE)
+        rule = CreatedAtRule(descending=False)
+        delivered = walk(rule, service, limit=limit, resume=resume, between=self.growing(service))
+        assert Counter(delivered).most_common(1)[0][1] == 1
+        assert set(old) <= set(delivered)
+        latest = max(service.customers[key] for key in delivered)
+        assert latest <= at(15 * self.MINUTE)
+
+    def test_a_clock_that_lags_loses_nothing(self) -> None:
+        service = Service({f"{number}": at(number * 29_000) for number in range(30)}, date=self.DATE)
+        assert len(walk(CreatedAtRule(descending=False), service)) == 30
+
+    @pytest.mark.parametrize("date", [None, "yesterday", ""])
+    def test_without_a_date_there_is_no_bound(self, date: str | None) -> None:
+        service = Service({f"{number}": at(number * self.MINUTE) for number in range(300)}, date=date)
+        assert len(walk(CreatedAtRule(descending=False), service)) == 300
+
+    def test_a_descending_walk_needs_none(self) -> None:
+        service = Service({f"{number}": at(number * self.MINUTE) for number in range(300)}, date=self.DATE)
+        assert len(walk(CreatedAtRule(), service)) == 300
 
 
 # ---------------------------------------------------------------- properties

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from voucherify_async.errors import DecodeError, PaginationError
+from voucherify_async.pagination.ahead import fetch_ahead
 from voucherify_async.pagination.rules import MAX_PAGE_SIZE, PageAnswer, Rule, Step, item_id
 from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
 from voucherify_async.transport.operation import Answer, Operation, Query, Request
@@ -84,7 +85,7 @@ class Listing(Generic[T]):
         response = await self.sessions.send(Request(self.operation, target, decode=self._decode))
         fetched: _Fetched = response.data
         fetched.request_id = response.request_id
-        fetched.page = fetched.page._replace(limit=query.get("limit"))
+        fetched.page = fetched.page._replace(limit=query.get("limit"), date=response.headers.get("Date"))
         return fetched
 
     def _decode(self, answer: Answer) -> _Fetched:
@@ -147,6 +148,7 @@ class Pager(Generic[T]):
 
         page = await pager                  # the first page
         async for item in pager: ...        # every item
+        async with pager.prefetch() as items: ...
         async for page in pager.pages(): ...
         items = await pager.to_list(max_items=500)
 
@@ -223,6 +225,32 @@ class Pager(Generic[T]):
                 if max_items is not None and len(items) >= max_items:
                     break
         return items[:max_items]
+
+    def prefetch(self, pages: int = 2) -> AbstractAsyncContextManager[AsyncIterator[T]]:
+        """Every item, while the next pages are on their way.
+
+        ::
+
+            async with pager.prefetch(pages=2) as items:
+                async for item in items: ...
+
+        Leaving the block, by whatever way, stops the fetching. Errors of the walk are raised where the items
+        are asked for, after those that came before.
+
+        Args:
+            pages: Pages to fetch ahead at most, from 1.
+
+        Raises:
+            ValueError: `pages` is not an integer from 1.
+        """
+        if not isinstance(pages, int) or isinstance(pages, bool) or pages < 1:
+            raise ValueError(f"pages must be an integer from 1, not {pages!r}")
+        return fetch_ahead(self._batches(), pages)
+
+    async def _batches(self) -> AsyncGenerator[Sequence[T]]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                yield page.items
 
     async def _first_page(self) -> Page[T]:
         page, step = await self._read(self._start, self._limit)

@@ -45,6 +45,7 @@ class PageAnswer(NamedTuple):
         total: How many items there are in all, if the service says.
         more_starting_after: The id to go on after, if the service says.
         limit: The page size asked for; `None` if none was.
+        date: The service's time when it answered, as HTTP writes it; `None` if it did not say.
     """
 
     items: Sequence[Any]
@@ -52,6 +53,7 @@ class PageAnswer(NamedTuple):
     total: int | None = None
     more_starting_after: str | None = None
     limit: int | None = None
+    date: str | None = None
 
 
 class Step(NamedTuple):

@@ -1,0 +1,107 @@
+"""Pages that are fetched while the caller works on the ones before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+__all__ = ["Feed", "fetch_ahead"]
+
+T = TypeVar("T")
+
+
+class Feed(Generic[T]):
+    """An async context manager of an async iterator whose items a task of its own fetches.
+
+    The task is started on entry, and on leaving, however that comes about, it is cancelled and waited for.
+    What ends it early is raised to whoever iterates, in its place after the items before it, as it is.
+    """
+
+    def __init__(self, fetch: Callable[[Feed[T]], Coroutine[Any, Any, None]], *, room: int) -> None:
+        """Fetch by a coroutine that calls `put`, or `reserve` and then `deliver`, for each batch of items.
+
+        Args:
+            fetch: Is given this feed.
+            room: Batches that may wait for the caller, the one that is being fetched included.
+        """
+        self._fetch = fetch
+        self._room = asyncio.Semaphore(room)
+        self._ready: asyncio.Queue[Sequence[T] | None] = asyncio.Queue()
+        self._batch: list[T] = []  # in reverse
+        self._failure: BaseException | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def reserve(self) -> None:
+        """Wait until there is room for one more batch."""
+        await self._room.acquire()
+
+    def deliver(self, batch: Sequence[T]) -> None:
+        """Hand a batch over for which room was reserved."""
+        self._ready.put_nowait(batch)
+
+    async def _run(self) -> None:
+        try:
+            await self._fetch(self)
+        except BaseException as error:
+            self._failure = error  # raised where the items are asked for
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._ready.put_nowait(None)
+
+    async def __aenter__(self) -> AsyncIterator[T]:
+        if self._task is not None:
+            raise RuntimeError("this can be entered once; make another")
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            await _end(self._task)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._batch:
+            batch = await self._ready.get()
+            if batch is None:
+                self._ready.put_nowait(None)  # the end is the end, however often one asks
+                if self._failure is not None:
+                    failure, self._failure = self._failure, None
+                    raise failure
+                raise StopAsyncIteration
+            self._room.release()
+            self._batch = list(reversed(batch))
+        return self._batch.pop()
+
+
+def fetch_ahead(pages: AsyncGenerator[Sequence[T]], ahead: int) -> Feed[T]:
+    """The items of some pages, with up to `ahead` of them fetched before they are asked for."""
+
+    async def fetch(feed: Feed[T]) -> None:
+        async with aclosing(pages):
+            await feed.reserve()
+            async for page in pages:
+                feed.deliver(page)
+                await feed.reserve()
+
+    return Feed(fetch, room=ahead)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task and see it end, whatever becomes of us meanwhile."""
+    task.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
