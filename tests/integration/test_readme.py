@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
-    "operations", "lists", "resume", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
+    "operations", "lists", "resume", "stream", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
 ]  # fmt: skip
 
 
@@ -104,6 +104,12 @@ async def check_lists(found: Any, voucherify: VoucherifyClient, saved: Any, out:
 async def check_resume(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     in_london = await voucherify.customers.list(city="London").to_list()
     assert [*found["page"].items, *found["rest"]] == in_london
+
+
+async def check_stream(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    lines = out.splitlines()
+    assert len(lines[:150]) == 150
+    assert sum(map(int, lines[150:])) == 150
 
 
 async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

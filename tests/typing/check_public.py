@@ -24,6 +24,7 @@ from voucherify_async import (
     Response,
     TokenIntrospection,
     VoucherifyClient,
+    Window,
 )
 from voucherify_async.models import BulkUpdateResult, JobResult
 
@@ -67,6 +68,16 @@ async def pages(voucherify: VoucherifyClient) -> None:
     async with pager.prefetch(pages=3) as items:
         async for customer in items:
             assert_type(customer, Customer)
+
+
+async def windows(voucherify: VoucherifyClient) -> None:
+    async with voucherify.customers.stream(concurrency=2, city="London") as customers:
+        async for customer in customers:
+            assert_type(customer, Customer)
+    (window, *_) = await voucherify.customers.plan_windows(3)
+    assert_type(window, Window)
+    assert_type(voucherify.customers.list(window=window), Pager[Customer])
+    voucherify.customers.stream(town="London")  # type: ignore[call-arg]
 
 
 async def any_endpoint(voucherify: VoucherifyClient) -> None:

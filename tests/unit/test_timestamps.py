@@ -4,6 +4,7 @@ import datetime as dt
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tests.support.service import Service, at, walk
 from voucherify_async.errors import PaginationStalledError
 from voucherify_async.pagination.cursors import CreatedAtRule, EndDateRule, PageAnswer
+from voucherify_async.pagination.windows import Window
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 
@@ -181,7 +183,7 @@ class TestUpperBound:
         return grow
 
     @pytest.mark.parametrize("resume", [False, True])
-    @pytest.mark.parametrize("limit", [1, 10, 100])
+    @pytest.mark.parametrize("limit", [5, 20, 100])
     def test_it_ends(self, limit: int, resume: bool) -> None:
         old = {f"old-{number}": at(number * 10 * self.MINUTE / 300) for number in range(300)}
         service = Service(dict(old), date=self.DATE)
@@ -242,7 +244,41 @@ def check(case: dict[str, Any]) -> None:
     assert Counter(delivered) == Counter(list(service.customers))
 
 
-@settings(max_examples=100, deadline=None)
+EDGES = st.lists(st.integers(-5, 4_000), max_size=5, unique=True).map(sorted)
+
+
+def check_windows(case: dict[str, Any], edges: list[int]) -> None:
+    """What the windows deliver, all together, is what is stored."""
+    stored = customers(*case["counts"], step=case["step"])
+    service = Service(stored, **case["switches"])
+    bounds = [None, *map(at, edges), None]
+    delivered: list[str] = []
+    for begin, end in pairwise(bounds):
+        window = Window(created_from=begin, created_before=end)
+        rule = CreatedAtRule(descending=case["descending"], window=window)
+        inside = walk(rule, service, limit=case["limit"], resume=case["resume"])
+        for key in inside:
+            assert begin is None or stored[key] >= begin
+            assert end is None or stored[key] < end
+        delivered += inside
+    assert Counter(delivered) == Counter(list(stored))
+
+
+@settings(max_examples=50, deadline=None)
+@given(CASES, EDGES)
+def test_windows_are_exact_and_disjoint(case: dict[str, Any], edges: list[int]) -> None:
+    check_windows(case, edges)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@settings(max_examples=int(2_000 * SOAK_SCALE), deadline=None)
+@given(CASES, EDGES)
+def test_windows_are_exact_and_disjoint_for_long(case: dict[str, Any], edges: list[int]) -> None:
+    check_windows(case, edges)
+
+
+@settings(max_examples=200, deadline=None)
 @given(CASES)
 def test_what_is_delivered_is_what_is_stored(case: dict[str, Any]) -> None:
     check(case)

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-__all__ = ["Feed", "fetch_ahead"]
+__all__ = ["Feed", "fetch_ahead", "gather_bare"]
 
 T = TypeVar("T")
 
@@ -92,6 +92,20 @@ def fetch_ahead(pages: AsyncGenerator[Sequence[T]], ahead: int) -> Feed[T]:
                 await feed.reserve()
 
     return Feed(fetch, room=ahead)
+
+
+async def gather_bare(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
+    """The results of coroutines that run at once; the first failure cancels the others, and is raised bare."""
+    failure: BaseException | None = None
+    tasks: list[asyncio.Task[T]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as failures:
+        failure = failures.exceptions[0]
+    if failure is not None:
+        raise failure  # outside, so that the group is not its context
+    return [task.result() for task in tasks]
 
 
 async def _end(task: asyncio.Task[None]) -> None:

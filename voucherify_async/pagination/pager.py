@@ -63,6 +63,7 @@ class Listing(Generic[T]):
         items: The property of the answer that holds the items.
         into: What an item decodes into.
         on_invalid: What to do about an item that cannot be decoded.
+        part: Which part of the list a rule leaves the rest out of, if one does.
     """
 
     sessions: SessionManager
@@ -72,11 +73,13 @@ class Listing(Generic[T]):
     items: str
     into: Any
     on_invalid: OnInvalid = "raise"
+    part: str = ""
 
     @property
     def fingerprint(self) -> bytes:
         """What distinguishes this list, with these filters, from any other."""
-        return fingerprint(self.operation.method, self.path, encode_query(self.query))
+        parts = (self.operation.method, self.path, encode_query(self.query), self.part)
+        return fingerprint(*filter(None, parts))
 
     async def fetch(self, query: Query) -> _Fetched:
         """One page."""
@@ -199,7 +202,7 @@ class Pager(Generic[T]):
         limit = self._limit or MAX_PAGE_SIZE
         first = True
         while True:
-            page, step = await self._read(state, limit)
+            page, step = await self.read(state, limit)
             if page.items or first:
                 yield page
             if step.error is not None:
@@ -253,12 +256,13 @@ class Pager(Generic[T]):
                 yield page.items
 
     async def _first_page(self) -> Page[T]:
-        page, step = await self._read(self._start, self._limit)
+        page, step = await self.read(self._start, self._limit)
         if step.error is not None and not page.items:
             raise step.error
         return page
 
-    async def _read(self, state: Any, limit: int | None) -> tuple[Page[T], Step]:
+    async def read(self, state: Any, limit: int | None) -> tuple[Page[T], Step]:
+        """The page at a state of the walk, and where it goes on; for whoever keeps the state himself."""
         operation = self._listing.operation.name
         try:
             query = self._rule.query(state, self._listing.query, limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -10,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from voucherify_async.errors import PaginationStalledError
-from voucherify_async.models.base import UNSET, UnsetType, as_utc, is_mapping
+from voucherify_async.models.base import UnsetType, as_utc, is_mapping
 from voucherify_async.pagination.rules import (
     MAX_PAGE,
     MAX_PAGE_SIZE,
@@ -19,6 +20,7 @@ from voucherify_async.pagination.rules import (
     fingerprint_of,
     fingerprints_of,
 )
+from voucherify_async.pagination.windows import Window, milliseconds_of
 from voucherify_async.transport.operation import Query
 
 __all__ = ["CreatedAtRule", "EndDateRule", "Tie", "TimestampState"]
@@ -242,15 +244,32 @@ class CreatedAtRule(_TimestampRule):
     name: str = "created_at"
     _parameter: str = "starting_after"
 
-    def __init__(self, *, descending: bool = True, starting_after: dt.datetime | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        descending: bool = True,
+        starting_after: dt.datetime | None = None,
+        window: Window = Window(),
+    ) -> None:
         # The service says whether there is more only when starting_after is sent, so the first request
         # has one too: an instant that comes before every customer.
         sentinel = dt.datetime(2200, 1, 1, tzinfo=dt.UTC) if descending else _EPOCH
         super().__init__(descending=descending, start=starting_after, sentinel=sentinel)
         self._order = "-created_at" if descending else "created_at"
+        self._window = window
+        low, high = window.created_from, window.created_before
+        oldest = None if low is None else self._sign * milliseconds_of(low)
+        newest = None if high is None else self._sign * (milliseconds_of(high) - 1)
+        first, last = (newest, oldest) if descending else (oldest, newest)
+        self._first, self._last = -math.inf if first is None else first, math.inf if last is None else last
 
     def query(self, state: TimestampState, base: Query, limit: int | None) -> Query:
         """Ask for the last instant seen and everything after it, or for a page of the tie."""
+        # Whether the bounds are inclusive is unknown: what is beyond the window is asked for, and left out.
+        low, high = self._window.created_from, self._window.created_before
+        if low is not None or high is not None:
+            low = None if low is None else low - _MILLISECOND
+            base = {**base, "created_at": _narrowed(base.get("created_at"), low, high)}
         tie = state.tie
         if tie is None:
             return {**super().query(state, base, limit), "order": self._order}
@@ -273,13 +292,16 @@ class CreatedAtRule(_TimestampRule):
             step = super().advance(state, page)
         else:
             step = self._advance_tie(state, state.tie, page)
-        return step if state.until is None else self._bounded(step, page.items, state.until)
+        last = self._last if state.until is None else min(self._last, state.until)
+        return (
+            step if last == math.inf and self._first == -math.inf else self._bounded(step, page.items, last)
+        )
 
-    def _bounded(self, step: Step, items: Sequence[Any], until: int) -> Step:
+    def _bounded(self, step: Step, items: Sequence[Any], last: float) -> Step:
         positions = [self._position(item) for item in items]
-        early = [position is None or position <= until for position in positions]
-        unseen = [new and in_time for new, in_time in zip(step.unseen, early, strict=True)]
-        over = step.state is not None and step.state.at is not None and step.state.at > until
+        inside = [position is None or self._first <= position <= last for position in positions]
+        unseen = [new and wanted for new, wanted in zip(step.unseen, inside, strict=True)]
+        over = step.state is not None and step.state.at is not None and step.state.at > last
         return Step(unseen, None) if over else Step(unseen, step.state, step.error)
 
     def _tied(self, state: TimestampState, at: int, page: PageAnswer, unseen: list[bool]) -> Step:  # noqa: ARG002  # overrides
@@ -351,11 +373,11 @@ def _upper_bound(date: str) -> int | None:
     return (instant + _CLOCK_MARGIN - _EPOCH) // _MILLISECOND
 
 
-def _narrowed(bounds: Any, after: dt.datetime, before: dt.datetime) -> Mapping[str, dt.datetime]:
+def _narrowed(
+    bounds: Any, after: dt.datetime | None, before: dt.datetime | None
+) -> Mapping[str, dt.datetime | None]:
     """The caller's bounds and the window's: the narrower of each."""
     given: Mapping[str, dt.datetime | UnsetType | None] = bounds or {}
-    lower, upper = given.get("after", UNSET), given.get("before", UNSET)
-    return {
-        "after": max(after, lower) if isinstance(lower, dt.datetime) else after,
-        "before": min(before, upper) if isinstance(upper, dt.datetime) else before,
-    }
+    lower = [bound for bound in (after, given.get("after")) if isinstance(bound, dt.datetime)]
+    upper = [bound for bound in (before, given.get("before")) if isinstance(bound, dt.datetime)]
+    return {"after": max(lower, default=None), "before": min(upper, default=None)}

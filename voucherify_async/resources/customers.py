@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import NoneType
-from typing import IO, Annotated, Any, Final, Literal, TypeVar
+from typing import IO, Annotated, Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -25,11 +26,15 @@ from voucherify_async.models.customers import (
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
 from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
 from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
+from voucherify_async.pagination.stream import Stream, plan
+from voucherify_async.pagination.windows import Window
 from voucherify_async.resources.inputs import (
+    check_count,
     check_instants,
     check_limit,
     check_on_invalid,
     check_page,
+    check_window,
     checked,
     csv_part,
     filters_query,
@@ -40,12 +45,29 @@ from voucherify_async.transport.operation import Body, Operation, Query, Request
 from voucherify_async.transport.session import SessionManager
 from voucherify_async.transport.wire import encode_json, encode_multipart, encode_path, json_value
 
-__all__ = ["CustomerOrder", "CustomersResource"]
+__all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 
 T = TypeVar("T")
 
 CustomerOrder = Literal["created_at", "-created_at", "updated_at", "-updated_at", "source_id", "-source_id"]
 """Orders of the customer list; a dash means descending."""
+
+
+class CustomerFilters(TypedDict, total=False):
+    """What customers can be filtered by; see `CustomersResource.list`."""
+
+    email: str | None
+    city: str | None
+    name: str | None
+    segment_id: str | None
+    created_at_before: dt.datetime | None
+    created_at_after: dt.datetime | None
+    updated_at_before: dt.datetime | None
+    updated_at_after: dt.datetime | None
+
+
+_PLANNERS: Final = 16
+"""Counts asked for at once while windows are planned."""
 
 _PlainCustomer = Customer[dict[str, Any]]
 
@@ -269,6 +291,7 @@ class CustomersResource:
         order: CustomerOrder | None = None,
         starting_after: dt.datetime | None = None,
         cursor: str | None = None,
+        window: Window | Mapping[str, Any] | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[Customer]:
         """The customers, newest first unless `order` says otherwise.
@@ -291,7 +314,9 @@ class CustomersResource:
             updated_at_after: Only customers last updated after this instant.
             order: What to sort by; a dash means descending.
             starting_after: Start at this instant, compared with `created_at`.
-            cursor: Go on where a page's `next_cursor` says; with the same filters and order.
+            cursor: Go on where a page's `next_cursor` says; with the same filters, order and window.
+            window: Only customers of this window, one of those that `plan_windows` gave; or what became of it
+                by way of JSON.
             on_invalid: What to do about a customer that cannot be decoded: ``"raise"``, or a function that
                 gets the `DecodeError`, after which the walk goes on.
 
@@ -301,35 +326,108 @@ class CustomersResource:
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
-        check_instants(
-            created_at_before=created_at_before,
-            created_at_after=created_at_after,
-            updated_at_before=updated_at_before,
-            updated_at_after=updated_at_after,
-            starting_after=starting_after,
-        )
-        query: Query = {
+        check_instants(starting_after=starting_after)
+        part = check_window(window)
+        filters: CustomerFilters = {
             "email": email,
             "city": city,
             "name": name,
             "segment_id": segment_id,
-            "created_at": {"before": created_at_before, "after": created_at_after},
-            "updated_at": {"before": updated_at_before, "after": updated_at_after},
-            "order": order or _NEWEST_FIRST,
+            "created_at_before": created_at_before,
+            "created_at_after": created_at_after,
+            "updated_at_before": updated_at_before,
+            "updated_at_after": updated_at_after,
         }
-        return Pager(
-            Listing[Customer](
-                sessions=self._sessions,
-                operation=_LIST,
-                path=_LIST.path,
-                query=query,
-                items="customers",
-                into=_PlainCustomer,
-                on_invalid=check_on_invalid(on_invalid),
-            ),
-            *_customer_rules(order, check_page(page), starting_after, cursor),
-            limit=check_limit(limit),
-            cursor=cursor,
+        listing = self._customers(filters, on_invalid, order=order or _NEWEST_FIRST, window=part)
+        rules = _customer_rules(order, check_page(page), starting_after, cursor, part)
+        return Pager(listing, *rules, limit=check_limit(limit), cursor=cursor)
+
+    def stream(
+        self,
+        *,
+        concurrency: int = 8,
+        on_invalid: OnInvalid = "raise",
+        **filters: Unpack[CustomerFilters],
+    ) -> AbstractAsyncContextManager[AsyncIterator[Customer]]:
+        """All customers, or those that match, read in many windows of their creation time at once.
+
+        ::
+
+            async with voucherify.customers.stream(concurrency=16) as customers:
+                async for customer in customers: ...
+
+        Every customer that matches from beginning to end comes exactly once, in no promised order. A window
+        that proves dense is cut again. Leaving the block stops the reading; a failure of one window ends the
+        others, and is raised where the customers are asked for. At most twice `concurrency` pages are held.
+
+        Args:
+            concurrency: Windows read at once.
+            on_invalid: As for `list`.
+            **filters: As for `list`.
+
+        Raises:
+            ValueError: An argument is out of range, or an instant has no timezone; names it.
+
+        API: https://docs.voucherify.io/api-reference/customers/list-customers
+        """
+        check_count("concurrency", concurrency)
+        return Stream(self._customers(filters, on_invalid, order=_NEWEST_FIRST), concurrency).feed()
+
+    async def plan_windows(self, count: int, **filters: Unpack[CustomerFilters]) -> tuple[Window, ...]:
+        """Cut the customers, or those that match, by creation time into windows for other workers to read.
+
+        A window is a value that can be sent as JSON or pickled, and is read by `list(window=…)` with the same
+        filters. No customer is in two of them, and none in none: the first and the last have no end. They
+        have about as many customers each, as far as the service counts them and no instant has more.
+
+        Args:
+            count: How many windows to make at most.
+            **filters: As for `list`.
+
+        Raises:
+            ValueError: An argument is out of range, or an instant has no timezone; names it.
+            VoucherifyError: A call failed.
+
+        API: https://docs.voucherify.io/api-reference/customers/list-customers
+        """
+        check_count("count", count)
+        return await plan(self._customers(filters, "raise", order=_NEWEST_FIRST), count, _PLANNERS)
+
+    def _customers(
+        self,
+        filters: CustomerFilters,
+        on_invalid: OnInvalid,
+        *,
+        order: str,
+        window: Window | None = None,
+    ) -> Listing[Customer]:
+        if unknown := filters.keys() - CustomerFilters.__annotations__.keys():
+            raise TypeError(f"there is no filter {', '.join(sorted(unknown))}")
+        created = {"before": filters.get("created_at_before"), "after": filters.get("created_at_after")}
+        updated = {"before": filters.get("updated_at_before"), "after": filters.get("updated_at_after")}
+        check_instants(
+            created_at_before=created["before"],
+            created_at_after=created["after"],
+            updated_at_before=updated["before"],
+            updated_at_after=updated["after"],
+        )
+        return Listing[Customer](
+            sessions=self._sessions,
+            operation=_LIST,
+            path=_LIST.path,
+            query={
+                "email": filters.get("email"),
+                "city": filters.get("city"),
+                "name": filters.get("name"),
+                "segment_id": filters.get("segment_id"),
+                "created_at": created,
+                "updated_at": updated,
+                "order": order,
+            },
+            items="customers",
+            into=_PlainCustomer,
+            on_invalid=check_on_invalid(on_invalid),
+            part="" if window is None else str(window),
         )
 
     def list_activity(
@@ -517,7 +615,11 @@ def _by_id(listing: Listing[T], after: str | None, limit: int | None, cursor: st
 
 
 def _customer_rules(
-    order: str | None, page: int | None, starting_after: dt.datetime | None, cursor: str | None
+    order: str | None,
+    page: int | None,
+    starting_after: dt.datetime | None,
+    cursor: str | None,
+    window: Window | None,
 ) -> tuple[Rule[Any], ...]:
     """How to walk the list; with a cursor, all ways by which it can have been made."""
     by_date = order in (None, "created_at", _NEWEST_FIRST)  # an order may be unhashable
@@ -528,6 +630,10 @@ def _customer_rules(
             f"starting_after is compared with created_at, and means nothing in the order {order!r}"
         )
     by_page = PageNumberRule(page or 1)
+    if window is not None:
+        if page is not None or starting_after is not None or not by_date:
+            raise ValueError("window is read in the order of created_at: leave page and starting_after out")
+        return (CreatedAtRule(descending=order != "created_at", window=window),)
     if page is not None or not by_date:
         return (by_page,)
     return (CreatedAtRule(descending=order != "created_at", starting_after=starting_after), by_page)

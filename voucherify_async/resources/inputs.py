@@ -18,6 +18,7 @@ from voucherify_async.models.customers import CustomerUpsert
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import OnInvalid
 from voucherify_async.pagination.rules import MAX_PAGE, MAX_PAGE_SIZE
+from voucherify_async.pagination.windows import Window
 from voucherify_async.transport.operation import Body
 from voucherify_async.transport.wire import (
     MAX_BODY_BYTES,
@@ -28,10 +29,12 @@ from voucherify_async.transport.wire import (
 )
 
 __all__ = [
+    "check_count",
     "check_instants",
     "check_limit",
     "check_on_invalid",
     "check_page",
+    "check_window",
     "checked",
     "csv_part",
     "filters_query",
@@ -52,6 +55,24 @@ def check_limit(limit: int | None) -> int | None:
 def check_page(page: int | None) -> int | None:
     """A page number, 1 to 99."""
     return _check_range("page", page, MAX_PAGE)
+
+
+def check_count(name: str, value: int) -> None:
+    """A number of things, from 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an integer from 1, not {value!r}")
+
+
+def check_window(window: Window | Mapping[str, Any] | None) -> Window | None:
+    """A window, or what became of one by way of JSON."""
+    if window is None:
+        return None
+    try:
+        found = window if isinstance(window, Window) else msgspec.convert(window, Window)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"window is not one that plan_windows gave: {error}") from None
+    check_instants(window_created_from=found.created_from, window_created_before=found.created_before)
+    return found
 
 
 def _check_range(name: str, value: int | None, highest: int) -> int | None:
