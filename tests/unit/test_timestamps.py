@@ -4,6 +4,7 @@ import datetime as dt
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -206,6 +207,24 @@ class TestUpperBound:
     def test_a_descending_walk_needs_none(self) -> None:
         service = Service({f"{number}": at(number * self.MINUTE) for number in range(300)}, date=self.DATE)
         assert len(walk(CreatedAtRule(), service)) == 300
+
+
+def delete_at(service: Service, when: int, number: int) -> None:
+    if number == when:
+        del service.customers["c0"]
+
+
+@pytest.mark.parametrize("says_total", [True, False])
+@pytest.mark.parametrize("when", range(9))
+def test_a_deletion_does_not_stand_in_for_one_that_was_not_met(when: int, says_total: bool) -> None:
+    """Where each request shuffles the tie anew, and as many have gone as are still missing."""
+    for seed in range(60):
+        service = Service(
+            {f"c{n}": at(0) for n in range(201)}, shuffled=True, seed=seed, says_total=says_total
+        )
+        delivered = walk(CreatedAtRule(), service, between=partial(delete_at, service, when))
+        assert len(set(delivered)) == len(delivered)
+        assert set(service.customers) <= set(delivered)
 
 
 # ---------------------------------------------------------------- properties

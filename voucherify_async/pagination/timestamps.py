@@ -34,10 +34,11 @@ class Tie(msgspec.Struct, frozen=True, array_like=True):
         page: The page to read.
         passes: The pass it belongs to, from 1.
         count: Items on the pages of this pass so far.
-        found: Ids met in any pass.
+        found: Ids met in the passes since customers were last seen to go.
         grew: Whether this pass has met an id that the passes before did not.
         ahead: Ids delivered at the instant after the one read out.
         delivered: How many items the reading-out has delivered.
+        expected: How many items this pass will have if none goes meanwhile; `None` if nobody knows.
     """
 
     at: int
@@ -48,6 +49,7 @@ class Tie(msgspec.Struct, frozen=True, array_like=True):
     grew: bool = False
     ahead: frozenset[int] = frozenset()
     delivered: int = 0
+    expected: int | None = None
 
 
 class TimestampState(msgspec.Struct, frozen=True, array_like=True):
@@ -322,6 +324,7 @@ class CreatedAtRule(_TimestampRule):
             grew=tie.grew or len(found) > len(tie.found),
             ahead=tie.ahead | _marks_at(page.items, positions, tie.at + 1),
             delivered=tie.delivered + sum(unseen),
+            expected=_most(tie.expected, page.total) if tie.page == 1 else tie.expected,
         )
         state = msgspec.structs.replace(_remember(state, page.items, positions), tie=tie)
         if not _pass_ended(tie, page):
@@ -329,13 +332,21 @@ class CreatedAtRule(_TimestampRule):
                 return Step(unseen, _reading(state, tie, page=tie.page + 1))
             why = f"more customers share it than {MAX_PAGE} pages hold"
             return Step(unseen, state, self._stalled(tie.at, why, len(state.here)))
+        if tie.expected is None or tie.count < tie.expected:
+            # Some may have gone since they were met. They would stand in for others that were not met yet.
+            found = frozenset[int]()
         in_one_answer = tie.passes == 1 and tie.page == 1
-        if in_one_answer or (not tie.grew and len(tie.found) >= tie.count):
+        if in_one_answer or (not tie.grew and len(found) >= tie.count):
             return Step(unseen, _read_out(state, tie))
         if tie.passes < _MAX_PASSES:
-            return Step(unseen, _reading(state, tie, page=1, passes=tie.passes + 1, count=0, grew=False))
+            again = {"page": 1, "passes": tie.passes + 1, "count": 0, "grew": False, "expected": tie.count}
+            return Step(unseen, _reading(state, tie, **again, found=found))
         why = f"{_MAX_PASSES} passes over it did not settle"
         return Step(unseen, state, self._stalled(tie.at, why, len(state.here)))
+
+
+def _most(count: int | None, total: int | None) -> int | None:
+    return max((number for number in (count, total) if number is not None), default=None)
 
 
 def _pass_ended(tie: Tie, page: PageAnswer) -> bool:

@@ -5,6 +5,7 @@ In a program: `async with Sandbox() as sandbox`. From a shell, for a client in a
 """
 
 from voucherify_async.sandbox.limits import Quota
+from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.sandbox.server import Exchange, Sandbox
 
-__all__ = ["Exchange", "Quota", "Sandbox"]
+__all__ = ["Exchange", "Quirks", "Quota", "Sandbox"]

@@ -79,12 +79,16 @@ def _list_customers(store: Store, call: Call, _: str) -> Answer:
     content: Json = {
         "object": "list",
         "data_ref": "customers",
-        "customers": [record.to_json() for record in page[:limit]],
+        "customers": [_shown(store, record) for record in page[:limit]],
         "total": total,
     }
     if after is not None:
         content["has_more"] = len(page) > limit
-    return 200, content
+    return 200, store.quirks.without_omitted(content)
+
+
+def _shown(store: Store, record: Record) -> Json:
+    return store.quirks.without_omitted(record.to_json())
 
 
 def _customer_filter(store: Store, query: Mapping[str, Any]) -> Callable[[Record], bool] | None:
@@ -97,11 +101,12 @@ def _customer_filter(store: Store, query: Mapping[str, Any]) -> Callable[[Record
     if "segment_id" in query:
         segment = next((known for known in store.segments if known.id == query["segment_id"]), None)
         conditions.append(segment.holds if segment is not None else lambda _: False)
-    created = Bounds(query.get("created_at[after]"), query.get("created_at[before]"))
-    if created != Bounds():
+    inclusive = store.quirks.inclusive_bounds
+    created = Bounds(query.get("created_at[after]"), query.get("created_at[before]"), inclusive=inclusive)
+    if created:
         conditions.append(lambda record: created.hold(record.created))
-    updated = Bounds(query.get("updated_at[after]"), query.get("updated_at[before]"))
-    if updated != Bounds():
+    updated = Bounds(query.get("updated_at[after]"), query.get("updated_at[before]"), inclusive=inclusive)
+    if updated:
         conditions.append(lambda record: updated.hold(record.updated))
     if not conditions:
         return None
@@ -114,7 +119,7 @@ def _field_is(name: str, value: str, record: Record) -> bool:
 
 @routes.add("POST", "/v1/customers")
 def _create_customer(store: Store, call: Call, _: str) -> Answer:
-    return 200, store.upsert(check_customer(read_json(call), ids=True)).to_json()
+    return 200, _shown(store, store.upsert(check_customer(read_json(call), ids=True)))
 
 
 @routes.add("POST", "/v1/customers/importCSV")
@@ -127,13 +132,13 @@ def _import_csv(store: Store, call: Call, _: str) -> Answer:
 
 @routes.add("GET", "/v1/customers/*")
 def _get_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
-    return 200, store.get(key).to_json()
+    return 200, _shown(store, store.get(key))
 
 
 @routes.add("PUT", "/v1/customers/*")
 def _update_customer(store: Store, call: Call, key: str) -> Answer:
     changes = check_customer(read_json(call), ids=False)
-    return 200, store.update(store.get(key), changes).to_json()
+    return 200, _shown(store, store.update(store.get(key), changes))
 
 
 @routes.add("DELETE", "/v1/customers/*")

@@ -21,6 +21,7 @@ from voucherify_async.client import VoucherifyClient
 from voucherify_async.sandbox.endpoints import routes
 from voucherify_async.sandbox.errors import ApiError, too_large
 from voucherify_async.sandbox.limits import Meters, Quota, Reading
+from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.sandbox.routing import Answer, Call
 from voucherify_async.sandbox.seed import seed_customers, seed_segments
 from voucherify_async.sandbox.store import Store
@@ -96,6 +97,7 @@ class Sandbox:
         *,
         seed: int = 0,
         rate_limit: int | Quota | None = None,
+        quirks: Quirks = Quirks(),
         latency: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -107,6 +109,7 @@ class Sandbox:
             seed: The same seed gives the same customers.
             rate_limit: How many calls it takes in any minute, or a `Quota`; bulk calls are counted apart.
                 `None` sets no limit.
+            quirks: How it does what no source says of the service; see `quirks`.
             latency: Seconds that every answer takes longer.
             host: Address to listen on.
             port: Port to listen on; 0 takes a free one.
@@ -121,7 +124,7 @@ class Sandbox:
         self.app_id = APP_ID
         self.app_token = APP_TOKEN
         self.latency = latency
-        self.store = Store(seed=seed)
+        self.store = Store(seed=seed, quirks=quirks)
         self.requests: deque[Exchange] = deque(maxlen=_EXCHANGES_KEPT)
         if rate_limit is not None and not isinstance(rate_limit, Quota):
             rate_limit = Quota(rate_limit)
@@ -136,6 +139,15 @@ class Sandbox:
     def rate_limit(self) -> Quota | None:
         """How many calls it takes; `None` for any number."""
         return None if self._meters is None else self._meters.quota
+
+    @property
+    def quirks(self) -> Quirks:
+        """How it does what no source says of the service; may be set at any time."""
+        return self.store.quirks
+
+    @quirks.setter
+    def quirks(self, quirks: Quirks) -> None:
+        self.store.quirks = quirks
 
     @property
     def base_url(self) -> str:

@@ -12,12 +12,13 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Final
 
 from voucherify_async.sandbox.errors import ApiError, not_found
+from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.transport.wire import format_instant
 
 __all__ = ["Bounds", "Job", "Record", "Segment", "Store", "Token", "to_instant"]
@@ -31,6 +32,7 @@ _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 _logger = logging.getLogger("voucherify_async.sandbox")
 
@@ -40,10 +42,6 @@ Json = dict[str, Any]
 def to_instant(epoch: float) -> dt.datetime:
     """Epoch seconds as an instant, in the milliseconds in which the service keeps them."""
     return _EPOCH + int(epoch * 1000) * _MILLISECOND
-
-
-def _milliseconds(instant: dt.datetime) -> int:
-    return (instant - _EPOCH) // _MILLISECOND
 
 
 @dataclass(slots=True, kw_only=True)
@@ -171,15 +169,21 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A range of instants, without its ends; `None` sets no bound."""
+    """A range of instants, with or without its ends; `None` sets no bound."""
 
     after: dt.datetime | None = None
     before: dt.datetime | None = None
+    inclusive: bool = field(default=False, kw_only=True)
+
+    def __bool__(self) -> bool:
+        return self.after is not None or self.before is not None
 
     def hold(self, instant: dt.datetime | None) -> bool:
         """Whether the instant is within; none is within no bound."""
         if instant is None:
-            return self.after is None and self.before is None
+            return not self
+        if self.inclusive:
+            return (self.after or instant) <= instant <= (self.before or instant)
         return (self.after is None or instant > self.after) and (self.before is None or instant < self.before)
 
 
@@ -188,12 +192,24 @@ _SORT_KEYS: Final[dict[str, Callable[[Record], Any]]] = {
     "updated_at": lambda record: (record.updated or record.created, record.id),
     "source_id": lambda record: (record.source_id is None, record.source_id, record.id),
 }
+_TIES: Final[dict[str, Callable[[Record], Any]]] = {
+    "created_at": lambda record: record.created,
+    "updated_at": lambda record: record.updated or record.created,
+    "source_id": lambda record: record.id,  # no timestamp, no tie
+}
 
 
 class Store:
     """Everything the sandbox holds, in memory."""
 
-    def __init__(self, *, seed: int = 0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+        quirks: Quirks = Quirks(),
+    ) -> None:
+        self.quirks = quirks
         self.random = random.Random(seed)  # noqa: S311  # believable, not secret
         self.clock = clock
         self.customers: dict[str, Record] = {}
@@ -203,7 +219,7 @@ class Store:
         self._by_source_id: dict[str, Record] = {}
         self._waiting: deque[Job] = deque()
         self._job_ended: float | None = None
-        self._in_order: dict[str, list[Record]] = {}
+        self._sorted: dict[str, list[Record]] = {}
 
     # ------------------------------------------------------------ ids and time
 
@@ -266,9 +282,27 @@ class Store:
         self.customers[record.id] = record
         if source_id is not None:
             self._by_source_id[source_id] = record
-        self._in_order.clear()
+        for name, records in self._sorted.items():
+            bisect.insort(records, record, key=_SORT_KEYS[name])
         self.record_event(record, "customer.created", {"customer": record.to_json()}, at=record.created)
         return record
+
+    def burst(self, count: int, at: dt.datetime | None = None) -> list[Record]:
+        """Create customers that share one `created_at`, as a bulk import does.
+
+        Args:
+            count: How many.
+            at: When they are created, with a timezone. `None` means now.
+
+        Raises:
+            ValueError: `count` is negative, or `at` has no timezone.
+        """
+        if count < 0:
+            raise ValueError(f"count must not be negative, not {count!r}")
+        if at is not None and at.utcoffset() is None:
+            raise ValueError(f"at must have a timezone: {at!r}")
+        created = self.now() if at is None else at.astimezone(dt.UTC)
+        return [self.add(None, self.make_id("burst-"), {}, created=created) for _ in range(count)]
 
     def update(self, record: Record, changes: Mapping[str, Any], *, replace: bool = False) -> Record:
         """Change a customer; with `replace`, what is not given is dropped."""
@@ -276,7 +310,8 @@ class Store:
             record.fields, record.address, record.metadata = {}, None, None
         record.change(changes)
         record.updated = self.now()
-        self._in_order.clear()
+        for name in ("updated_at", "source_id"):  # the order of created_at stays as it is
+            self._sorted.pop(name, None)
         self.record_event(record, "customer.updated", {"customer": record.to_json()})
         return record
 
@@ -285,7 +320,7 @@ class Store:
         del self.customers[record.id]
         if record.source_id is not None:
             del self._by_source_id[record.source_id]
-        self._in_order.clear()
+        self._sorted.clear()
 
     def record_event(
         self,
@@ -308,14 +343,6 @@ class Store:
         record.activity.append(event)
         return event
 
-    def in_order(self, order: str) -> Sequence[Record]:
-        """All customers, sorted by ``created_at``, ``updated_at`` or ``source_id``; a dash reverses."""
-        self.advance()
-        if order not in self._in_order:
-            key = _SORT_KEYS[order.removeprefix("-")]
-            self._in_order[order] = sorted(self.customers.values(), key=key, reverse=order.startswith("-"))
-        return self._in_order[order]
-
     def select(
         self,
         matches: Callable[[Record], bool] | None,
@@ -326,21 +353,53 @@ class Store:
     ) -> tuple[Iterable[Record], int]:
         """The customers that match, in order, from a place on; and how many match in all.
 
-        `after` is a cursor: only customers created strictly later in the order count from there.
+        Args:
+            matches: What is asked of a customer; `None` for nothing.
+            order: ``created_at``, ``updated_at`` or ``source_id``; a dash reverses.
+            skip: How many to leave out at the beginning.
+            after: A cursor: only customers created later in the order count from there.
         """
-        everyone = self.in_order(order)
+        name, descending = order.removeprefix("-"), order.startswith("-")
+        everyone = self._ascending(name)
         total = len(everyone) if matches is None else sum(map(matches, everyone))
-        start = 0
+        places = range(len(everyone))
         if after is not None:
-            # The keys fall in a descending order, and bisect wants them to rise.
-            sign = -1 if order.startswith("-") else 1
-            start = bisect.bisect_right(
-                everyone, sign * _milliseconds(after), key=lambda record: sign * _milliseconds(record.created)
-            )
-        rest: Iterable[Record] = islice(everyone, start, None)
+            place = self._place(everyone, after, behind=self.quirks.strict_cursor != descending)
+            places = places[:place] if descending else places[place:]
+        if descending:
+            places = places[::-1]
+        if matches is None and not self.quirks.shuffled_ties:
+            # A range is cut at once: a page takes as long wherever it is.
+            places, skip = places[skip:], 0
+        rest: Iterable[Record] = map(everyone.__getitem__, places)
         if matches is not None:
             rest = filter(matches, rest)
+        if self.quirks.shuffled_ties:
+            rest = self._shuffle_ties(rest, _TIES[name])
         return islice(rest, skip, None), total
+
+    def _ascending(self, name: str) -> list[Record]:
+        """All customers, sorted by ``created_at``, ``updated_at`` or ``source_id``."""
+        self.advance()
+        found = self._sorted.get(name)
+        # The lengths differ when someone has changed the customers without telling.
+        if found is None or len(found) != len(self.customers):
+            found = self._sorted[name] = sorted(self.customers.values(), key=_SORT_KEYS[name])
+        return found
+
+    def _place(self, records: Sequence[Record], instant: dt.datetime, *, behind: bool) -> int:
+        """How many records come before the instant, or with `behind` before those after it."""
+        unit = _MILLISECOND if self.quirks.milliseconds else _MICROSECOND
+        bisected = bisect.bisect_right if behind else bisect.bisect_left
+        return bisected(
+            records, (instant - _EPOCH) // unit, key=lambda record: (record.created - _EPOCH) // unit
+        )
+
+    def _shuffle_ties(self, records: Iterable[Record], key: Callable[[Record], Any]) -> Iterator[Record]:
+        for _, group in groupby(records, key):
+            tied = list(group)
+            self.random.shuffle(tied)
+            yield from tied
 
     def segments_of(self, record: Record) -> list[Segment]:
         """The segments a customer belongs to."""
