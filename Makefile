@@ -54,6 +54,7 @@ format: $(VENV)/.lint ## Format the code.
 
 bench: $(VENV)/.package ## Run the benchmarks.
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.stream --customers 10000 --long 100000
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -74,7 +74,17 @@ def _list_customers(store: Store, call: Call, _: str) -> Answer:
     if after is not None and order.removeprefix("-") != "created_at":
         raise bad_query("Property .starting_after goes with the order created_at or -created_at")
     skip = (query.get("page", 1) - 1) * limit
-    found, total = store.select(_customer_filter(store, query), order, skip=skip, after=after)
+    created = Bounds(
+        query.get("created_at[after]"),
+        query.get("created_at[before]"),
+        inclusive=store.quirks.inclusive_bounds,
+    )
+    if order.removeprefix("-") == "created_at":  # a matter of looking up, not of looking at each
+        found, total = store.select(
+            _customer_filter(store, query), order, created=created, skip=skip, after=after
+        )
+    else:
+        found, total = store.select(_customer_filter(store, query, created), order, skip=skip)
     page = list(islice(found, limit + 1))
     content: Json = {
         "object": "list",
@@ -91,7 +101,9 @@ def _shown(store: Store, record: Record) -> Json:
     return store.quirks.without_omitted(record.to_json())
 
 
-def _customer_filter(store: Store, query: Mapping[str, Any]) -> Callable[[Record], bool] | None:
+def _customer_filter(
+    store: Store, query: Mapping[str, Any], created: Bounds | None = None
+) -> Callable[[Record], bool] | None:
     conditions: list[Callable[[Record], bool]] = []
     conditions += [
         functools.partial(_field_is, name, query[name]) for name in ("email", "name") if name in query
@@ -101,10 +113,9 @@ def _customer_filter(store: Store, query: Mapping[str, Any]) -> Callable[[Record
     if "segment_id" in query:
         segment = next((known for known in store.segments if known.id == query["segment_id"]), None)
         conditions.append(segment.holds if segment is not None else lambda _: False)
-    inclusive = store.quirks.inclusive_bounds
-    created = Bounds(query.get("created_at[after]"), query.get("created_at[before]"), inclusive=inclusive)
     if created:
         conditions.append(lambda record: created.hold(record.created))
+    inclusive = store.quirks.inclusive_bounds
     updated = Bounds(query.get("updated_at[after]"), query.get("updated_at[before]"), inclusive=inclusive)
     if updated:
         conditions.append(lambda record: updated.hold(record.updated))

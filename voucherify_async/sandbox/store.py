@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from voucherify_async.sandbox.errors import ApiError, not_found
 from voucherify_async.sandbox.quirks import Quirks
@@ -37,6 +37,7 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _logger = logging.getLogger("voucherify_async.sandbox")
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 def to_instant(epoch: float) -> dt.datetime:
@@ -185,6 +186,19 @@ class Bounds:
         if self.inclusive:
             return (self.after or instant) <= instant <= (self.before or instant)
         return (self.after is None or instant > self.after) and (self.before is None or instant < self.before)
+
+    def places(self, instants: Sequence[T], key: Callable[[T], dt.datetime]) -> range:
+        """Which of these, sorted by their instants, are within."""
+        first, last = 0, len(instants)
+        if self.after is not None:
+            first = (bisect.bisect_left if self.inclusive else bisect.bisect_right)(
+                instants, self.after, key=key
+            )
+        if self.before is not None:
+            last = (bisect.bisect_right if self.inclusive else bisect.bisect_left)(
+                instants, self.before, key=key
+            )
+        return range(first, max(first, last))
 
 
 _SORT_KEYS: Final[dict[str, Callable[[Record], Any]]] = {
@@ -348,6 +362,7 @@ class Store:
         matches: Callable[[Record], bool] | None,
         order: str,
         *,
+        created: Bounds | None = None,
         skip: int = 0,
         after: dt.datetime | None = None,
     ) -> tuple[Iterable[Record], int]:
@@ -356,16 +371,20 @@ class Store:
         Args:
             matches: What is asked of a customer; `None` for nothing.
             order: ``created_at``, ``updated_at`` or ``source_id``; a dash reverses.
+            created: Only customers created within, in the order of `created_at`.
             skip: How many to leave out at the beginning.
             after: A cursor: only customers created later in the order count from there.
         """
         name, descending = order.removeprefix("-"), order.startswith("-")
         everyone = self._ascending(name)
-        total = len(everyone) if matches is None else sum(map(matches, everyone))
         places = range(len(everyone))
+        if created is not None:
+            places = created.places(everyone, _TIES["created_at"])
+        total = len(places) if matches is None else sum(matches(everyone[place]) for place in places)
         if after is not None:
             place = self._place(everyone, after, behind=self.quirks.strict_cursor != descending)
-            places = places[:place] if descending else places[place:]
+            first, last = (0, place) if descending else (place, len(everyone))
+            places = range(max(places.start, first), min(places.stop, last))
         if descending:
             places = places[::-1]
         if matches is None and not self.quirks.shuffled_ties:
