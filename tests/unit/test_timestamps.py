@@ -218,7 +218,7 @@ def delete_at(service: Service, when: int, number: int) -> None:
 @pytest.mark.parametrize("when", range(9))
 def test_a_deletion_does_not_stand_in_for_one_that_was_not_met(when: int, says_total: bool) -> None:
     """Where each request shuffles the tie anew, and as many have gone as are still missing."""
-    for seed in range(60):
+    for seed in (187, 0, 1, 2):  # the first lost one, at the sixth request
         service = Service(
             {f"c{n}": at(0) for n in range(201)}, shuffled=True, seed=seed, says_total=says_total
         )
