@@ -16,7 +16,14 @@ import msgspec
 import pytest
 
 from tests.support.wire import NO_RETRY, raw_server, respond
-from voucherify_async import Customer, DecodeError, NotFoundError, ServerError, VoucherifyClient
+from voucherify_async import (
+    Customer,
+    DecodeError,
+    NotFoundError,
+    PaginationStalledError,
+    ServerError,
+    VoucherifyClient,
+)
 from voucherify_async.pagination.windows import Window
 from voucherify_async.sandbox import Exchange, Quirks, Sandbox
 
@@ -148,6 +155,21 @@ async def test_a_failure_is_raised_once_and_bare_and_ends_the_others() -> None:
                 await ids(customers)
         assert caught.value.__context__ is None
         assert not readers()
+
+
+async def test_what_came_before_a_stall_is_delivered() -> None:
+    """No customer has a creation time to go on from."""
+    page = b'{"customers":[{"id":"a"},{"id":"b"}],"has_more":true}'
+    async with (
+        raw_server(respond(body=page)) as server,
+        VoucherifyClient("id", "token", base_url=server.base_url) as client,
+    ):
+        got: list[str] = []
+        with pytest.raises(PaginationStalledError, match="no item has a timestamp"):
+            async with client.customers.stream(concurrency=1) as customers:
+                async for customer in customers:
+                    got.append(customer.id)  # noqa: PERF401  # what was got before the error
+    assert got == ["a", "b"]
 
 
 @pytest.mark.parametrize("way", ["break", "exception", "cancelled", "scope"])

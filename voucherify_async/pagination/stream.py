@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from voucherify_async.pagination.ahead import Feed, gather_bare
 from voucherify_async.pagination.pager import Listing, Page, Pager
-from voucherify_async.pagination.rules import MAX_PAGE_SIZE, fingerprint_of
+from voucherify_async.pagination.rules import MAX_PAGE_SIZE, Step, fingerprint_of
 from voucherify_async.pagination.timestamps import CreatedAtRule, TimestampState
 from voucherify_async.pagination.windows import Window, cut, instant_of, merge, milliseconds_of
 
@@ -82,13 +82,17 @@ class Stream(Generic[T]):
 
     async def _read(self, feed: Feed[T]) -> None:
         while (part := await self._next_part()) is not None:
-            while True:
+            more = True
+            while more:
                 await feed.reserve()
-                page, more = await self._read_page(part)
+                page, step = await self._read_page(part)
                 feed.deliver(page.items)
-                if not more:
-                    break
-                await self._cut(part, page)
+                if step.error is not None:
+                    raise step.error
+                more = step.state is not None
+                if more:
+                    part.state = step.state
+                    await self._cut(part, page)
 
     async def _next_part(self) -> _Part | None:
         async with self._changed:
@@ -101,15 +105,11 @@ class Stream(Generic[T]):
             self._idle -= 1
             return self._waiting.popleft()
 
-    async def _read_page(self, part: _Part) -> tuple[Page[T], bool]:
+    async def _read_page(self, part: _Part) -> tuple[Page[T], Step]:
         rule = CreatedAtRule(window=part.window)
         page, step = await Pager(self._listing, rule).read(part.state, MAX_PAGE_SIZE)
         part.delivered += len(page.items)
-        if step.error is not None:
-            raise step.error
-        if step.state is not None:
-            part.state = step.state
-        return self._without_repeated(page), step.state is not None
+        return self._without_repeated(page), step
 
     def _without_repeated(self, page: Page[T]) -> Page[T]:
         """What has no creation time can be in two windows that meet."""
