@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, Generic, TypeVar
 
+from voucherify_async.errors import DecodeError
 from voucherify_async.pagination.ahead import Feed, gather_bare
 from voucherify_async.pagination.pager import Listing, Page, Pager
 from voucherify_async.pagination.rules import MAX_PAGE_SIZE, Step, fingerprint_of
@@ -161,9 +162,18 @@ async def plan(listing: Listing[Any], count: int, concurrency: int) -> tuple[Win
     return tuple(Window(created_from=begin, created_before=end) for begin, end in pairwise(bounds))
 
 
+def _quiet(listing: Listing[Any]) -> Listing[Any]:
+    """The list for a look that delivers nothing: what cannot be decoded is told when it is read."""
+    return replace(listing, on_invalid=_ignore)
+
+
+def _ignore(_: DecodeError) -> None:
+    pass
+
+
 async def _first_of(listing: Listing[Any], *, descending: bool) -> int | None:
     rule = CreatedAtRule(descending=descending)
-    page, _ = await Pager(listing, rule).read(rule.start(), 1)
+    page, _ = await Pager(_quiet(listing), rule).read(rule.start(), 1)
     created = [item.created_at for item in page.items if item.created_at is not None]
     return milliseconds_of(created[0]) if created else None
 
@@ -177,7 +187,7 @@ async def _counted(
     async def count(begin: int, end: int) -> int | None:
         async with gate:
             rule = CreatedAtRule(window=_Part(begin, end).window)
-            page, _ = await Pager(listing, rule).read(rule.start(), 1)
+            page, _ = await Pager(_quiet(listing), rule).read(rule.start(), 1)
             return page.total
 
     total = await count(low, high)
