@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, Script, raw_server, respond, stall
+from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, Script, raw_server, respond, running, stall
 from voucherify_async import (
     AdaptiveRateLimiter,
     ConnectTimeoutError,
@@ -834,16 +834,8 @@ class Answering(RawServer):
 
 @asynccontextmanager
 async def answering(face: Face) -> AsyncGenerator[RawServer]:
-    server = Answering(face)
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
-    server.base_url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    try:
+    async with running(Answering(face)) as server:
         yield server
-    finally:
-        listener.close()
-        for task in server.tasks:
-            task.cancel()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
 
 
 def in_turn(*answers: bytes | None) -> Face:

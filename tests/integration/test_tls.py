@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -10,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from tests.support.wire import CUSTOMER, NO_RETRY, RawServer
+from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, running
 from voucherify_async import ConnectionFailedError, VoucherifyClient
 
 
@@ -18,14 +17,8 @@ from voucherify_async import ConnectionFailedError, VoucherifyClient
 async def tls_server(authority: trustme.CA, name: str = "localhost") -> AsyncGenerator[RawServer]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
-    server = RawServer([CUSTOMER])
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=context)
-    server.base_url = f"https://localhost:{listener.sockets[0].getsockname()[1]}"
-    async with listener:
+    async with running(RawServer([CUSTOMER]), context) as server:
         yield server
-        for writer in server.writers:
-            writer.transport.abort()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -106,10 +107,16 @@ async def stall(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def raw_server(*answers: bytes | Script | None) -> AsyncGenerator[RawServer]:
-    server = RawServer(list(answers))
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
+    async with running(RawServer(list(answers))) as server:
+        yield server
+
+
+@asynccontextmanager
+async def running(server: RawServer, context: ssl.SSLContext | None = None) -> AsyncGenerator[RawServer]:
+    """Let a server listen, by TLS if there is a context."""
+    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=context)
     port = listener.sockets[0].getsockname()[1]
-    server.base_url = f"http://127.0.0.1:{port}"
+    server.base_url = f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
     try:
         yield server
     finally:
