@@ -242,6 +242,8 @@ class LockedError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: too many calls.
 
+    Also of a call that was not sent, as the service is known to take none for longer than is accepted.
+
     Attributes:
         retry_after: Seconds until the next call may be made, or `None` if the service does not say.
         kind: Which limit was hit: ``api_calls``, ``bulk_api_calls``, ``api_calls_cycle`` (the plan's

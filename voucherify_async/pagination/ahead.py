@@ -21,7 +21,7 @@ class Feed(Generic[T]):
     """
 
     def __init__(self, fetch: Callable[[Feed[T]], Coroutine[Any, Any, None]], *, room: int) -> None:
-        """Fetch by a coroutine that calls `put`, or `reserve` and then `deliver`, for each batch of items.
+        """Fetch by a coroutine that calls `reserve` and then `deliver` for each batch of items.
 
         Args:
             fetch: Is given this feed.

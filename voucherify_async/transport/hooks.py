@@ -38,7 +38,7 @@ class CallEvent:
         method: HTTP method.
         url_template: The path with ``{names}`` for its parameters.
         base_url: Where the service is.
-        attempt: The number of the attempt, from 1; 0 when the call ended before the first.
+        attempt: The number of the attempt, from 1.
         elapsed: Seconds since the call began, all waits and attempts included.
     """
 

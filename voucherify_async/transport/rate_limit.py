@@ -172,12 +172,14 @@ class RateLimiter(Protocol):
 class _Line:
     """Calls in order of arrival, let through as a pace allows.
 
-    Only the first in the line watches the clock: it needs no task of its own, and wakes one.
+    Only the first in the line watches the clock: it needs no task of its own, and wakes one. Waits are known
+    to within `precision` seconds: one that is longer than accepted by no more than that is waited for.
     """
 
-    def __init__(self, pace: Pace, clock: Clock) -> None:
+    def __init__(self, pace: Pace, clock: Clock, *, precision: float = 0.0) -> None:
         self._pace = pace
         self._clock = clock
+        self._precision = precision
         self._waiting = 0
         self._turn = asyncio.Lock()  # serves first come, first served
         self._answered = asyncio.Event()
@@ -205,7 +207,7 @@ class _Line:
             if delay == UNTIL_ANSWERED:
                 self._answered.clear()
                 await self._answered.wait()
-            elif delay > max_wait:
+            elif delay > max_wait + self._precision:
                 return delay
             else:
                 await self._clock.sleep(delay)
@@ -274,8 +276,8 @@ class AdaptiveRateLimiter:
         """Wait for leave to send one request."""
         line = self._lines.get(kind)
         if line is None:
-            line = self._lines[kind] = _Line(self._paces[kind], self._clock)
-        return await line.enter(max_wait and max_wait + _WHOLE_SECONDS)
+            line = self._lines[kind] = _Line(self._paces[kind], self._clock, precision=_WHOLE_SECONDS)
+        return await line.enter(max_wait)
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
         """A request that had leave has ended."""
@@ -301,7 +303,7 @@ class RateGate:
         """Let no call of a kind through for some seconds from now."""
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
-            self._lines[kind] = _Line(self._ramps[kind], self._clock)
+            self._lines[kind] = _Line(self._ramps[kind], self._clock, precision=_WHOLE_SECONDS)
         now = self._clock.monotonic()
         self._ramps[kind].stop(now + seconds, now)
 
@@ -312,4 +314,4 @@ class RateGate:
     async def enter(self, kind: str, max_wait: float) -> float | None:
         """As `RateLimiter.acquire`; nothing is to be released."""
         line = self._lines.get(kind)
-        return None if line is None else await line.enter(max_wait and max_wait + _WHOLE_SECONDS)
+        return None if line is None else await line.enter(max_wait)
