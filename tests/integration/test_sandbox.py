@@ -16,7 +16,7 @@ from yarl import URL
 
 from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClient
 from voucherify_async.models import BulkUpdateResult
-from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox import Sandbox, server
 from voucherify_async.sandbox.__main__ import serve
 from voucherify_async.sandbox.store import Store
 
@@ -223,6 +223,40 @@ async def test_what_arrived_is_kept(sandbox: Sandbox, voucherify: VoucherifyClie
     assert sandbox.app_token not in repr(exchange)
 
 
+class TestHowMuchIsKept:
+    @staticmethod
+    async def ask(http: aiohttp.ClientSession, number: int, size: int = 0) -> None:
+        content = io.BytesIO(b'["' + b"a" * size + b'"]')
+        async with http.post(f"/v1/customers?n={number}", data=content, headers=JSON) as answer:
+            assert answer.status == 400
+
+    @staticmethod
+    def kept(sandbox: Sandbox) -> list[str]:
+        return [exchange.query[0][1] for exchange in sandbox.requests]
+
+    async def test_as_many_as_are_to_be_kept(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "_EXCHANGES_KEPT", 3)
+        for number in range(5):
+            await self.ask(http, number)
+        assert self.kept(sandbox) == ["2", "3", "4"]
+
+    async def test_fewer_when_their_bodies_are_large(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(server, "_BYTES_KEPT", 10_000)
+        for number, size in enumerate([4_000, 4_000, 0, 4_000]):
+            await self.ask(http, number, size)
+        assert self.kept(sandbox) == ["1", "2", "3"]
+        sandbox.requests.clear()  # what is gone does not count
+        for number, size in enumerate([4_000, 4_000, 0]):
+            await self.ask(http, number, size)
+        assert self.kept(sandbox) == ["0", "1", "2"]
+        await self.ask(http, 3, 20_000)
+        assert self.kept(sandbox) == ["3"]
+
+
 class TestLifetime:
     async def test_before_and_after(self) -> None:
         sandbox = Sandbox()
@@ -246,9 +280,10 @@ class TestLifetime:
             assert sandbox.base_url.startswith("http://[::1]:")
             await client.customers.create(source_id="a")
 
-    @pytest.mark.parametrize("settings", [{"customers": -1}, {"latency": -1.0}])
-    def test_bad_settings(self, settings: dict[str, Any]) -> None:
-        with pytest.raises(ValueError, match="must not be negative"):
+    @pytest.mark.parametrize("name", ["customers", "latency", "job_seconds", "job_seconds_per_item"])
+    def test_bad_settings(self, name: str) -> None:
+        settings: dict[str, Any] = {name: -1}
+        with pytest.raises(ValueError, match=f"^{name} must not be negative, not -1$"):
             Sandbox(**settings)
 
 
@@ -351,6 +386,7 @@ async def test_it_serves_until_a_signal(capsys: pytest.CaptureFixture[str], numb
 async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "voucherify_async.sandbox", "--port", "0", "--customers", "25", "--seed", "7",
+        "--job-seconds", "0.5", "--job-seconds-per-item", "0.25",
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
@@ -364,6 +400,9 @@ async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(name, value)
         async with VoucherifyClient() as client:
             assert len(await client.customers.list().to_list()) == 25
+            receipt = await client.customers.update_in_bulk([{"source_id": "a"}, {"source_id": "b"}])
+            job = await client.async_actions.wait(receipt.async_action_id)
+            assert job.processing_time == 1_000
     finally:
         process.send_signal(signal.SIGTERM)
         await process.communicate()

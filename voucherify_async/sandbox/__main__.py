@@ -30,6 +30,18 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="calls it takes in any minute, bulk calls counted apart (default: any number)",
     )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds that every answer takes longer")
+    parser.add_argument(
+        "--job-seconds",
+        type=float,
+        default=0.05,
+        help="seconds that any background job takes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--job-seconds-per-item",
+        type=float,
+        default=0.000_01,
+        help="seconds that each of its items adds (default: %(default)s)",
+    )
     return parser.parse_args(argv)
 
 
@@ -46,6 +58,8 @@ async def serve(argv: Sequence[str] | None = None) -> None:
         seed=given.seed,
         rate_limit=given.rate_limit,
         latency=given.latency,
+        job_seconds=given.job_seconds,
+        job_seconds_per_item=given.job_seconds_per_item,
         host=given.host,
         port=given.port,
     )

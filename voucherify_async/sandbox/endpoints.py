@@ -6,7 +6,8 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox.errors import ApiError, bad_query, not_found
@@ -22,12 +23,13 @@ from voucherify_async.sandbox.queries import (
     text,
 )
 from voucherify_async.sandbox.routing import Answer, Call, Router, read_file, read_form, read_json
-from voucherify_async.sandbox.store import Bounds, Job, Record, Store, to_instant
+from voucherify_async.sandbox.store import Bounds, Event, Job, Record, Store, to_instant
 from voucherify_async.transport.wire import format_instant
 
 __all__ = ["routes"]
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 routes = Router()
 """Every endpoint of the sandbox."""
@@ -266,28 +268,26 @@ def _list_activities(store: Store, call: Call, key: str) -> Answer:
 
 def _activity(record: Record, query: Mapping[str, Any]) -> Json:
     events = record.activity[::-1] if query.get("order", "-created_at") == "-created_at" else record.activity
-    page = _page_by_id(events, lambda event: _event_matches(event, query), query, "customer event")
-    page["data"] = [
-        {name: value for name, value in event.items() if name not in {"category", "campaign"}}
-        for event in page["data"]
-    ]
+    page = _page_by_id(
+        events, lambda event: _event_matches(event, query), query, "customer event", attrgetter("id")
+    )
+    page["data"] = [event.to_json() for event in page["data"]]
     return page
 
 
-def _event_matches(event: Json, query: Mapping[str, Any]) -> bool:
-    campaign: Json = event.get("campaign") or {}
+def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
     asked = (
-        ("type", event["type"]),
-        ("category", event["category"]),
-        ("campaign_id", campaign.get("id")),
-        ("campaign_type", campaign.get("campaign_type")),
-        ("product_id", event.get("product_id")),
+        ("type", event.kind),
+        ("category", event.category),
+        # What happens here has nothing to do with campaigns and products.
+        ("campaign_id", None),
+        ("campaign_type", None),
+        ("product_id", None),
     )
     if any(name in query and query[name] != value for name, value in asked):
         return False
-    created = instant("created_at", event["created_at"])
     since, until = query.get("start_date"), query.get("end_date")
-    return (since is None or created >= since) and (until is None or created <= until)
+    return (since is None or event.at >= since) and (until is None or event.at <= until)
 
 
 @routes.add("GET", "/v1/customers/*/redeemables")
@@ -300,25 +300,32 @@ def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
         reverse=query.get("order") == "-id",
     )
     total = sum(map(matches, held))
-    return 200, {**_page_by_id(held, matches, query, "redeemable"), "total": total}
+    return 200, {
+        **_page_by_id(held, matches, query, "redeemable", lambda redeemable: redeemable["id"]),
+        "total": total,
+    }
 
 
 def _page_by_id(
-    items: Sequence[Json], matches: Callable[[Json], bool], query: Mapping[str, Any], kind: str
+    items: Sequence[T],
+    matches: Callable[[T], bool],
+    query: Mapping[str, Any],
+    kind: str,
+    id_of: Callable[[T], str],
 ) -> Json:
     """A page of the items that match; the cursor may be one that does not."""
     start = 0
     after = query.get("starting_after_id")
     if after is not None:
-        start = next((index for index, item in enumerate(items, start=1) if item["id"] == after), -1)
+        start = next((index for index, item in enumerate(items, start=1) if id_of(item) == after), -1)
         if start < 0:
             raise not_found(kind, after)
-    limit = query.get("limit", _DEFAULT_LIMIT)
+    limit: int = query.get("limit", _DEFAULT_LIMIT)
     page = list(islice(filter(matches, items[start:]), limit + 1))
     has_more = len(page) > limit
     content: Json = {"object": "list", "data_ref": "data", "data": page[:limit], "has_more": has_more}
     if has_more:
-        content["more_starting_after"] = page[limit - 1]["id"]
+        content["more_starting_after"] = id_of(page[limit - 1])
     return content
 
 

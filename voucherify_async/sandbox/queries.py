@@ -98,14 +98,14 @@ def check_customer(body: Any, *, ids: bool) -> Mapping[str, Any]:
         if name in body and (not isinstance(body[name], str) or not body[name]):
             raise _bad_body(f"Property .{name} must be a non-empty string")
     for name in _TEXT_FIELDS:
-        if not isinstance(body.get(name), str | None):
+        if not _is_text(body.get(name)):
             raise _bad_body(f"Property .{name} must be a string")
     for name in _DATE_FIELDS:
         if body.get(name) is not None and not _is_date(body[name]):
             raise _bad_body(f"Property .{name} must be a date in the form YYYY-MM-DD")
     if body.get("address") is not None:
         _check_address(body["address"])
-    if not isinstance(body.get("metadata"), dict | None):
+    if body.get("metadata") is not None and not isinstance(body["metadata"], dict):
         raise _bad_body("Property .metadata must be an object")
     return body
 
@@ -114,8 +114,13 @@ def _check_address(address: Any) -> None:
     if not is_mapping(address):
         raise _bad_body("Property .address must be an object")
     for part in _ADDRESS_PARTS:
-        if not isinstance(address.get(part), str | None):
+        if not _is_text(address.get(part)):
             raise _bad_body(f"Property .address.{part} must be a string")
+
+
+def _is_text(value: Any) -> bool:
+    # An isinstance() of `str | None` takes several times as long, and a bulk job asks often.
+    return value is None or isinstance(value, str)
 
 
 def _is_date(value: Any) -> bool:

@@ -34,6 +34,7 @@ APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # it opens nothing but a s
 
 _MULTIPART_OVERHEAD: Final = 64 * 1024
 _EXCHANGES_KEPT: Final = 10_000
+_BYTES_KEPT: Final = 64 * 1024 * 1024
 _SHUTDOWN_SECONDS: Final = 0.5
 _LONGEST_LINE: Final = 64 * 1024
 """Bytes of a request line or header; ids may be long, and percent-encoding makes them longer."""
@@ -86,7 +87,7 @@ class Sandbox:
 
     Attributes:
         store: What it holds; may be looked at and changed.
-        requests: What arrived, and what was answered; the last 10,000.
+        requests: What arrived, and what was answered; the last 10,000, or fewer when their bodies are large.
         app_id: The application id that it accepts.
         app_token: The token that belongs to it.
     """
@@ -99,6 +100,8 @@ class Sandbox:
         rate_limit: int | Quota | None = None,
         quirks: Quirks = Quirks(),
         latency: float = 0.0,
+        job_seconds: float = 0.05,
+        job_seconds_per_item: float = 0.000_01,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -111,21 +114,31 @@ class Sandbox:
                 `None` sets no limit.
             quirks: How it does what no source says of the service; see `quirks`.
             latency: Seconds that every answer takes longer.
+            job_seconds: Seconds that any background job takes; may be set at any time, on the `store`.
+            job_seconds_per_item: Seconds that each of its items adds; so may this.
             host: Address to listen on.
             port: Port to listen on; 0 takes a free one.
 
         Raises:
-            ValueError: `customers` or `latency` is negative, or `rate_limit` is less than 1.
+            ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative, or
+                `rate_limit` is less than 1.
         """
-        if customers < 0:
-            raise ValueError(f"customers must not be negative, not {customers!r}")
-        if latency < 0:
-            raise ValueError(f"latency must not be negative, not {latency!r}")
+        _check_not_negative("customers", customers)
+        _check_not_negative("latency", latency)
+        _check_not_negative("job_seconds", job_seconds)
+        _check_not_negative("job_seconds_per_item", job_seconds_per_item)
         self.app_id = APP_ID
         self.app_token = APP_TOKEN
         self.latency = latency
-        self.store = Store(seed=seed, quirks=quirks)
-        self.requests: deque[Exchange] = deque(maxlen=_EXCHANGES_KEPT)
+        self.store = Store(
+            seed=seed,
+            quirks=quirks,
+            job_seconds=job_seconds,
+            job_seconds_per_item=job_seconds_per_item,
+        )
+        self.requests: deque[Exchange] = deque()
+        self._kept = 0
+        self._kept_bytes = 0
         if rate_limit is not None and not isinstance(rate_limit, Quota):
             rate_limit = Quota(rate_limit)
         self._meters = None if rate_limit is None else Meters(rate_limit)
@@ -263,7 +276,14 @@ class Sandbox:
         return routes.answer(self.store, call)
 
     def _keep(self, exchange: Exchange) -> None:
-        self.requests.append(exchange)
+        kept = self.requests
+        if len(kept) != self._kept:  # someone has cleared them
+            self._kept_bytes = sum(map(_size, kept))
+        kept.append(exchange)
+        self._kept_bytes += _size(exchange)
+        while len(kept) > _EXCHANGES_KEPT or (self._kept_bytes > _BYTES_KEPT and len(kept) > 1):
+            self._kept_bytes -= _size(kept.popleft())
+        self._kept = len(kept)
 
     def _authenticate(self, headers: Mapping[str, str], *, keys_only: bool) -> None:
         app_id, app_token = headers.get("X-App-Id"), headers.get("X-App-Token")
@@ -294,6 +314,15 @@ def _exchange(request: web.Request, body: bytes, response: web.Response) -> Exch
         response_headers=response.headers,
         response_body=content if isinstance(content, bytes) else b"",
     )
+
+
+def _size(exchange: Exchange) -> int:
+    return len(exchange.request_body) + len(exchange.response_body)
+
+
+def _check_not_negative(name: str, value: float) -> None:
+    if value < 0:
+        raise ValueError(f"{name} must not be negative, not {value!r}")
 
 
 def _same(given: str, expected: str) -> bool:

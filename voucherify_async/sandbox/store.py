@@ -17,18 +17,23 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from voucherify_async.sandbox.errors import ApiError, not_found
 from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.transport.wire import format_instant
 
-__all__ = ["Bounds", "Job", "Record", "Segment", "Store", "Token", "to_instant"]
+__all__ = ["Bounds", "Event", "Job", "Record", "Segment", "Snapshot", "Store", "Token", "to_instant"]
 
 FIELDS: Final = ("name", "description", "email", "phone", "birthday", "birthdate")
 TOKEN_LIFETIME: Final = 900
-JOB_SECONDS: Final = 0.05
-JOB_SECONDS_PER_ITEM: Final = 0.000_01
 
-_ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ID_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_ID_LETTERS: Final = bytes(_ID_ALPHABET[number % len(_ID_ALPHABET)] for number in range(256))
+"""For each byte a letter; some come a little more often, which an id does not mind."""
+_HEX_ID_BITS: Final = 72
+_SORTED_ANEW: Final = 50
+"""How many times as many must be sorted already for it to pay to put each that is new in its place."""
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
@@ -45,22 +50,23 @@ def to_instant(epoch: float) -> dt.datetime:
     return _EPOCH + int(epoch * 1000) * _MILLISECOND
 
 
-@dataclass(slots=True, kw_only=True)
-class Record:
-    """A stored customer."""
+class Snapshot(msgspec.Struct, kw_only=True, gc=False):
+    """A customer as it is at some time. What it holds is replaced, never changed in place.
+
+    There may be millions of these. They lead to nothing that leads back to them, so the garbage collector
+    need not go through them again and again.
+    """
 
     id: str
     source_id: str | None
     created: dt.datetime
     updated: dt.datetime | None = None
-    fields: Json = field(default_factory=dict[str, Any])
+    fields: Json = {}
     address: Json | None = None
     metadata: Json | None = None
     summary: Json | None = None
     loyalty: Json | None = None
     referrals: Json | None = None
-    activity: list[Json] = field(default_factory=list[Json])
-    redeemables: list[Json] = field(default_factory=list[Json])
 
     def to_json(self) -> Json:
         """The customer as the service shows it."""
@@ -80,11 +86,59 @@ class Record:
         shown["object"] = "customer"
         return shown
 
+    def snapshot(self) -> Snapshot:
+        """The customer as it is now, whatever becomes of it."""
+        return Snapshot(
+            id=self.id,
+            source_id=self.source_id,
+            created=self.created,
+            updated=self.updated,
+            fields=self.fields,
+            address=self.address,
+            metadata=self.metadata,
+            summary=self.summary,
+            loyalty=self.loyalty,
+            referrals=self.referrals,
+        )
+
+
+class Event(msgspec.Struct, gc=False):
+    """What happened to a customer. There are many, and few are ever looked at: shown only when asked for."""
+
+    number: int
+    """Random; both its ids are made of it."""
+    kind: str
+    at: dt.datetime
+    customer: Snapshot
+    category: str
+
+    @property
+    def id(self) -> str:
+        """Its id, for example ``evcus_0b4c590350857970df``."""
+        return _hex_id("evcus_", self.number >> _HEX_ID_BITS)
+
+    def to_json(self) -> Json:
+        """The event as the service lists it."""
+        return {
+            "id": self.id,
+            "type": self.kind,
+            "data": {"data": {"customer": self.customer.to_json()}, "event_source": {"channel": "API"}},
+            "created_at": format_instant(self.at),
+            "group_id": _hex_id("v-", self.number % (1 << _HEX_ID_BITS)),
+        }
+
+
+class Record(Snapshot, kw_only=True, gc=False):
+    """A stored customer."""
+
+    activity: list[Event] = []
+    redeemables: list[Json] = []
+
     def change(self, changes: Mapping[str, Any]) -> None:
         """Set what is given; null clears. Address parts and metadata keys are merged one by one."""
-        for name in FIELDS:
-            if name in changes:
-                self.fields[name] = changes[name]
+        given = {name: changes[name] for name in FIELDS if name in changes}
+        if given:
+            self.fields = {**self.fields, **given} if self.fields else given
         if "address" in changes:
             self.address = _merged(self.address, changes["address"])
         if "metadata" in changes:
@@ -93,6 +147,10 @@ class Record:
 
 def _merged(old: Json | None, new: Json | None) -> Json | None:
     return None if new is None else {**(old or {}), **new}
+
+
+def _hex_id(prefix: str, number: int) -> str:
+    return f"{prefix}{number:018x}"
 
 
 def _no_summary() -> Json:
@@ -140,14 +198,15 @@ class Job:
         if now < self.starts:
             status, progress = "ENQUEUED", 0
         elif self.run is not None:
-            status, progress = "IN_PROGRESS", int(100 * (now - self.starts) / (self.ends - self.starts))
+            took, takes = now - self.starts, self.ends - self.starts
+            status, progress = "IN_PROGRESS", int(100 * took / takes) if took < takes else 100
         else:
             status, progress = ("FAILED" if self.failed else "DONE"), 100
         shown: Json = {
             "id": self.id,
             "type": self.type,
             "status": status,
-            "progress": min(progress, 100),
+            "progress": progress,
             "created_at": format_instant(to_instant(self.created)),
             "updated_at": format_instant(to_instant(min(max(now, self.created), self.ends))),
             "request_id": self.request_id,
@@ -213,8 +272,34 @@ _TIES: Final[dict[str, Callable[[Record], Any]]] = {
 }
 
 
+@dataclass(slots=True)
+class _Index:
+    """All customers, sorted. Those that are new are put in their places when somebody looks."""
+
+    records: list[Record]
+    added: list[Record] = field(default_factory=list[Record])
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.added)
+
+    def put_in_place(self, key: Callable[[Record], Any]) -> None:
+        if len(self.added) * _SORTED_ANEW > len(self.records):
+            self.records += self.added
+            self.records.sort(key=key)
+        else:
+            for record in self.added:
+                bisect.insort(self.records, record, key=key)
+        self.added.clear()
+
+
 class Store:
-    """Everything the sandbox holds, in memory."""
+    """Everything the sandbox holds, in memory.
+
+    Attributes:
+        quirks: How it does what no source says of the service; may be set at any time.
+        job_seconds: Seconds that any background job takes; may be set at any time.
+        job_seconds_per_item: Seconds that each of its items adds; may be set at any time.
+    """
 
     def __init__(
         self,
@@ -222,8 +307,12 @@ class Store:
         seed: int = 0,
         clock: Callable[[], float] = time.time,
         quirks: Quirks = Quirks(),
+        job_seconds: float = 0.05,
+        job_seconds_per_item: float = 0.000_01,
     ) -> None:
         self.quirks = quirks
+        self.job_seconds = job_seconds
+        self.job_seconds_per_item = job_seconds_per_item
         self.random = random.Random(seed)  # noqa: S311  # believable, not secret
         self.clock = clock
         self.customers: dict[str, Record] = {}
@@ -232,22 +321,22 @@ class Store:
         self.tokens: dict[str, Token] = {}
         self._by_source_id: dict[str, Record] = {}
         self._waiting: deque[Job] = deque()
-        self._job_ended: float | None = None
-        self._sorted: dict[str, list[Record]] = {}
+        self._job_ended: dt.datetime | None = None
+        self._sorted: dict[str, _Index] = {}
 
     # ------------------------------------------------------------ ids and time
 
     def make_id(self, prefix: str, length: int = 24) -> str:
         """A new id, for example ``cust_…``."""
-        return prefix + "".join(self.random.choices(_ID_ALPHABET, k=length))
+        return prefix + self.random.randbytes(length).translate(_ID_LETTERS).decode()
 
     def make_hex_id(self, prefix: str) -> str:
         """A new id of the kind that requests, jobs and events have, for example ``v-0b4c590350857970df``."""
-        return f"{prefix}{self.random.getrandbits(72):018x}"
+        return _hex_id(prefix, self.random.getrandbits(_HEX_ID_BITS))
 
     def now(self) -> dt.datetime:
         """The current instant; for a job that takes effect, the one at which it ended."""
-        return to_instant(self.clock() if self._job_ended is None else self._job_ended)
+        return to_instant(self.clock()) if self._job_ended is None else self._job_ended
 
     # ------------------------------------------------------------ customers
 
@@ -269,17 +358,17 @@ class Store:
         self.advance()
         by_id = None if record_id is None else self.customers.get(record_id)
         by_source_id = None if source_id is None else self._by_source_id.get(source_id)
-        known = [record for record in (by_id, by_source_id) if record is not None]
-        if len({record.id for record in known}) > 1:
-            raise ApiError(400, "invalid_payload", "id and source_id belong to two customers")
-        if not known:
+        known = by_source_id if by_id is None else by_id
+        if known is None:
             return self.add(record_id, source_id, body)
-        if source_id is not None and known[0].source_id not in {None, source_id}:
+        if by_source_id is not None and by_source_id is not known:
+            raise ApiError(400, "invalid_payload", "id and source_id belong to two customers")
+        if source_id is not None and known.source_id not in {None, source_id}:
             raise ApiError(400, "invalid_payload", "source_id of a customer cannot be changed")
         if source_id is not None:
-            known[0].source_id = source_id
-            self._by_source_id[source_id] = known[0]
-        return self.update(known[0], body, replace=replace)
+            known.source_id = source_id
+            self._by_source_id[source_id] = known
+        return self.update(known, body, replace=replace)
 
     def add(
         self,
@@ -290,15 +379,17 @@ class Store:
     ) -> Record:
         """Create a customer."""
         record = Record(
-            id=record_id or self.make_id("cust_"), source_id=source_id, created=created or self.now()
+            id=record_id or self.make_id("cust_"),
+            source_id=source_id,
+            created=created or self.now(),
         )
         record.change(body)
         self.customers[record.id] = record
         if source_id is not None:
             self._by_source_id[source_id] = record
-        for name, records in self._sorted.items():
-            bisect.insort(records, record, key=_SORT_KEYS[name])
-        self.record_event(record, "customer.created", {"customer": record.to_json()}, at=record.created)
+        for index in self._sorted.values():
+            index.added.append(record)
+        self.record_event(record, "customer.created", record.created)
         return record
 
     def burst(self, count: int, at: dt.datetime | None = None) -> list[Record]:
@@ -326,7 +417,7 @@ class Store:
         record.updated = self.now()
         for name in ("updated_at", "source_id"):  # the order of created_at stays as it is
             self._sorted.pop(name, None)
-        self.record_event(record, "customer.updated", {"customer": record.to_json()})
+        self.record_event(record, "customer.updated", record.updated)
         return record
 
     def remove(self, record: Record) -> None:
@@ -336,24 +427,9 @@ class Store:
             del self._by_source_id[record.source_id]
         self._sorted.clear()
 
-    def record_event(
-        self,
-        record: Record,
-        kind: str,
-        data: Json,
-        *,
-        at: dt.datetime | None = None,
-        category: str = "ACTION",
-    ) -> Json:
-        """Note what happened to a customer."""
-        event = {
-            "id": self.make_hex_id("evcus_"),
-            "type": kind,
-            "data": {"data": data, "event_source": {"channel": "API"}},
-            "created_at": format_instant(at or self.now()),
-            "group_id": self.make_hex_id("v-"),
-            "category": category,
-        }
+    def record_event(self, record: Record, kind: str, at: dt.datetime, *, category: str = "ACTION") -> Event:
+        """Note what happened to a customer, and what it was then."""
+        event = Event(self.random.getrandbits(2 * _HEX_ID_BITS), kind, at, record.snapshot(), category)
         record.activity.append(event)
         return event
 
@@ -403,8 +479,9 @@ class Store:
         found = self._sorted.get(name)
         # The lengths differ when someone has changed the customers without telling.
         if found is None or len(found) != len(self.customers):
-            found = self._sorted[name] = sorted(self.customers.values(), key=_SORT_KEYS[name])
-        return found
+            found = self._sorted[name] = _Index(sorted(self.customers.values(), key=_SORT_KEYS[name]))
+        found.put_in_place(_SORT_KEYS[name])
+        return found.records
 
     def _place(self, records: Sequence[Record], instant: dt.datetime, *, behind: bool) -> int:
         """How many records come before the instant, or with `behind` before those after it."""
@@ -437,7 +514,7 @@ class Store:
             request_id=request_id,
             created=now,
             starts=starts,
-            ends=starts + JOB_SECONDS + items * JOB_SECONDS_PER_ITEM,
+            ends=starts + self.job_seconds + items * self.job_seconds_per_item,
             run=run,
         )
         self.jobs[job.id] = job
@@ -451,7 +528,7 @@ class Store:
         while self._waiting and self._waiting[0].ends <= self.clock():
             job = self._waiting.popleft()
             run, job.run = job.run, None
-            self._job_ended = job.ends
+            self._job_ended = to_instant(job.ends)
             try:
                 job.result = None if run is None else run()
             except Exception:

@@ -1,0 +1,162 @@
+"""What the sandbox holds, looked at without a server."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.jobs import bulk_update
+from voucherify_async.sandbox.store import Record, Store
+
+
+class Clock:
+    """Shows what it is set to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> Store:
+    return Store(clock=clock)
+
+
+def run_bulk(store: Store, clock: Clock, customers: list[Any]) -> dict[str, Any]:
+    job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", len(customers), bulk_update(store, customers))
+    clock.now = job.ends
+    store.advance()
+    assert job.result is not None
+    return job.result
+
+
+def told(record: Record) -> list[dict[str, Any]]:
+    return [event.to_json() for event in record.activity]
+
+
+class TestEvents:
+    def test_they_show_what_the_customer_was_then(self, store: Store, clock: Clock) -> None:
+        record = store.upsert({"source_id": "a", "name": "Ada", "metadata": {"n": 1}})
+        shown = [record.to_json()]
+        for changes in (
+            {"name": "Bob", "address": {"city": "London"}},
+            {"metadata": {"m": 2}, "address": {"country": "UK"}},
+            {"name": None, "metadata": None},
+        ):
+            clock.now += 1
+            store.update(record, changes)
+            shown.append(record.to_json())
+        clock.now += 1
+        store.upsert({"source_id": "a", "email": "a@example.com"}, replace=True)
+        shown.append(record.to_json())
+        assert [event["data"]["data"]["customer"] for event in told(record)] == shown
+        assert [customer.get("name") for customer in shown] == ["Ada", "Bob", "Bob", None, None]
+        assert [event["created_at"] for event in told(record)] == [
+            customer.get("updated_at", customer["created_at"]) for customer in shown
+        ]
+
+    def test_they_look_the_same_each_time(self, store: Store) -> None:
+        record = store.upsert({"source_id": "a"})
+        store.update(record, {"name": "Ada"})
+        first, second = told(record)
+        assert told(record) == [first, second]
+        ids = {first["id"], second["id"], first["group_id"], second["group_id"]}
+        assert len(ids) == 4
+        assert [event.id for event in record.activity] == [first["id"], second["id"]]
+        for event in (first, second):
+            assert event["id"].startswith("evcus_")
+            assert event["group_id"].startswith("v-")
+            assert len(event["id"]) - len("evcus_") == len(event["group_id"]) - len("v-") == 18
+
+
+def test_the_same_seed_gives_the_same_ids() -> None:
+    def made(seed: int) -> list[Any]:
+        store = Store(seed=seed, clock=lambda: 5.0)
+        return [(record.id, record.source_id, told(record)) for record in store.burst(20)]
+
+    assert made(3) == made(3)
+    assert made(3) != made(4)
+
+
+def test_ids_are_letters_and_digits(store: Store) -> None:
+    ids = [store.make_id("cust_") for _ in range(1_000)]
+    assert len(set(ids)) == 1_000
+    assert {len(made) for made in ids} == {len("cust_") + 24}
+    letters = set("".join(made.removeprefix("cust_") for made in ids))
+    assert len(letters) == 62
+    assert all(letter.isascii() and letter.isalnum() for letter in letters)
+
+
+class TestBulk:
+    def test_all_happen_at_the_instant_at_which_the_job_ends(self, store: Store, clock: Clock) -> None:
+        store.upsert({"source_id": "b"})
+        result = run_bulk(store, clock, [{"source_id": name} for name in "abc"])
+        assert (result["done_count"], result["failed_count"]) == (3, 0)
+        at = dt.datetime.fromtimestamp(1000, dt.UTC) + dt.timedelta(milliseconds=50)
+        assert [store.get(name).activity[-1].at for name in "abc"] == [at] * 3
+        assert store.get("b").updated == store.get("a").created == at
+
+    def test_the_first_thing_that_does_not_fit_is_told(self, store: Store, clock: Clock) -> None:
+        wrong: list[Any] = [
+            {"metadata": 1, "address": {"city": 1}, "birthdate": "soon", "email": 1, "name": 1, "id": ""},
+            {"metadata": 1, "address": {"city": 1}, "birthdate": "soon", "email": 1, "name": 1},
+            {"metadata": 1, "address": {"city": 1}, "birthdate": "soon"},
+            {"metadata": 1, "address": {"city": 1}},
+            {"metadata": 1, "address": "London"},
+            {"metadata": 1},
+        ]
+        result = run_bulk(store, clock, [{**customer, "source_id": "a"} for customer in wrong])
+        assert [error["details"] for error in result["errors"]] == [
+            "Property .id must be a non-empty string",
+            "Property .name must be a string",
+            "Property .birthdate must be a date in the form YYYY-MM-DD",
+            "Property .address.city must be a string",
+            "Property .address must be an object",
+            "Property .metadata must be an object",
+        ]
+        assert not store.customers
+
+    @pytest.mark.parametrize("order", ["created_at", "updated_at", "source_id"])
+    @pytest.mark.parametrize("count", [1, 5, 500])
+    def test_lists_that_were_read_before(self, store: Store, clock: Clock, order: str, count: int) -> None:
+        store.burst(300)
+        known = list(store.select(None, order)[0])
+        run_bulk(store, clock, [{"source_id": f"crm-{number}"} for number in range(count)])
+        past = store.burst(2, at=dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
+        found = list(store.select(None, order)[0])
+        assert len(found) == len(known) + count + 2
+        fresh = Store()
+        fresh.customers = store.customers
+        assert found == list(fresh.select(None, order)[0])
+        if order == "created_at":
+            assert {record.id for record in found[:2]} == {record.id for record in past}
+
+
+class TestHowLongJobsTake:
+    def test_as_told(self, clock: Clock) -> None:
+        sandbox = Sandbox(job_seconds=2.0, job_seconds_per_item=0.5)
+        store = sandbox.store
+        store.clock = clock
+        first = store.schedule("X", "v-1", 4, dict)
+        assert (first.starts, first.ends) == (1000.0, 1004.0)
+        store.job_seconds, store.job_seconds_per_item = 1.0, 0.0
+        second = store.schedule("X", "v-1", 4, dict)
+        assert (first.ends, second.starts, second.ends) == (1004.0, 1004.0, 1005.0)
+
+    def test_no_time_at_all(self, clock: Clock) -> None:
+        store = Store(clock=clock, job_seconds=0, job_seconds_per_item=0)
+        job = store.schedule("X", "v-1", 4, dict)
+        assert job.to_json(clock.now)["progress"] == 100
+        store.advance()
+        shown = job.to_json(clock.now)
+        assert (shown["status"], shown["processing_time"]) == ("DONE", 0)
