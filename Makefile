@@ -35,7 +35,7 @@ demo: $(VENV)/.package ## Run the main job against the sandbox.
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.test ## Run the tests.
-	$(BIN)/python -m pytest -m 'not soak' -n auto --cov
+	$(BIN)/python -m pytest -m 'not soak' -n auto --dist worksteal --cov
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak
@@ -55,6 +55,7 @@ format: $(VENV)/.lint ## Format the code.
 bench: $(VENV)/.package ## Run the benchmarks.
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.stream --customers 10000 --long 100000
+	$(BIN)/python -m benchmarks.sync --customers 10000 --long 100000
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

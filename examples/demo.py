@@ -1,7 +1,7 @@
 """The main job, from end to end, against a sandbox that this program starts itself.
 
 Create, read, update and delete a customer; stream 5,000 of them; stream one customer's activity; update
-2,000 in bulk; import a CSV. Fails with exit status 1 when a number is not what it must be.
+2,000 in bulk; import a CSV; sync 10,000. Fails with exit status 1 when a number is not what it must be.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from voucherify_async.sandbox import Sandbox
 SEEDED = 5_000
 IN_BULK = 2_000
 IN_CSV = 500
+IN_SYNC = 10_000
 ADA = "ada.lovelace+crm@example.com"
 
 
@@ -125,6 +126,16 @@ async def csv(voucherify: VoucherifyClient, table: Table) -> None:
         result.append(f"{outcome.done_count:,} done")
 
 
+async def sync(voucherify: VoucherifyClient, table: Table) -> None:
+    with table.step(f"sync {IN_SYNC:,} customers") as result:
+        customers = ({"source_id": f"bulk-{number}", "phone": "+44"} for number in range(IN_SYNC))
+        report = await voucherify.customers.sync(customers)
+        expect("the customers synced", (report.succeeded, report.failed, report.invalid), (IN_SYNC, 0, 0))
+        synced = await voucherify.customers.get("bulk-7")
+        expect("what was there before", (synced.name, synced.phone), ("Customer 7", "+44"))
+        result.append(f"{report.succeeded:,} in {len(report.jobs)} job(s)")
+
+
 async def main() -> None:
     table = Table()
     with table.step(f"start a sandbox with {SEEDED:,} customers") as result:
@@ -138,6 +149,7 @@ async def main() -> None:
             await bulk(voucherify, table)
             await csv(voucherify, table)
             await stream(voucherify, table, SEEDED + IN_BULK + IN_CSV)
+            await sync(voucherify, table)
     finally:
         await sandbox.aclose()
     table.print()

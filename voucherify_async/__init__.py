@@ -7,6 +7,8 @@
             ...
 """
 
+from voucherify_async.bulk.report import SyncReport
+from voucherify_async.bulk.results import SyncFailure, SyncJob, SyncProgress
 from voucherify_async.client import VoucherifyClient
 from voucherify_async.errors import (
     APIStatusError,
@@ -127,6 +129,10 @@ __all__ = [
     "RetryEvent",
     "RetryPolicy",
     "ServerError",
+    "SyncFailure",
+    "SyncJob",
+    "SyncProgress",
+    "SyncReport",
     "Timeouts",
     "TokenIntrospection",
     "TransportError",

@@ -90,7 +90,10 @@ class VoucherifyError(Exception):
         request_id: The service's id of the request, if it gave one.
         attempts: What went wrong in the attempts before the last, oldest first.
         may_have_been_applied: False only when the service certainly did not act on the call.
+        report: Of what a sync job had to stop for: its `SyncReport` until then. Otherwise `None`.
     """
+
+    report: Any = None
 
     # Every argument but the first is keyword-only and has a default, and everything is kept in __dict__:
     # that is what BaseException.__reduce__ needs to pickle and copy all classes of the tree.

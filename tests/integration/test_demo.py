@@ -13,13 +13,14 @@ DEMO = str(Path(__file__).parents[2] / "examples" / "demo.py")
 
 async def test_it_does_the_main_job(capsys: pytest.CaptureFixture[str]) -> None:
     main = runpy.run_path(DEMO)["main"]
-    main.__globals__.update(SEEDED=300, IN_BULK=200, IN_CSV=50)
+    main.__globals__.update(SEEDED=300, IN_BULK=200, IN_CSV=50, IN_SYNC=400)
     await main()
     out = capsys.readouterr().out
     assert "300 customers" in out
     assert "550 customers" in out
     assert "200 done" in out
     assert "50 done" in out
+    assert "400 in 1 job(s)" in out
     assert "404 not_found" in out
     assert out.count("cust_") == 1
 

@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
-    "operations", "lists", "resume", "stream", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
+    "operations", "lists", "resume", "stream", "sync", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
 ]  # fmt: skip
 
 
@@ -72,7 +72,10 @@ async def test_real_service(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("name", INSIDE_A_COROUTINE)
-async def test_block(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_block(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     async with Sandbox(customers=150) as sandbox, sandbox.client() as voucherify:
         saved: list[Any] = []
 
@@ -110,6 +113,12 @@ async def check_stream(found: Any, voucherify: VoucherifyClient, saved: Any, out
     lines = out.splitlines()
     assert len(lines[:150]) == 150
     assert sum(map(int, lines[150:])) == 150
+
+
+async def check_sync(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert out == "10,000 of 10,000; jobs: 1\n"
+    assert (await voucherify.customers.get("crm-9999")).metadata == {"visits": 9999}
+    assert Path("crm.journal").exists()  # noqa: ASYNC240  # nothing else runs in this loop
 
 
 async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

@@ -6,6 +6,8 @@ An ignore comment here is an assertion: mypy reports those that nothing needs.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, assert_type
 
 import msgspec
@@ -18,10 +20,13 @@ from voucherify_async import (
     CustomerActivity,
     CustomerRedeemable,
     CustomerSegment,
+    CustomerUpsert,
     Page,
     Pager,
     PermanentDeletion,
     Response,
+    SyncFailure,
+    SyncReport,
     TokenIntrospection,
     VoucherifyClient,
     Window,
@@ -53,6 +58,19 @@ async def results(voucherify: VoucherifyClient) -> None:
     assert_type(action.result, BulkUpdateResult | JobResult | dict[str, Any] | None)
     assert_type(await voucherify.oauth.create_token(), AccessToken)
     assert_type(await voucherify.oauth.introspect_token("t"), TokenIntrospection)
+
+
+async def sync_jobs(voucherify: VoucherifyClient, rows: AsyncIterator[dict[str, Any]]) -> None:
+    customers = voucherify.customers
+    report = await customers.sync(rows, concurrency=2, on_progress=print, journal="sync.journal")
+    assert_type(report, SyncReport[CustomerUpsert])
+    assert_type(await customers.sync([CustomerUpsert(source_id="a"), {"source_id": "b"}]), SyncReport)
+    assert_type(await customers.sync(report.failed_items(), on_invalid="raise"), SyncReport)
+    assert_type(report.failures, tuple[SyncFailure, ...])
+    assert_type(await customers.sync_metadata(["a"], {"tier": "gold"}, concurrency=2), SyncReport[str])
+    assert_type(await customers.sync_csv("a.csv", journal=Path("sync.journal")), SyncReport[str])
+    await customers.sync(rows, on_invalid="skip")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await customers.sync_csv("a.csv", concurency=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
 async def pages(voucherify: VoucherifyClient) -> None:

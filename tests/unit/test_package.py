@@ -18,7 +18,7 @@ MODULES = sorted(
 )  # fmt: skip
 
 # From the top down: an import points up.
-LAYERS = ["errors", "models", "transport", "pagination", "resources", "client", "otel", "sandbox"]
+LAYERS = ["errors", "models", "transport", "pagination", "bulk", "resources", "client", "otel", "sandbox"]
 
 
 def imports_of(path: Path) -> set[str]:

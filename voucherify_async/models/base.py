@@ -161,7 +161,7 @@ def _schema_type(hint: Any, bound: dict[Any, Any]) -> Any:
 
 def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether the value is a mapping, of whatever."""
-    return isinstance(value, Mapping)
+    return type(value) is dict or isinstance(value, Mapping)  # the second takes ten times as long
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from typing import Any, Generic
+from typing import Annotated, Any, Generic
+
+import msgspec
 
 from voucherify_async.models.base import UNSET, Model, UnsetType
 
@@ -223,4 +225,4 @@ class PermanentDeletion(Model, frozen=True, kw_only=True):
 class AsyncActionReceipt(Model, frozen=True, kw_only=True):
     """The answer to a bulk call: the id of the job that now runs in the background."""
 
-    async_action_id: str
+    async_action_id: Annotated[str, msgspec.Meta(pattern="[^.]")]  # what a path can hold: not even ".."

@@ -94,18 +94,36 @@ def fetch_ahead(pages: AsyncGenerator[Sequence[T]], ahead: int) -> Feed[T]:
     return Feed(fetch, room=ahead)
 
 
+class _CancelledElsewhereError(Exception):
+    """A coroutine was cancelled by somebody else than its task: by a future that it waited for, say."""
+
+
 async def gather_bare(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
     """The results of coroutines that run at once; the first failure cancels the others, and is raised bare."""
     failure: BaseException | None = None
     tasks: list[asyncio.Task[T]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks += [group.create_task(coroutine) for coroutine in coroutines]
+            tasks += [group.create_task(_loudly(coroutine)) for coroutine in coroutines]
     except BaseExceptionGroup as failures:
         failure = failures.exceptions[0]
+    if isinstance(failure, _CancelledElsewhereError):
+        failure = failure.__cause__
     if failure is not None:
         raise failure  # outside, so that the group is not its context
     return [task.result() for task in tasks]
+
+
+async def _loudly(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Tell a cancellation that nobody has asked for as a failure: a group would take it for an end."""
+    try:
+        return await coroutine
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        cancelled = error
+    raise _CancelledElsewhereError from cancelled
 
 
 async def _end(task: asyncio.Task[None]) -> None:

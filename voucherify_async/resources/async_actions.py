@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from voucherify_async.bulk.poller import pauses
 from voucherify_async.errors import (
     AsyncActionError,
     AsyncActionFailedError,
@@ -29,9 +30,6 @@ _GET: Final[Operation[AsyncAction]] = Operation(
 _LIST: Final[Operation[Any]] = Operation("async_actions.list", "GET", "/v1/async-actions", Any)
 
 _WAIT: Final = "async_actions.wait"
-_FIRST_PAUSE: Final = 0.1
-_PAUSE_GROWTH: Final = 1.5
-_LONGEST_PAUSE: Final = 5.0
 _LAST_LOOK: Final = 1.0
 """Seconds that a look may take for which no time is left: the one at the very end, or with a timeout of 0."""
 
@@ -116,9 +114,8 @@ class AsyncActionsResource:
             raise ValueError(f"timeout must be a number of seconds from 0, not {timeout!r}")
         clock = self._sessions.clock
         ends = math.inf if timeout is None else clock.monotonic() + timeout
-        pause = _FIRST_PAUSE
         action: AsyncAction | None = None
-        while True:
+        for pause in pauses():
             seen = await self._look(async_action_id, ends - clock.monotonic())
             if seen is not None:
                 action = seen
@@ -134,7 +131,7 @@ class AsyncActionsResource:
                 text = f"the job {async_action_id} is {state} after {timeout} s; it goes on"
                 raise _ended(AsyncActionTimeoutError, text, action)
             await clock.sleep(min(pause, left))
-            pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
+        raise AssertionError("unreachable")
 
     async def _look(self, async_action_id: str, seconds: float) -> AsyncAction | None:
         """The job, or `None` if no answer came in time."""

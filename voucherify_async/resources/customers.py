@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import NoneType
-from typing import IO, Annotated, Any, Final, Literal, TypedDict, TypeVar, Unpack
+from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -15,12 +14,10 @@ from voucherify_async.models.activity import CustomerActivity
 from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.models.customers import (
     Address,
-    AsyncActionReceipt,
     Customer,
     CustomerAddress,
     CustomerFields,
     CustomerSegment,
-    CustomerUpsert,
     PermanentDeletion,
 )
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
@@ -28,6 +25,7 @@ from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, PageNumbe
 from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
 from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
+from voucherify_async.resources.customer_jobs import CustomerJobs
 from voucherify_async.resources.inputs import (
     check_count,
     check_instants,
@@ -36,14 +34,10 @@ from voucherify_async.resources.inputs import (
     check_page,
     check_window,
     checked,
-    csv_part,
     filters_query,
-    source_id_list,
-    upsert_body,
 )
 from voucherify_async.transport.operation import Body, Operation, Query, Request
-from voucherify_async.transport.session import SessionManager
-from voucherify_async.transport.wire import encode_json, encode_multipart, encode_path, json_value
+from voucherify_async.transport.wire import encode_json, encode_path
 
 __all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 
@@ -98,20 +92,6 @@ _LIST_REDEEMABLES: Final[Operation[Any]] = Operation(
 _LIST_SEGMENTS: Final[Operation[Any]] = Operation(
     "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", Any
 )
-_BULK: Final[dict[str, Any]] = {
-    "into": AsyncActionReceipt,
-    "repeatable": False,
-    "limit_kind": "bulk_api_calls",
-}
-_IMPORT_CSV: Final[Operation[AsyncActionReceipt]] = Operation(
-    "customers.import_csv", "POST", "/v1/customers/importCSV", **_BULK
-)
-_UPDATE_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
-    "customers.update_in_bulk", "POST", "/v1/customers/bulk/async", **_BULK
-)
-_UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
-    "customers.update_metadata_in_bulk", "POST", "/v1/customers/metadata/async", **_BULK
-)
 
 
 _NEWEST_FIRST: Final = "-created_at"
@@ -126,16 +106,12 @@ class _Create(CustomerFields, frozen=True, kw_only=True):
     source_id: _NonEmpty | UnsetType = UNSET
 
 
-class CustomersResource:
+class CustomersResource(CustomerJobs):
     """The customers of the project.
 
     A customer is found by its `id` or by its `source_id`, the id it has in your own system. In arguments
     `UNSET` (the default) leaves a property as it is, and `None` clears it.
     """
-
-    def __init__(self, sessions: SessionManager) -> None:
-        """Use `VoucherifyClient.customers`."""
-        self._sessions = sessions
 
     async def create(
         self,
@@ -518,74 +494,6 @@ class CustomersResource:
         API: https://docs.voucherify.io/api-reference/customers/list-customers-segments
         """
         return Pager(self._listing(CustomerSegment, _LIST_SEGMENTS, customer_id, {}), SinglePage())
-
-    async def import_csv(self, file: str | os.PathLike[str] | bytes | IO[bytes]) -> AsyncActionReceipt:
-        """Create and update customers from a CSV file, in a background job.
-
-        The first row names the columns: `Id, Name, Email, Phone, Birthdate, Source_id, Address_line_1,
-        Address_line_2, Address_Postal_Code, Address_City, Address_State, Address_Country, Description`;
-        every other column becomes metadata. A row whose `Source_id` exists replaces that customer's
-        attributes and metadata entirely. The call is not repeated once it was sent.
-
-        Args:
-            file: A path, the bytes, or a file open in binary mode; at most 10 MB, comma-separated.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: `file` is too large or not open in binary mode.
-            OutcomeUnknownError: It was sent, and no answer came.
-            VoucherifyError: The call failed otherwise.
-
-        API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
-        """
-        body = encode_multipart({"file": await csv_part(file)})
-        return (await self._sessions.send(Request(_IMPORT_CSV, _IMPORT_CSV.path, body))).data
-
-    async def update_in_bulk(
-        self, customers: Iterable[CustomerUpsert | Mapping[str, Any]]
-    ) -> AsyncActionReceipt:
-        """Update many customers, and create those that do not exist, in a background job.
-
-        The call is not repeated once it was sent.
-
-        Args:
-            customers: The customers, each with its `source_id`; at most 10 MB as JSON.
-
-        Raises:
-            ValueError: A customer has no `source_id`, a property cannot be sent, or the body is above
-                10 MB; names which.
-            OutcomeUnknownError: It was sent, and no answer came.
-            VoucherifyError: The call failed otherwise.
-
-        API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
-        """
-        request = Request(_UPDATE_IN_BULK, _UPDATE_IN_BULK.path, upsert_body(customers))
-        return (await self._sessions.send(request)).data
-
-    async def update_metadata_in_bulk(
-        self, source_ids: Iterable[str], metadata: Mapping[str, Any]
-    ) -> AsyncActionReceipt:
-        """Merge the same metadata into many customers, in a background job; creates those not found.
-
-        The call is not repeated once it was sent.
-
-        Args:
-            source_ids: The customers' ids in your own system; at most 10 MB as JSON with the metadata.
-            metadata: Merged key by key.
-
-        Raises:
-            ValueError: An argument cannot be sent; names it.
-            OutcomeUnknownError: It was sent, and no answer came.
-            VoucherifyError: The call failed otherwise.
-
-        API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
-        """
-        if not isinstance(metadata, Mapping):
-            raise ValueError(f"metadata must be a mapping, not {metadata!r}")
-        fields = {"source_ids": source_id_list(source_ids), "metadata": json_value("metadata", metadata)}
-        body = encode_json("source_ids with metadata", fields)
-        request = Request(_UPDATE_METADATA_IN_BULK, _UPDATE_METADATA_IN_BULK.path, body)
-        return (await self._sessions.send(request)).data
 
     async def _call(self, operation: Operation[T], customer_id: str, body: Body | None = None) -> T:
         target = encode_path(operation.path, {"customer_id": customer_id})

@@ -6,7 +6,7 @@ import datetime as dt
 import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import IO, Any, Final, TypeVar
 
 import anyio
@@ -22,6 +22,7 @@ from voucherify_async.pagination.windows import Window
 from voucherify_async.transport.operation import Body
 from voucherify_async.transport.wire import (
     MAX_BODY_BYTES,
+    PLAIN_TYPES,
     FilePart,
     check_aware,
     encode_json_array,
@@ -29,15 +30,20 @@ from voucherify_async.transport.wire import (
 )
 
 __all__ = [
+    "check_callback",
     "check_count",
     "check_instants",
     "check_limit",
     "check_on_invalid",
     "check_page",
+    "check_source",
+    "check_source_id",
+    "check_upsert",
     "check_window",
     "checked",
     "csv_part",
     "filters_query",
+    "open_csv",
     "source_id_list",
     "upsert_body",
 ]
@@ -57,10 +63,11 @@ def check_page(page: int | None) -> int | None:
     return _check_range("page", page, MAX_PAGE)
 
 
-def check_count(name: str, value: int) -> None:
+def check_count(name: str, value: int, highest: int | None = None) -> None:
     """A number of things, from 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an integer from 1, not {value!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value > (highest or value):
+        to = "" if highest is None else f" to {highest}"
+        raise ValueError(f"{name} must be an integer from 1{to}, not {value!r}")
 
 
 def check_window(window: Window | Mapping[str, Any] | None) -> Window | None:
@@ -76,10 +83,8 @@ def check_window(window: Window | Mapping[str, Any] | None) -> Window | None:
 
 
 def _check_range(name: str, value: int | None, highest: int) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= highest:
-        raise ValueError(f"{name} must be an integer from 1 to {highest}, not {value!r}")
+    if value is not None:
+        check_count(name, value, highest)
     return value
 
 
@@ -99,8 +104,8 @@ def checked(name: str, into: type[S], fields: Mapping[str, Any] | msgspec.Struct
         fields: A mapping, or a struct, as constructors do not check types. `UNSET` counts as absent.
     """
     plain = _plain(fields)
-    if isinstance(plain.get("metadata"), Mapping):
-        plain["metadata"] = json_value(_dotted(name, "metadata"), plain["metadata"])
+    if is_mapping(metadata := plain.get("metadata")):
+        plain["metadata"] = json_value(_dotted(name, "metadata"), metadata)
     try:
         return msgspec.convert(plain, into)
     except msgspec.ValidationError as error:
@@ -115,7 +120,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
     if is_mapping(value):
-        return {key: _plain_field(item) for key, item in value.items() if item is not UNSET}
+        return {
+            key: item if type(item) in PLAIN_TYPES else _plain_field(item)
+            for key, item in value.items()
+            if item is not UNSET
+        }
     return value
 
 
@@ -136,20 +145,34 @@ def upsert_body(customers: Iterable[CustomerUpsert | Mapping[str, Any]]) -> Body
             f"customers must be a sequence of CustomerUpsert or mappings, not {type(customers).__name__}"
         )
     body = encode_json_array(
-        "customers", (_upsert(f"customers[{index}]", customer) for index, customer in enumerate(customers))
+        "customers",
+        (check_upsert(f"customers[{index}]", customer) for index, customer in enumerate(customers)),
     )
     if body.content == b"[]":
         raise ValueError("customers must not be empty")
     return body
 
 
-def _upsert(name: str, customer: CustomerUpsert | Mapping[str, Any]) -> CustomerUpsert:
-    if not isinstance(customer, CustomerUpsert | Mapping):
-        raise ValueError(f"{name} must be a CustomerUpsert or a mapping, not {type(customer).__name__}")
+def check_upsert(name: str, customer: CustomerUpsert | Mapping[str, Any]) -> CustomerUpsert:
+    """One customer of a bulk update."""
+    if not is_mapping(customer) and not isinstance(customer, CustomerUpsert):
+        raise ValueError(
+            f"{name or 'the item'} must be a CustomerUpsert or a mapping, not {type(customer).__name__}"
+        )
     upsert = checked(name, CustomerUpsert, customer)
     if not upsert.source_id:
-        raise ValueError(f"{name}.source_id must not be empty")
+        raise ValueError(f"{_dotted(name, 'source_id')} must not be empty")
     return upsert
+
+
+def check_source(name: str, source: Any) -> None:
+    """Something to read items from."""
+    if (
+        isinstance(source, str | bytes)
+        or is_mapping(source)
+        or not isinstance(source, Iterable | AsyncIterable)
+    ):
+        raise ValueError(f"{name} must be an iterable or an async iterable, not {type(source).__name__}")
 
 
 def source_id_list(source_ids: Iterable[str]) -> list[str]:
@@ -159,17 +182,31 @@ def source_id_list(source_ids: Iterable[str]) -> list[str]:
     ids = list(source_ids)
     if not ids:
         raise ValueError("source_ids must not be empty")
-    for index, source_id in enumerate(ids):
-        if not isinstance(source_id, str) or not source_id:
-            raise ValueError(f"source_ids[{index}] must be a non-empty string, not {source_id!r}")
-    return [str.__str__(source_id) for source_id in ids]
+    return [check_source_id(f"source_ids[{index}]", source_id) for index, source_id in enumerate(ids)]
+
+
+def check_source_id(name: str, source_id: str) -> str:
+    """The id of a customer in the caller's own system."""
+    if not isinstance(source_id, str) or not source_id:
+        raise ValueError(f"{name} must be a non-empty string, not {source_id!r}")
+    return str.__str__(source_id)
 
 
 def check_on_invalid(on_invalid: OnInvalid) -> OnInvalid:
     """``"raise"``, or a function; a coroutine function would never be awaited."""
-    if on_invalid == "raise" or (callable(on_invalid) and not inspect.iscoroutinefunction(on_invalid)):
+    if on_invalid == "raise" or _is_plain_function(on_invalid):
         return on_invalid
     raise ValueError(f"on_invalid must be 'raise' or a plain function, not {on_invalid!r}")
+
+
+def check_callback(name: str, callback: Callable[[Any], object] | None) -> None:
+    """A function, if anything; a coroutine function would never be awaited."""
+    if callback is not None and not _is_plain_function(callback):
+        raise ValueError(f"{name} must be a plain function, not {callback!r}")
+
+
+def _is_plain_function(value: object) -> bool:
+    return callable(value) and not any(map(inspect.iscoroutinefunction, (value, type(value).__call__)))
 
 
 def filters_query(filters: RedeemableFilters | UnsetType) -> Mapping[str, Any] | None:
@@ -231,9 +268,7 @@ async def csv_part(file: str | os.PathLike[str] | bytes | IO[bytes]) -> FilePart
     """
     name = "customers.csv"
     if isinstance(file, str | os.PathLike):
-        path = anyio.Path(file)
-        if not await path.is_file():
-            raise FileNotFoundError(f"file: there is no file {str(path)!r}")
+        path = await _existing(file)
         size = (await path.stat()).st_size
         if size > MAX_BODY_BYTES:
             raise ValueError(_too_large(size))
@@ -251,5 +286,27 @@ async def csv_part(file: str | os.PathLike[str] | bytes | IO[bytes]) -> FilePart
     return FilePart(name, content, "text/csv")
 
 
+async def open_csv(path: str | os.PathLike[str]) -> anyio.AsyncFile[bytes]:
+    """A CSV file, open for reading.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path must be a path, not {type(path).__name__}")
+    return await (await _existing(path)).open("rb")
+
+
+async def _existing(path: str | os.PathLike[str]) -> anyio.Path:
+    found = anyio.Path(path)
+    if not await found.is_file():
+        raise FileNotFoundError(f"file: there is no file {str(found)!r}")
+    return found
+
+
 def _too_large(size: int) -> str:
-    return f"file has {size:,} bytes or more; the service takes at most {MAX_BODY_BYTES:,}"
+    return (
+        f"file has {size:,} bytes or more; the service takes at most {MAX_BODY_BYTES:,} at once:"
+        " sync_csv(path) takes a file of any size"
+    )

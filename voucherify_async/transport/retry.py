@@ -8,9 +8,9 @@ from typing import Final
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.transport.settings import check_seconds
 
-__all__ = ["Outcome", "RetryPolicy"]
+__all__ = ["PLAN_USED_UP", "Outcome", "RetryPolicy"]
 
-_PLAN_USED_UP: Final = "api_calls_cycle"
+PLAN_USED_UP: Final = "api_calls_cycle"
 """The kind of a rate limit that waiting does not help against."""
 
 
@@ -78,12 +78,16 @@ class RetryPolicy:
             return None
         if outcome.arrived and not outcome.repeatable:
             return None
-        if outcome.limit_kind == _PLAN_USED_UP:
+        if outcome.limit_kind == PLAN_USED_UP:
             return None
         wait = outcome.server_wait or 0.0
         # In whole seconds, in which the service tells when the next call may be made: rounded up, so that a
         # wait of a minute can seem a little longer.
         if int(wait) > self.max_server_wait:
             return None
+        return wait + self.backoff(attempt, jitter=jitter)
+
+    def backoff(self, attempt: int, *, jitter: float) -> float:
+        """Seconds after an attempt for which the service asked for no wait; see `decide`."""
         # The exponent is bounded because 2.0 ** 1024 overflows.
-        return wait + jitter * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))
+        return jitter * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))

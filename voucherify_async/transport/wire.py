@@ -34,6 +34,7 @@ from voucherify_async.transport.rate_limit import limit_kind, server_wait
 
 __all__ = [
     "MAX_BODY_BYTES",
+    "PLAIN_TYPES",
     "FilePart",
     "check_aware",
     "decode",
@@ -56,6 +57,9 @@ T = TypeVar("T")
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 """The service's limit on request bodies; it answers 413 above it."""
+
+PLAIN_TYPES: Final = frozenset({str, int, bool, NoneType})
+"""What most JSON is made of, and needs no look; what is derived from these does."""
 
 _BODY_EXCERPT: Final = 500
 _LONGEST_SEARCH: Final = (
@@ -178,7 +182,10 @@ def _json_value(name: str, value: Any) -> Any:
         fields = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
         value = {key: item for key, item in fields if item is not UNSET}
     if is_mapping(value):
-        return {_key(name, key): _json_value(f"{name}.{key}", item) for key, item in value.items()}
+        return {
+            _key(name, key): item if type(item) in PLAIN_TYPES else _json_value(f"{name}.{key}", item)
+            for key, item in value.items()
+        }
     if is_array(value):
         return [_json_value(f"{name}[{index}]", item) for index, item in enumerate(value)]
     match value:

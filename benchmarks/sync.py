@@ -1,0 +1,118 @@
+"""Customers put into a sandbox by a sync job, beside one creation for each, against one process of its own.
+
+    python -m benchmarks.sync
+
+The sandbox's jobs take 200 ms, and 10 microseconds an item. What is compared are the seconds that a sync and
+100 tasks that create customers take for the same 100,000, in one run, and the requests that they make; of a
+long sync, how much memory this process has used at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from voucherify_async import RequestEvent, VoucherifyClient
+
+JOB_SECONDS = 0.2
+JOB_SECONDS_PER_ITEM = 0.000_01
+
+
+class Counter:
+    """A hook that counts requests."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    def on_request(self, event: RequestEvent) -> None:
+        del event
+        self.requests += 1
+
+
+@contextmanager
+def sandbox() -> Generator[dict[str, Any]]:
+    command = [
+        sys.executable, "-m", "voucherify_async.sandbox", "--port=0", f"--job-seconds={JOB_SECONDS}",
+        f"--job-seconds-per-item={JOB_SECONDS_PER_ITEM}",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            exports = (line.split("VOUCHERIFY_")[1] for line in process.stdout if "VOUCHERIFY_" in line)
+            settings = dict(line.strip().split("=") for line in itertools.islice(exports, 3))
+            yield {name.lower(): value for name, value in settings.items()}
+        finally:
+            process.kill()
+
+
+def customers(count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        yield {
+            "source_id": f"crm-{number}",
+            "name": "Ada Lovelace",
+            "email": f"ada.{number}@example.com",
+            "metadata": {"tier": "gold", "visits": number},
+        }
+
+
+async def sync(voucherify: VoucherifyClient, count: int) -> None:
+    report = await voucherify.customers.sync(customers(count))
+    assert report.succeeded == count
+
+
+async def create(voucherify: VoucherifyClient, count: int) -> None:
+    todo = customers(count)
+
+    async def work() -> None:
+        for customer in todo:
+            await voucherify.customers.create(**customer)
+
+    async with asyncio.TaskGroup() as workers:
+        for _ in range(100):
+            workers.create_task(work())
+
+
+async def compare(count: int) -> None:
+    seconds: list[float] = []
+    requests: list[int] = []
+    for name, job in (("sync", sync), ("create", create)):
+        counter = Counter()
+        with sandbox() as settings:
+            async with VoucherifyClient(**settings, hooks=[counter]) as voucherify:
+                began = time.perf_counter()
+                await job(voucherify, count)
+                seconds.append(time.perf_counter() - began)
+        requests.append(counter.requests)
+        print(f"{name:<8}{count:>9,} customers{seconds[-1]:>8.2f} s{counter.requests:>9,} requests")
+    print(
+        f"sync: {seconds[1] / seconds[0]:.1f} times as fast, {requests[0] / requests[1]:.3%} of the requests"
+    )
+
+
+async def measure(count: int) -> None:
+    with sandbox() as settings:
+        async with VoucherifyClient(**settings) as voucherify:
+            await sync(voucherify, count)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"memory for {count:,} customers: {peak:.1f} MB at most")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--customers", type=int, default=100_000)
+    parser.add_argument("--long", type=int, default=1_000_000)
+    options = parser.parse_args()
+    asyncio.run(measure(options.long))  # first: a process never gets smaller
+    asyncio.run(compare(options.customers))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Bring the customers of a CSV or NDJSON file into Voucherify through bulk jobs, and list those that fail.
+
+    python examples/sync_customers.py customers.csv --journal customers.journal
+
+It needs rich (``pip install --group examples``). The keys come from `VOUCHERIFY_APP_ID` and
+`VOUCHERIFY_APP_TOKEN`. To try it without an account:
+
+    python examples/sync_customers.py customers.ndjson --sandbox
+
+A file that ends in .csv has the columns of Voucherify's CSV import in its first row. In one that ends in
+.ndjson, .jsonl or .json-lines each line is a customer with a `source_id`; a line that is not JSON is listed
+as invalid, an empty one too: nothing in the file is passed over in silence.
+
+With a journal, stop it with Ctrl-C, or kill it, and give the same command again: what is known to be done is
+not sent again. A journal that is complete gives its report once more; delete it to start anew. The exit
+status is 0 if every customer made it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from voucherify_async import ConfigurationError, SyncProgress, SyncReport, VoucherifyClient, VoucherifyError
+from voucherify_async.sandbox import Sandbox
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
+MOST_SHOWN = 50
+"""Failures that are listed."""
+SANDBOX_LATENCY = 0.05
+SANDBOX_JOB_SECONDS = 0.5
+"""As with the service, so that there is something to see and to interrupt."""
+CSV = ".csv"
+JSON_LINES = (".ndjson", ".jsonl", ".json-lines")
+
+
+@asynccontextmanager
+async def connect(base_url: str | None, *, to_sandbox: bool) -> AsyncGenerator[VoucherifyClient]:
+    """A client of the service, or of a sandbox that is started for it."""
+    if not to_sandbox:
+        async with VoucherifyClient(base_url=base_url) as voucherify:
+            yield voucherify
+    else:
+        sandbox = Sandbox(latency=SANDBOX_LATENCY, job_seconds=SANDBOX_JOB_SECONDS)
+        async with sandbox, sandbox.client() as voucherify:
+            yield voucherify
+
+
+def is_csv(path: Path) -> bool:
+    return path.suffix.lower() == CSV
+
+
+def customers(file: IO[bytes]) -> Iterator[Any]:
+    """What each line says. One that is not JSON comes as text, which the sync reports as no customer."""
+    for line in file:
+        try:
+            yield msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            yield line.decode(errors="replace")
+
+
+async def sync(voucherify: VoucherifyClient, given: argparse.Namespace) -> SyncReport[Any]:
+    """Sync the file, with a bar that shows for how many of its lines it is known what became of them."""
+    with given.file.open("rb") as file:
+        lines = sum(1 for _ in file) - is_csv(given.file)
+        file.seek(0)
+        columns = (TextColumn("customers"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("customers", total=lines)
+
+            def show(seen: SyncProgress) -> None:
+                progress.update(task, completed=seen.succeeded + seen.failed + seen.invalid)
+
+            report: SyncReport[Any]
+            if is_csv(given.file):
+                report = await voucherify.customers.sync_csv(
+                    given.file, concurrency=given.concurrency, journal=given.journal, on_progress=show
+                )
+            else:
+                report = await voucherify.customers.sync(
+                    customers(file), concurrency=given.concurrency, journal=given.journal, on_progress=show
+                )
+            progress.update(task, total=report.read)  # a row of a CSV file may have several lines
+            return report
+
+
+def tell(report: SyncReport[Any], *, first_line: int) -> None:
+    """Print what failed, and how many did not.
+
+    Args:
+        report: What became of the customers.
+        first_line: The line of the file that has the position 0.
+    """
+    if report.failures:
+        table = Table("line", "source_id", "key", "message")
+        for failure in report.failures[:MOST_SHOWN]:
+            line = "" if failure.position is None else f"{failure.position + first_line:,}"
+            message = ": ".join(filter(None, (failure.message, failure.details)))
+            cells = (line, failure.source_id or "", failure.key or "", message)
+            table.add_row(*map(Text, cells))  # what a file says is not markup
+        Console().print(table)
+    if (more := report.failed + report.invalid - min(len(report.failures), MOST_SHOWN)) > 0:
+        print(f"... and {more:,} more")
+    print(
+        f"{report.read:,} read: {report.succeeded:,} made it, {report.failed:,} failed,"
+        f" {report.invalid:,} invalid, {report.resent:,} sent again, in {len(report.jobs):,} jobs."
+    )
+
+
+async def run(given: argparse.Namespace) -> SyncReport[Any]:
+    async with connect(given.base_url, to_sandbox=given.sandbox) as voucherify:
+        return await sync(voucherify, given)
+
+
+def customers_file(name: str) -> Path:
+    path = Path(name)
+    if path.suffix.lower() not in {CSV, *JSON_LINES}:
+        raise argparse.ArgumentTypeError(f"{name} does not end in .csv, .ndjson, .jsonl or .json-lines")
+    return path
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Bring the customers of a file into Voucherify.")
+    parser.add_argument("file", type=customers_file, help="for example customers.csv or customers.ndjson")
+    parser.add_argument("--journal", type=Path, help="a file to record in what was done, to go on with later")
+    parser.add_argument("--concurrency", type=int, default=4, help="jobs open at once (default: %(default)s)")
+    service = parser.add_mutually_exclusive_group()
+    service.add_argument("--base-url", help="the service (default: VOUCHERIFY_BASE_URL, or else Europe)")
+    service.add_argument("--sandbox", action="store_true", help="a local sandbox, gone in the end")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    first_line = 0 if is_csv(given.file) else 1
+    how_to_go_on = "The same command goes on where it stopped."
+    if given.journal is None:
+        how_to_go_on = "With --journal FILE, the same command would go on where it stopped."
+    try:
+        report = asyncio.run(run(given))
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. {how_to_go_on}", file=sys.stderr)
+        return INTERRUPTED
+    except (ConfigurationError, ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except VoucherifyError as error:
+        if error.report is not None:
+            tell(error.report, first_line=first_line)
+        print(f"{error}\n{how_to_go_on}", file=sys.stderr)
+        return 1
+    tell(report, first_line=first_line)
+    return 1 if report.failed or report.invalid else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,359 @@
+"""What examples/sync_customers.py says and refuses. How it resumes after a kill is in test_sync_resume.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.errors import ApiError
+from voucherify_async.sandbox.queries import check_customer
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "sync_customers.py"
+SECONDS = 20.0
+"""After which a process has not done what it must; nothing waits that long."""
+
+Run = Callable[..., tuple[int, str, str]]
+Against = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture(autouse=True)
+def _children_can_be_interrupted() -> Iterator[None]:
+    """A process that ignores SIGINT, such as a background job, hands that down."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Any:
+    spec = spec_from_file_location("sync_customers", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "SANDBOX_LATENCY", 0.0)
+    monkeypatch.setattr(module, "SANDBOX_JOB_SECONDS", 0.0)
+    return module
+
+
+@pytest.fixture
+def run(example: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The example with these arguments: its exit status, and what it said."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def with_arguments(*arguments: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sync_customers.py", *map(str, arguments)])
+        status = example.main()
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return with_arguments
+
+
+@pytest.fixture
+def run_against(run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Against:
+    """The same, with the sandbox of the test as the service."""
+    monkeypatch.setenv("VOUCHERIFY_APP_ID", sandbox.app_id)
+    monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", sandbox.app_token)
+    monkeypatch.setenv("VOUCHERIFY_BASE_URL", sandbox.base_url)
+
+    async def with_arguments(*arguments: str | Path) -> tuple[int, str, str]:
+        return await asyncio.to_thread(run, *arguments)  # it has an event loop of its own
+
+    return with_arguments
+
+
+def refuse(source_ids: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the jobs of sandboxes take everyone but these."""
+
+    def check_or_refuse(body: Any, *, ids: bool) -> Any:
+        if body.get("source_id") in source_ids:
+            raise ApiError(400, "invalid_payload", "Property .phone [is] odd", message="Not a [bold]phone")
+        return check_customer(body, ids=ids)
+
+    monkeypatch.setattr("voucherify_async.sandbox.jobs.check_customer", check_or_refuse)
+
+
+def write_lines(path: Path, count: int, *more: bytes) -> Path:
+    lines = [msgspec.json.encode({"source_id": f"crm-{number}", "name": "Zoë"}) for number in range(count)]
+    path.write_bytes(b"".join(line + b"\n" for line in [*lines, *more]))
+    return path
+
+
+def write_csv(path: Path, count: int, *more: str) -> Path:
+    rows = [f'crm-{number},"Zoë\nof {number}",gold\n' for number in range(count)]
+    path.write_text("".join(["Source_id,Name,tier\n", *rows, *more]), encoding="utf-8")
+    return path
+
+
+def table_rows(out: str) -> list[list[str]]:
+    return [
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in out.splitlines()
+        if line.startswith("│")
+    ]
+
+
+def bulk_calls(sandbox: Sandbox) -> int:
+    return sum(1 for exchange in sandbox.requests if exchange.method == "POST")
+
+
+@pytest.mark.parametrize("suffix", [".ndjson", ".jsonl", ".json-lines", ".NDJSON"])
+async def test_it_syncs_json_lines(
+    run_against: Against, sandbox: Sandbox, tmp_path: Path, suffix: str
+) -> None:
+    status, out, err = await run_against(write_lines(tmp_path / f"customers{suffix}", 1_250))
+    assert (status, out) == (
+        0,
+        "1,250 read: 1,250 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n",
+    )
+    assert "1250/1250" in err
+    assert {record.source_id for record in sandbox.store.customers.values()} == {
+        f"crm-{number}" for number in range(1_250)
+    }
+    assert {record.fields["name"] for record in sandbox.store.customers.values()} == {"Zoë"}
+
+
+async def test_it_syncs_csv(run_against: Against, sandbox: Sandbox, tmp_path: Path) -> None:
+    status, out, err = await run_against(write_csv(tmp_path / "customers.csv", 120))
+    assert (status, out) == (0, "120 read: 120 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+    assert "120/120" in err  # rows, though each has two lines
+    found = {record.source_id: record for record in sandbox.store.customers.values()}
+    assert len(found) == 120
+    assert found["crm-7"].fields["name"] == "Zoë\nof 7"
+    assert found["crm-7"].metadata == {"tier": "gold"}
+
+
+@pytest.mark.parametrize("name", ["customers.ndjson", "customers.csv"])
+def test_it_tries_a_sandbox_out(run: Run, tmp_path: Path, name: str) -> None:
+    write = write_csv if name.endswith(".csv") else write_lines
+    status, out, _ = run(write(tmp_path / name, 30), "--sandbox")
+    assert (status, out) == (0, "30 read: 30 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+
+
+def test_it_syncs_nothing(run: Run, tmp_path: Path) -> None:
+    nothing = "0 read: 0 made it, 0 failed, 0 invalid, 0 sent again, in 0 jobs.\n"
+    assert run(write_lines(tmp_path / "customers.ndjson", 0), "--sandbox")[:2] == (0, nothing)
+    assert run(write_csv(tmp_path / "customers.csv", 0), "--sandbox")[:2] == (0, nothing)
+
+
+def test_it_lists_lines_that_are_no_customers(run: Run, tmp_path: Path) -> None:
+    path = write_lines(
+        tmp_path / "customers.ndjson",
+        2,
+        b"{oops",
+        b"",
+        b"\xff\xfe",
+        b"5",
+        b'"crm-1"',
+        b'{"source_id": "[red]x", "surname": "Z"}',
+        b'{"name": "nobody"}',
+        b'{"source_id": "last"}',
+    )
+    status, out, _ = run(path, "--sandbox")
+    assert status == 1
+    rows = table_rows(out)
+    assert [row[:3] for row in rows] == [
+        ["3", "", "invalid_item"],
+        ["4", "", "invalid_item"],
+        ["5", "", "invalid_item"],
+        ["6", "", "invalid_item"],
+        ["7", "", "invalid_item"],
+        ["8", "[red]x", "invalid_item"],
+        ["9", "", "invalid_item"],
+    ]
+    assert all(row[3] for row in rows)
+    assert "surname" in rows[5][3]
+    assert out.endswith("10 read: 3 made it, 0 failed, 7 invalid, 0 sent again, in 1 jobs.\n")
+
+
+def test_it_lists_what_the_service_refuses(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse({"crm-3", "crm-11"}, monkeypatch)
+    status, out, _ = run(write_lines(tmp_path / "customers.ndjson", 20), "--sandbox")
+    assert status == 1
+    assert table_rows(out) == [
+        ["4", "crm-3", "invalid_payload", "Not a [bold]phone: Property .phone [is] odd"],
+        ["12", "crm-11", "invalid_payload", "Not a [bold]phone: Property .phone [is] odd"],
+    ]
+    assert out.endswith("20 read: 18 made it, 2 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+
+
+def test_it_lists_rows_by_their_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse({"crm-3"}, monkeypatch)
+    path = write_csv(tmp_path / "customers.csv", 5, "\n", "crm-5,Z,gold,and more\n")
+    status, out, _ = run(path, "--sandbox")
+    assert status == 1
+    assert [row[:2] for row in table_rows(out)] == [["8", "crm-3"], ["13", "crm-5"]]
+    assert path.read_text(encoding="utf-8").splitlines()[7].startswith("crm-3,")
+    assert out.endswith("6 read: 4 made it, 2 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+
+
+def test_it_lists_the_first_of_many(run: Run, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "customers.ndjson", 3, *[b"{}"] * 1_234)
+    status, out, _ = run(path, "--sandbox")
+    assert status == 1
+    assert [row[0] for row in table_rows(out)] == [str(line) for line in range(4, 54)]
+    assert "\n... and 1,184 more\n1,237 read: 3 made it, 0 failed, 1,234 invalid" in out
+
+
+async def test_a_complete_journal_gives_its_report_once_more(
+    run_against: Against, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse({"crm-3"}, monkeypatch)
+    path = write_lines(tmp_path / "customers.ndjson", 20, b"oops")
+    first = await run_against(path, "--journal", tmp_path / "journal")
+    assert first[0] == 1
+    assert [row[0] for row in table_rows(first[1])] == ["4", "21"]
+    sandbox.requests.clear()
+    assert (await run_against(path, "--journal", tmp_path / "journal"))[:2] == first[:2]
+    assert not sandbox.requests
+
+
+async def test_it_goes_on_after_the_service_gave_up(
+    run_against: Against, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, journal = write_lines(tmp_path / "customers.ndjson", 40, b"oops"), tmp_path / "journal"
+    monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "outdated")
+    status, out, err = await run_against(path, "--journal", journal)
+    assert status == 1
+    assert re.match(r".*read: 0 made it, 0 failed, 1 invalid, 0 sent again, in 0 jobs\.$", out, re.DOTALL)
+    assert err.endswith("\nThe same command goes on where it stopped.\n")
+    assert "customers.update_in_bulk" in err
+
+    monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", sandbox.app_token)
+    status, out, _ = await run_against(path, "--journal", journal)
+    assert status == 1  # for the line that is none
+    assert out.endswith("in 1 jobs.\n")
+    assert "41 read: 40 made it, 0 failed, 1 invalid" in out
+
+
+async def test_without_a_journal_there_is_nothing_to_go_on_with(
+    run_against: Against, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "outdated")
+    status, _, err = await run_against(write_lines(tmp_path / "customers.ndjson", 40))
+    assert status == 1
+    assert err.endswith("\nWith --journal FILE, the same command would go on where it stopped.\n")
+
+
+@pytest.mark.parametrize("with_journal", [True, False])
+async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, with_journal: bool) -> None:
+    path = write_lines(tmp_path / "customers.ndjson", 300)
+    command = [str(EXAMPLE), str(path), *(["--journal", str(tmp_path / "journal")] if with_journal else [])]
+
+    async def start() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-W", "error", *command, stdout=PIPE, stderr=PIPE,
+            env={
+                **os.environ,
+                "VOUCHERIFY_BASE_URL": sandbox.base_url,
+                "VOUCHERIFY_APP_ID": sandbox.app_id,
+                "VOUCHERIFY_APP_TOKEN": sandbox.app_token,
+            },
+        )  # fmt: skip
+
+    sandbox.store.job_seconds = 600.0
+    process = await start()
+    try:
+        async with asyncio.timeout(SECONDS):
+            while not any(exchange.method == "GET" for exchange in sandbox.requests):  # noqa: ASYNC110  # it is another process
+                await asyncio.sleep(0.005)
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 130, err
+    assert out == b""
+    assert b"Traceback" not in err
+    goes_on = (
+        "The same command goes on" if with_journal else "With --journal FILE, the same command would go on"
+    )
+    assert err.decode().endswith(f"\nInterrupted. {goes_on} where it stopped.\n")
+    if not with_journal:
+        return
+
+    assert bulk_calls(sandbox) == 1
+    for job in sandbox.store.jobs.values():
+        job.ends = job.starts
+    out, err = await (await start()).communicate()
+    assert out.decode() == "300 read: 300 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n", err
+    assert bulk_calls(sandbox) == 1
+    assert len(sandbox.store.customers) == 300
+
+
+@pytest.mark.parametrize("name", ["customers.ndjson", "customers.csv"])
+def test_a_file_that_is_not_there(run: Run, tmp_path: Path, name: str) -> None:
+    status, out, err = run(tmp_path / name, "--sandbox", "--journal", tmp_path / "journal")
+    assert (status, out) == (1, "")
+    assert f"No such file or directory: '{tmp_path / name}'" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_another_kind(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run(tmp_path / "customers.json", "--sandbox")
+    assert "customers.json does not end in .csv, .ndjson, .jsonl or .json-lines" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "it has no header row"),
+        ('Source_id\n"never closed\n', "file: line 2: unexpected end of data"),
+    ],
+)
+def test_a_file_that_is_not_csv(run: Run, tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text(content)
+    status, out, err = run(path, "--sandbox")
+    assert (status, out) == (1, "")
+    assert message in err
+
+
+def test_a_journal_of_something_else(run: Run, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    lines = write_lines(tmp_path / "customers.ndjson", 3)
+    assert run(lines, "--sandbox", "--journal", journal)[0] == 0
+
+    status, out, err = run(write_csv(tmp_path / "customers.csv", 3), "--sandbox", "--journal", journal)
+    assert (status, out) == (1, "")
+    assert re.search(rf"journal: .{journal}. is of customers\.sync\b.* not of customers\.sync_csv\b", err)
+
+    status, out, err = run(write_lines(lines, 2), "--sandbox", "--journal", journal)
+    assert (status, out) == (1, "")
+    assert "journal: it is of another source" in err
+
+    journal.write_bytes(b"mine\n" * 1_000)
+    status, out, err = run(write_lines(lines, 3), "--sandbox", "--journal", journal)
+    assert (status, out) == (1, "")
+    assert f"journal: '{journal}' cannot be used" in err
+    assert journal.read_bytes() == b"mine\n" * 1_000
+
+
+def test_a_concurrency_that_is_none(run: Run, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "customers.ndjson", 3)
+    status, _, err = run(path, "--sandbox", "--concurrency", "0")
+    assert status == 1
+    assert "concurrency" in err
+
+
+def test_it_says_that_keys_are_missing(run: Run, tmp_path: Path) -> None:
+    status, out, err = run(write_lines(tmp_path / "customers.ndjson", 3), "--journal", tmp_path / "journal")
+    assert (status, out) == (1, "")
+    assert "VOUCHERIFY_APP_ID" in err
+    assert not (tmp_path / "journal").exists()

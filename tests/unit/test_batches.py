@@ -1,0 +1,425 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voucherify_async.bulk.batches import Batch, Batcher, Frame, Item, from_ranges, make_batch, to_ranges
+
+JSON = Frame(b"[", b",", b"]", 1_000, 100)
+TEXT = Frame("Näme\n".encode(), b"", b"", 1_000, 100, is_json=False)
+
+
+def json_items(*values: Any, first: int = 0) -> list[Item]:
+    return [
+        Item(first + number, str(number), json.dumps(value, ensure_ascii=False).encode())
+        for number, value in enumerate(values)
+    ]
+
+
+def keyed(*keys: str | None, content: bytes = b"1") -> list[Item]:
+    return [Item(position, key, content) for position, key in enumerate(keys)]
+
+
+class TestFrame:
+    @pytest.mark.parametrize(
+        ("frame", "room"),
+        [
+            (Frame(b"[", b",", b"]", 100, 5), 98),
+            (Frame("Näme\n".encode(), b"", b"", 100, 5), 94),
+            (Frame(b"", b"", b"", 1, 1), 1),
+            (Frame(b"0123456789", b",", b"", 10, 1), 0),
+        ],
+    )
+    def test_the_room_is_what_head_and_tail_leave(self, frame: Frame, room: int) -> None:
+        assert frame.room == room
+
+    def test_an_item_that_just_fits(self) -> None:
+        item = Item(0, "a", b"x" * 998)
+        assert JSON.check(item) is item
+        assert len(make_batch(0, [item], JSON).content) == JSON.max_bytes
+
+    def test_an_item_one_byte_too_long(self) -> None:
+        with pytest.raises(ValueError, match=r"^it has 999 bytes, and a request has room for 998 at most$"):
+            JSON.check(Item(0, "a", b"x" * 999))
+
+    def test_nothing_fits_where_the_head_is_too_long(self) -> None:
+        frame = Frame(b"0123456789", b",", b"]", 10, 1)
+        with pytest.raises(ValueError, match="at most"):
+            frame.check(Item(0, "a", b""))
+
+
+class TestBatch:
+    def test_a_batch_of_json(self) -> None:
+        batch = make_batch(7, json_items(1, "é", {"a": [None]}, first=4), JSON)
+        assert (batch.number, len(batch)) == (7, 3)
+        assert batch.content == '[1,"é",{"a": [null]}]'.encode()
+        assert list(batch.positions) == [4, 5, 6]
+        assert list(batch.keys) == ["0", "1", "2"]
+        assert (batch.job, batch.is_recorded, batch.in_doubt, batch.retried, batch.resent) == (
+            "",
+            False,
+            False,
+            False,
+            0,
+        )
+
+    def test_a_batch_of_text(self) -> None:
+        rows = [Item(2, None, "Zoë\n".encode()), Item(5, "b", '"Bö,\nb"\n'.encode())]
+        batch = make_batch(0, rows, TEXT)
+        assert batch.content.decode() == 'Näme\nZoë\n"Bö,\nb"\n'
+        assert [bytes(batch.raw_item(index)) for index in range(2)] == [
+            '"Zoë\\n"'.encode(),
+            '"\\"Bö,\\nb\\"\\n"'.encode(),
+        ]
+
+    def test_items_come_in_the_order_of_their_positions(self) -> None:
+        items = json_items("a", "b", "c", "d")
+        assert make_batch(0, reversed(items), JSON) == make_batch(0, items, JSON)
+
+    def test_a_batch_of_nothing(self) -> None:
+        batch = make_batch(0, [], JSON)
+        assert (batch.content, len(batch), batch.repeatable) == (b"[]", 0, True)
+
+    @pytest.mark.parametrize(
+        ("keys", "repeatable"),
+        [(("a", "b"), True), (("a", None), False), ((None,), False), (("",), True)],
+    )
+    def test_repeatable(self, keys: tuple[str | None, ...], repeatable: bool) -> None:
+        assert make_batch(0, keyed(*keys), JSON).repeatable is repeatable
+
+    def test_the_digest_tells_batches_apart(self) -> None:
+        batches = [
+            make_batch(0, json_items("a", "b"), JSON),
+            make_batch(0, json_items("a", "c"), JSON),
+            make_batch(0, json_items("a"), JSON),
+            make_batch(0, [Item(0, "a", b"ab")], JSON),
+            make_batch(0, [Item(0, "a", b"ab")], TEXT),
+        ]
+        assert len({batch.digest for batch in batches}) == len(batches)
+        assert make_batch(3, json_items("a", "b", first=9), JSON).digest == batches[0].digest
+
+    def test_its_repr_holds_nothing_of_the_items(self) -> None:
+        text = repr(make_batch(0, [Item(0, "ada@example.com", b'"Ada"')], JSON))
+        assert "ada@example.com" not in text
+        assert "Ada" not in text
+
+    @given(st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=4), min_size=1))
+    def test_json_items_come_back(self, values: list[Any]) -> None:
+        items = [Item(number, None, json.dumps(value).encode()) for number, value in enumerate(values)]
+        batch = make_batch(0, items, JSON)
+        assert json.loads(batch.content) == values
+        assert [bytes(batch.raw_item(index)) for index in range(len(batch))] == [
+            item.content for item in items
+        ]
+
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
+    def test_texts_come_back(self, texts: list[str]) -> None:
+        batch = make_batch(0, [Item(number, None, text.encode()) for number, text in enumerate(texts)], TEXT)
+        assert batch.content.decode() == "Näme\n" + "".join(texts)
+        assert [json.loads(bytes(batch.raw_item(index))) for index in range(len(batch))] == texts
+
+
+class TestRanges:
+    @pytest.mark.parametrize(
+        ("positions", "ranges"),
+        [
+            ([], []),
+            ([0], [(0, 1)]),
+            ([0, 1, 2], [(0, 3)]),
+            ([3, 5, 6, 9], [(3, 4), (5, 7), (9, 10)]),
+            ([2**62, 2**62 + 1], [(2**62, 2**62 + 2)]),
+        ],
+    )
+    def test_table(self, positions: list[int], ranges: list[tuple[int, int]]) -> None:
+        assert to_ranges(positions) == ranges
+        assert list(from_ranges(ranges)) == positions
+
+    @given(st.sets(st.integers(0, 300)).map(sorted))
+    def test_they_come_back_and_are_as_few_as_can_be(self, positions: list[int]) -> None:
+        ranges = to_ranges(positions)
+        assert list(from_ranges(ranges)) == positions
+        assert all(first < end for first, end in ranges)
+        assert all(end < later for (_, end), (later, _) in pairwise(ranges))
+
+    def test_a_long_range_is_not_held(self) -> None:
+        assert next(iter(from_ranges([(5, 10**15)]))) == 5
+
+
+class TestBatcher:
+    def test_nothing(self) -> None:
+        batcher = Batcher(JSON)
+        assert (batcher.pop(), batcher.flush()) == (None, None)
+        assert (batcher.is_ready, batcher.holds, batcher.is_full) == (False, False, False)
+
+    @pytest.mark.parametrize(
+        ("count", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])]
+    )
+    def test_as_many_items_as_there_may_be(self, count: int, sizes: list[int]) -> None:
+        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 3))
+        for item in keyed(*[None] * count):
+            batcher.add(item)
+        assert [len(batch) for batch in flushed(batcher)] == sizes
+
+    @pytest.mark.parametrize(
+        ("max_bytes", "sizes"),
+        [(12, [1, 1, 1]), (22, [1, 1, 1]), (23, [2, 1]), (33, [2, 1]), (34, [3]), (1_000, [3])],
+    )
+    def test_as_many_bytes_as_there_may_be(self, max_bytes: int, sizes: list[int]) -> None:
+        batcher = Batcher(Frame(b"[", b",", b"]", max_bytes, 100))
+        for item in keyed(None, None, None, content=b"0123456789"):
+            batcher.add(batcher.frame.check(item))
+        assert [len(batch) for batch in flushed(batcher)] == sizes
+
+    def test_numbers_go_on(self) -> None:
+        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 1), number=5)
+        for item in keyed("a", "b"):
+            batcher.add(item)
+        assert [batch.number for batch in flushed(batcher)] == [5, 6]
+
+    def test_one_with_a_key_that_is_taken_waits_for_it(self) -> None:
+        batcher = Batcher(JSON)
+        for item in keyed("a", "a", "b", "a"):
+            batcher.add(item)
+        first = batcher.flush()
+        assert first is not None
+        assert list(first.positions) == [0, 2]
+        assert batcher.holds
+        assert batcher.flush() is None
+        batcher.settle(first)
+        second = batcher.flush()
+        assert second is not None
+        assert list(second.positions) == [1]
+        assert batcher.holds
+        batcher.settle(second)
+        assert [list(batch.positions) for batch in flushed(batcher)] == [[3]]
+        assert not batcher.holds
+
+    def test_items_without_a_key_wait_for_nothing(self) -> None:
+        batcher = Batcher(JSON)
+        for item in keyed(None, None, None):
+            batcher.add(item)
+        assert [list(batch.positions) for batch in flushed(batcher)] == [[0, 1, 2]]
+
+    def test_an_empty_key_is_a_key(self) -> None:
+        batcher = Batcher(JSON)
+        for item in keyed("", ""):
+            batcher.add(item)
+        assert batcher.holds
+
+    def test_what_was_held_back_goes_before_what_came_later(self) -> None:
+        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 2))
+        for item in keyed("a", "b", "a", "b", "c"):
+            batcher.add(item)
+        first = batcher.pop()
+        assert first is not None
+        batcher.settle(first)
+        second = batcher.pop()
+        assert second is not None
+        assert list(second.positions) == [2, 4]
+        rest = batcher.flush()
+        assert rest is not None
+        assert list(rest.positions) == [3]
+
+    def test_a_key_of_a_batch_that_is_still_to_come(self) -> None:
+        batcher = Batcher(JSON, number=1)
+        batcher.take_key("a")
+        batcher.take_key(None)
+        batcher.add(Item(5, "a", b"5"))
+        batcher.add(Item(6, "b", b"6"))
+        earlier = make_batch(0, [Item(0, "a", b"0")], JSON)
+        batcher.restore(earlier)
+        assert batcher.is_ready
+        assert batcher.pop() is earlier
+        batcher.settle(earlier)
+        assert [list(batch.positions) for batch in flushed(batcher)] == [[5, 6]]
+
+    @pytest.mark.parametrize(("max_items", "max_bytes"), [(3, 1_000), (100, 30)])
+    def test_full(self, max_items: int, max_bytes: int) -> None:
+        batcher = Batcher(Frame(b"[", b",", b"]", max_bytes, max_items))
+        full: list[bool] = []
+        for item in keyed("a", "a", "a", "a", content=b"0123456789"):
+            batcher.add(item)
+            full.append(batcher.is_full)
+        assert full == [False, False, False, True]
+        batch = batcher.flush()
+        assert batch is not None
+        batcher.settle(batch)
+        assert not batcher.is_full
+
+
+def flushed(batcher: Batcher) -> list[Batch]:
+    """All batches there are without settling any."""
+    batches: list[Batch] = []
+    while (batch := batcher.flush()) is not None:
+        batches.append(batch)
+    return batches
+
+
+# ---------------------------------------------------------------- properties
+
+
+class Schedule:
+    """Adds, pops and settles in whatever order, and checks what must hold at each moment."""
+
+    def __init__(self, frame: Frame, number: int) -> None:
+        self.batcher = Batcher(frame, number=number)
+        self.frame = frame
+        self.number = number
+        self.items: dict[int, Item] = {}
+        self.restored: list[Batch] = []
+        self.batches: list[Batch] = []
+        self.unsettled: list[Batch] = []
+
+    def add(self, item: Item) -> None:
+        if self.batcher.is_full:
+            return
+        self.items[item.position] = self.frame.check(item)
+        self.batcher.add(item)
+        held = sorted(waiting for queue in self.batcher._held.values() for waiting in queue)
+        assert len(held) <= self.frame.max_items
+        assert sum(len(waiting.content) for waiting in held[:-1]) < self.frame.max_bytes
+        assert self.batcher.holds is bool(held)
+
+    def restore(self, batch: Batch, items: list[Item]) -> None:
+        for item in items:
+            self.items[item.position] = item
+            self.batcher.take_key(item.key)
+        self.restored.append(batch)
+        self.batcher.restore(batch)
+
+    def take(self, batch: Batch | None) -> bool:
+        if batch is None:
+            return False
+        open_keys = [key for earlier in self.unsettled for key in earlier.keys if key is not None]
+        keys = [key for key in batch.keys if key is not None]
+        assert len(set(keys)) == len(keys)
+        assert not set(keys) & set(open_keys)
+        self.check_content(batch)
+        self.batches.append(batch)
+        self.unsettled.append(batch)
+        return True
+
+    def check_content(self, batch: Batch) -> None:
+        frame = self.frame
+        contents = [self.items[position].content for position in batch.positions]
+        assert batch.content == frame.head + frame.separator.join(contents) + frame.tail
+        assert 0 < len(batch) <= frame.max_items
+        assert len(batch.content) <= frame.max_bytes
+        assert list(batch.positions) == sorted(set(batch.positions))
+        assert [self.items[position].key for position in batch.positions] == list(batch.keys)
+        for index, content in enumerate(contents):
+            raw = bytes(batch.raw_item(index))
+            assert raw == content if frame.is_json else json.loads(raw) == content.decode()
+
+    def settle(self, which: int) -> None:
+        if self.unsettled:
+            self.batcher.settle(self.unsettled.pop(which % len(self.unsettled)))
+
+    def end(self, which: int) -> None:
+        while self.take(self.batcher.flush()) or self.unsettled:
+            self.settle(which)
+        assert not self.batcher.holds
+        assert not self.batcher.is_full
+        assert not self.batcher.is_ready
+        assert self.batcher.flush() is None
+        assert not self.batcher._taken
+        assert self.batcher._held_bytes == 0
+
+    def check(self) -> None:
+        positions = [position for batch in self.batches for position in batch.positions]
+        assert sorted(positions) == sorted(self.items)
+        by_key: dict[str, list[int]] = {}
+        for batch in self.batches:
+            for position, key in zip(batch.positions, batch.keys, strict=True):
+                if key is not None:
+                    by_key.setdefault(key, []).append(position)
+        assert all(order == sorted(order) for order in by_key.values())
+        made = [batch.number for batch in self.batches if batch not in self.restored]
+        assert made == list(range(self.number, self.number + len(made)))
+
+
+KEYS = st.sampled_from(["a", "b", "c", "d", "e", None, None])
+CONTENTS = st.sampled_from(["x", "ö", "漢字", "0123456789", "0123456789abc"])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), KEYS, CONTENTS),
+        st.tuples(st.just("add"), KEYS, CONTENTS),
+        st.tuples(st.just("add"), KEYS, CONTENTS),
+        st.tuples(st.just("pop")),
+        st.tuples(st.just("flush")),
+        st.tuples(st.just("settle"), st.integers(0, 5)),
+    ),
+    max_size=80,
+)
+FRAMES = st.builds(
+    Frame,
+    st.sampled_from([b"", b"[", b"Kopf\n"]),
+    st.sampled_from([b"", b",", b", "]),
+    st.sampled_from([b"", b"]"]),
+    st.integers(20, 60),
+    st.integers(1, 6),
+    is_json=st.booleans(),
+)
+
+
+def run(schedule: Schedule, steps: list[tuple[Any, ...]], which: int, first: int = 0) -> None:
+    for position, step in enumerate(steps, first):
+        match step:
+            case ("add", key, content):
+                schedule.add(Item(position, key, content.encode()))
+            case ("pop",):
+                schedule.take(schedule.batcher.pop())
+            case ("flush",):
+                schedule.take(schedule.batcher.flush())
+            case _:
+                schedule.settle(step[1])
+    schedule.end(which)
+    schedule.check()
+
+
+@settings(max_examples=300, deadline=None)
+@given(FRAMES, STEPS, st.integers(0, 5), st.integers(0, 3))
+def test_each_item_once_and_each_key_in_order(
+    frame: Frame, steps: list[tuple[Any, ...]], which: int, number: int
+) -> None:
+    run(Schedule(frame, number), steps, which)
+
+
+@settings(max_examples=100, deadline=None)
+@given(STEPS, st.integers(0, 5), st.lists(st.sampled_from("abcde"), min_size=1, max_size=4, unique=True))
+def test_a_restored_batch_goes_before_all_with_its_keys(
+    steps: list[tuple[Any, ...]], which: int, keys: list[str]
+) -> None:
+    schedule = Schedule(Frame(b"[", b",", b"]", 60, 4), 1)
+    items = keyed(*keys)
+    schedule.restore(make_batch(0, items, schedule.frame), items)
+    run(schedule, steps, which, first=len(items))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(KEYS, CONTENTS), max_size=60), FRAMES, st.integers(0, 5))
+def test_a_source_is_read_to_its_end_however_little_is_held_back(
+    source: list[tuple[str | None, str]], frame: Frame, which: int
+) -> None:
+    """As one worker does it: read while there is no batch and room, then send what there is, then wait."""
+    schedule = Schedule(frame, 0)
+    rest = iter([Item(place, key, content.encode()) for place, (key, content) in enumerate(source)])
+    exhausted = False
+    for _ in range(10 * len(source) + 10):
+        if schedule.take(schedule.batcher.pop()):
+            continue
+        if not exhausted and not schedule.batcher.is_full:
+            item = next(rest, None)
+            exhausted = item is None
+            if item is not None:
+                schedule.add(item)
+        elif not schedule.take(schedule.batcher.flush()):
+            schedule.settle(which)
+    schedule.end(which)
+    schedule.check()
+    assert len(schedule.items) == len(source)

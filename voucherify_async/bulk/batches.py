@@ -1,0 +1,254 @@
+"""Items put together into request bodies, so that those with one key keep their order. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from array import array
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+import msgspec
+
+__all__ = ["Batch", "Batcher", "Frame", "Item", "from_ranges", "make_batch", "to_ranges"]
+
+_DIGEST_BYTES: Final = 16
+
+
+class Item(NamedTuple):
+    """One item of a source, encoded.
+
+    Attributes:
+        position: Where it stood in the source.
+        key: What the service finds its object by; `None` if it makes a new one each time.
+        content: Its part of the request body.
+    """
+
+    position: int
+    key: str | None
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What makes a request body of items, and how large one may be.
+
+    Attributes:
+        head: What comes before the first item.
+        separator: What comes between two.
+        tail: What comes after the last.
+        max_bytes: The longest body.
+        max_items: The most items in one.
+        is_json: Whether items are JSON; otherwise they are text.
+    """
+
+    head: bytes
+    separator: bytes
+    tail: bytes
+    max_bytes: int
+    max_items: int
+    is_json: bool = True
+
+    @property
+    def room(self) -> int:
+        """Bytes for items and what is between them."""
+        return self.max_bytes - len(self.head) - len(self.tail)
+
+    def check(self, item: Item) -> Item:
+        """The item, if it fits into a body at all.
+
+        Raises:
+            ValueError: It does not.
+        """
+        if len(item.content) > self.room:
+            raise ValueError(
+                f"it has {len(item.content):,} bytes, and a request has room for {self.room:,} at most"
+            )
+        return item
+
+
+@dataclass(slots=True)
+class Batch:
+    """The items of one request body, no two of which have one key.
+
+    Attributes:
+        number: Counts the batches of a sync job, from 0.
+        content: The request body.
+        positions: Where the items stood in the source, ascending.
+        keys: Their keys.
+        starts: Where in the content they begin, and where one after the last would.
+        frame: What holds them together.
+        is_recorded: It is in the journal.
+        is_sent: It is counted as sent.
+        in_doubt: It was sent, and whether it arrived is not known.
+        job: The id of the background job that has it; empty if none has.
+        accepted: When that job was taken on, in epoch seconds.
+        retried: A job with it has failed, and this is the second.
+        resent: How many times it was sent again.
+    """
+
+    number: int
+    content: bytes = field(repr=False)
+    positions: Sequence[int] = field(repr=False)
+    keys: Sequence[str | None] = field(repr=False)
+    starts: Sequence[int] = field(repr=False)
+    frame: Frame = field(repr=False)
+    is_recorded: bool = False
+    is_sent: bool = False
+    in_doubt: bool = False
+    job: str = ""
+    accepted: float = 0.0
+    retried: bool = False
+    resent: int = 0
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice does what sending it once does."""
+        return None not in self.keys
+
+    @property
+    def digest(self) -> bytes:
+        """What tells it from a batch with other items."""
+        return hashlib.blake2b(self.content, digest_size=_DIGEST_BYTES).digest()
+
+    def raw_item(self, index: int) -> msgspec.Raw:
+        """An item as JSON."""
+        end = self.starts[index + 1] - len(self.frame.separator)
+        content = self.content[self.starts[index] : end]
+        return msgspec.Raw(content if self.frame.is_json else msgspec.json.encode(content.decode()))
+
+
+def make_batch(number: int, items: Iterable[Item], frame: Frame) -> Batch:
+    """Put items together, in the order of their positions."""
+    ordered = sorted(items)
+    gap = len(frame.separator)
+    lengths = (len(item.content) + gap for item in ordered)
+    return Batch(
+        number=number,
+        content=frame.head + frame.separator.join(item.content for item in ordered) + frame.tail,
+        positions=array("q", (item.position for item in ordered)),
+        keys=[item.key for item in ordered],
+        starts=array("I", accumulate(lengths, initial=len(frame.head))),
+        frame=frame,
+    )
+
+
+class Batcher:
+    """Makes batches of items as they come; one whose key is taken by an earlier item is held back.
+
+    A key is taken from when its item comes until the batch that holds it is settled. So two items with one
+    key are never in one batch, nor in two at once, and follow each other in the order in which they came.
+    """
+
+    def __init__(self, frame: Frame, *, number: int = 0) -> None:
+        """Make batches for bodies of this frame, numbered from `number` on."""
+        self.frame = frame
+        self._number = number
+        self._items: list[Item] = []
+        self._bytes = 0
+        self._ready: deque[Batch] = deque()
+        self._taken: set[str] = set()
+        self._held: dict[str, deque[Item]] = {}
+        self._held_count = 0
+        self._held_bytes = 0
+        self._released: list[Item] = []
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a whole batch."""
+        return bool(self._ready)
+
+    @property
+    def holds(self) -> bool:
+        """Whether items wait for the batch with an earlier one of their key to be settled."""
+        return self._held_count > 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much is held back as fits into a batch, so that no more should come."""
+        return self._held_count >= self.frame.max_items or self._held_bytes >= self.frame.max_bytes
+
+    def add(self, item: Item) -> None:
+        """Take an item on, that fits."""
+        if item.key is not None:
+            if item.key in self._taken:
+                self._held.setdefault(item.key, deque()).append(item)
+                self._count_held(item, 1)
+                return
+            self._taken.add(item.key)
+        self._append(item)
+
+    def restore(self, batch: Batch) -> None:
+        """Take a batch on that was made before: it is the next."""
+        self._ready.append(batch)
+
+    def take_key(self, key: str | None) -> None:
+        """Hold items with this key back until a batch with it is settled, though it does not exist yet."""
+        if key is not None:
+            self._taken.add(key)
+
+    def pop(self) -> Batch | None:
+        """The next whole batch, if there is one."""
+        while self._released and not self._ready:
+            self._append(heapq.heappop(self._released))
+        return self._ready.popleft() if self._ready else None
+
+    def flush(self) -> Batch | None:
+        """What there is of the next batch, if anything."""
+        batch = self.pop()
+        return batch if batch is not None or not self._items else self._make()
+
+    def settle(self, batch: Batch) -> None:
+        """Let items follow that were held back for those of this batch."""
+        for key in batch.keys:
+            if key is None:
+                continue
+            waiting = self._held.get(key)
+            if waiting is None:
+                self._taken.discard(key)
+                continue
+            item = waiting.popleft()  # for which the key stays taken
+            if not waiting:
+                del self._held[key]
+            self._count_held(item, -1)
+            heapq.heappush(self._released, item)
+
+    def _count_held(self, item: Item, times: int) -> None:
+        self._held_count += times
+        self._held_bytes += times * len(item.content)
+
+    def _append(self, item: Item) -> None:
+        size = len(item.content) + (len(self.frame.separator) if self._items else 0)
+        if len(self._items) == self.frame.max_items or self._bytes + size > self.frame.room:
+            self._ready.append(self._make())
+            size = len(item.content)
+        self._items.append(item)
+        self._bytes += size
+
+    def _make(self) -> Batch:
+        batch = make_batch(self._number, self._items, self.frame)
+        self._number += 1
+        self._items, self._bytes = [], 0
+        return batch
+
+
+def to_ranges(positions: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as ranges, each with its first number and the one after its last."""
+    ranges: list[tuple[int, int]] = []
+    for position in positions:
+        if ranges and ranges[-1][1] == position:
+            ranges[-1] = (ranges[-1][0], position + 1)
+        else:
+            ranges.append((position, position + 1))
+    return ranges
+
+
+def from_ranges(ranges: Iterable[tuple[int, int]]) -> Iterable[int]:
+    """The numbers of some ranges."""
+    return (position for first, end in ranges for position in range(first, end))

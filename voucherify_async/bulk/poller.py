@@ -1,0 +1,133 @@
+"""One task that looks after all open background jobs of a sync job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from voucherify_async.bulk.outcome import Verdict, judge
+from voucherify_async.errors import NotFoundError, VoucherifyError
+from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.transport.clock import Clock
+
+__all__ = ["Poller", "pauses"]
+
+_FIRST_PAUSE: Final = 0.1
+_PAUSE_GROWTH: Final = 1.5
+_LONGEST_PAUSE: Final = 5.0
+
+_MOST_FAILURES: Final = 8
+"""Looks in a row that may fail, each after all that the session does about it."""
+_MOST_MISSES: Final = 3
+"""Looks after which a job that the service does not find is gone: it may take a moment to know a new one."""
+
+_ENDED: Final = frozenset({"DONE", "FAILED"})
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between looks at a job: 0.1, then growing by half to 5."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
+
+
+@dataclass(eq=False, slots=True)
+class _Watch:
+    """A job that somebody waits for."""
+
+    job_id: str
+    ended: asyncio.Future[AsyncAction | None]
+    misses: int = 0
+
+
+class Poller:
+    """Looks at open jobs in turn until they have ended.
+
+    The service takes jobs in the order in which they came, large ones in turns. So it is the oldest that is
+    worth a look, and one of the others: however many are open, two looks a pause.
+    """
+
+    def __init__(
+        self, look: Callable[[str], Awaitable[AsyncAction]], clock: Clock, *, max_server_wait: float
+    ) -> None:
+        """Look with `look`; see `judge` for `max_server_wait`."""
+        self._look = look
+        self._clock = clock
+        self._max_server_wait = max_server_wait
+        self._open: list[_Watch] = []
+        self._failures = 0
+        self._turn = 0
+        self._wanted = asyncio.Event()
+        self._closed = False
+
+    async def ended(self, job_id: str) -> AsyncAction | None:
+        """Wait until a job has ended; `None` if the service does not know it."""
+        watch = _Watch(job_id, asyncio.get_running_loop().create_future())
+        self._open.append(watch)
+        self._wanted.set()
+        try:
+            return await watch.ended
+        finally:
+            if watch in self._open:
+                self._open.remove(watch)
+
+    def close(self) -> None:
+        """End `run` when no job is open."""
+        self._closed = True
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Look after jobs until closed.
+
+        Raises:
+            VoucherifyError: Looking fails, and goes on to fail.
+        """
+        while not self._closed:
+            await self._wanted.wait()
+            waits = pauses()
+            while self._open:
+                await self._clock.sleep(next(waits))
+                if await self._round():
+                    waits = pauses()
+            if not self._closed:
+                self._wanted.clear()
+
+    async def _round(self) -> bool:
+        """Look at the oldest jobs as far as they have ended, and at one beyond; whether any has."""
+        found = False
+        for watch in list(self._open):
+            if not await self._has_ended(watch):
+                break
+            found = True
+        others = self._open[1:]
+        if others:
+            self._turn += 1
+            found = await self._has_ended(others[self._turn % len(others)]) or found
+        return found
+
+    async def _has_ended(self, watch: _Watch) -> bool:
+        try:
+            action = await self._look(watch.job_id)
+        except NotFoundError:
+            watch.misses += 1
+            if watch.misses < _MOST_MISSES:
+                return False
+            action = None
+        except VoucherifyError as error:
+            self._failures += 1
+            verdict = judge(error, max_server_wait=self._max_server_wait)
+            if verdict is not Verdict.AGAIN or self._failures >= _MOST_FAILURES:
+                raise
+            return False
+        self._failures = 0
+        if action is not None and action.status not in _ENDED:
+            watch.misses = 0
+            return False
+        if watch in self._open:
+            self._open.remove(watch)
+        if not watch.ended.done():
+            watch.ended.set_result(action)
+        return True

@@ -1,0 +1,164 @@
+"""From a source to batches that can be sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any, Final, Literal
+
+from voucherify_async.bulk.batches import Batch, Batcher
+from voucherify_async.bulk.journal import Journal
+from voucherify_async.bulk.kind import Kind
+from voucherify_async.bulk.ledger import Ledger
+from voucherify_async.bulk.past import Past, Recorded
+from voucherify_async.bulk.report import Tally
+from voucherify_async.bulk.results import INVALID_ITEM, SyncFailure
+from voucherify_async.models.base import is_mapping
+
+__all__ = ["Reader"]
+
+_TURN: Final = 256
+"""Items that are read before other tasks get a turn."""
+
+_MOST_UNWRITTEN: Final = 1_000
+"""Invalid items that are written to the journal at once."""
+
+
+class Reader:
+    """Reads a source as batches are asked for, by any number of tasks.
+
+    Items that an earlier process has sent are counted, or taken up where they were left.
+    """
+
+    def __init__(
+        self,
+        source: Iterable[Any] | AsyncIterable[Any],
+        kind: Kind,
+        recorded: Iterable[Recorded],
+        ledger: Ledger,
+        tally: Tally,
+        *,
+        on_invalid: Literal["report", "raise"],
+    ) -> None:
+        """Read `source`, of which the journal has `recorded`."""
+        self._items: Iterator[Any] | AsyncIterator[Any] = (
+            source.__aiter__() if isinstance(source, AsyncIterable) else iter(source)
+        )
+        self._exhausted = False
+        self._kind = kind
+        self._past = Past(recorded, kind.frame)
+        self._batcher = Batcher(kind.frame, number=self._past.next_number)
+        self._ledger = ledger
+        self._tally = tally
+        self._on_invalid = on_invalid
+        self._invalid: list[SyncFailure] = []
+        self._reading = asyncio.Lock()
+        self._settled = asyncio.Event()
+
+    async def next(self) -> Batch | None:
+        """The next batch, on record as such; `None` if there will be none.
+
+        Raises:
+            ValueError: The source is not that of the journal, or with `on_invalid="raise"` an item is invalid.
+        """
+        async with self._reading:
+            while (batch := self._batcher.pop()) is None:
+                if self._wants_more:
+                    await self._read()
+                    await self.write_invalid()
+                    await self._take_up_past()
+                elif (batch := self._batcher.flush()) is not None:
+                    break
+                elif not self._batcher.holds:
+                    return None
+                else:
+                    self._settled.clear()
+                    await self._settled.wait()
+            if not batch.is_recorded:
+                await self._ledger.write(Journal.made, batch)
+                batch.is_recorded = True
+            return batch
+
+    def settle(self, batch: Batch) -> None:
+        """Let items follow that were held back for those of this batch, as it is known what became of it."""
+        self._batcher.settle(batch)
+        self._settled.set()
+
+    @property
+    def _wants_more(self) -> bool:
+        # What is held back for a batch of the past whose items have not all come by waits for those.
+        return not self._exhausted and (not self._batcher.is_full or self._past.is_gathering)
+
+    async def _read(self) -> None:
+        """Read until there is something to do, or no more."""
+        if isinstance(self._items, AsyncIterator):
+            async for raw in self._items:
+                if self._take(raw):
+                    return
+                if self._tally.read % _TURN == 0:
+                    await asyncio.sleep(0)
+        else:
+            for raw in self._items:
+                if self._take(raw):
+                    return
+                if self._tally.read % _TURN == 0:
+                    await asyncio.sleep(0)
+        self._exhausted = True
+        self._past.check_end()
+
+    def _take(self, raw: Any) -> bool:
+        """Take an item of the source on; whether that is enough for now."""
+        position = self._kind.locate(self._tally.read, raw)
+        self._tally.read += 1
+        self._tally.tell()
+        try:
+            item = self._kind.frame.check(self._kind.encode(position, raw))
+        except ValueError as error:
+            self._add_invalid(position, raw, error)
+            return len(self._invalid) >= _MOST_UNWRITTEN
+        earlier = self._past.find(item.position)
+        if earlier is None:
+            self._batcher.add(item)
+        else:
+            self._past.take(item)
+            if not earlier.ended:
+                self._batcher.take_key(item.key)
+        return self._batcher.is_ready or bool(self._past.whole) or not self._wants_more
+
+    def _add_invalid(self, position: int, raw: Any, error: ValueError) -> None:
+        name = self._kind.place.format(position)
+        if self._on_invalid == "raise":
+            raise ValueError(f"{name}: {error}") from None
+        if self._past.find(position) is not None:
+            raise ValueError(f"journal: it is of another source: {name} was sent, and is invalid now")
+        failure = SyncFailure(
+            position=position, source_id=_source_id_of(raw), key=INVALID_ITEM, message=str(error)
+        )
+        self._tally.invalid += 1
+        self._tally.fail([failure])
+        self._invalid.append(failure)
+
+    async def write_invalid(self) -> None:
+        """Put on record what was found invalid since the last time."""
+        if self._invalid:
+            failures, self._invalid = self._invalid, []
+            await self._ledger.write(Journal.invalid, failures)
+
+    async def _take_up_past(self) -> None:
+        """Count batches that have ended before, and go on with those that have not."""
+        whole, self._past.whole = self._past.whole, []
+        for recorded, batch in whole:
+            self._tally.resent += batch.resent * len(batch)
+            for job in await self._ledger.look_up(Journal.jobs_of, batch.number):
+                self._tally.add_job(job)
+            if recorded.ended:
+                self._tally.sent += len(batch)
+                self._tally.end(len(batch), await self._ledger.look_up(Journal.failures_of, batch.number))
+            else:
+                self._batcher.restore(batch)
+
+
+def _source_id_of(raw: Any) -> str | None:
+    """What an item that is none may still say of who it is."""
+    found = raw.get("source_id") if is_mapping(raw) else getattr(raw, "source_id", None)
+    return found if isinstance(found, str) else None

@@ -1,0 +1,194 @@
+"""Sync jobs: a source is sent in batches as bulk jobs, and it is found out what became of each item."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterable, Iterable
+from functools import partial
+from typing import Any, Final
+
+from voucherify_async.bulk.batches import Batch
+from voucherify_async.bulk.journal import Journal
+from voucherify_async.bulk.kind import Kind, Options
+from voucherify_async.bulk.ledger import Ledger
+from voucherify_async.bulk.outcome import Verdict, account, all_failed, judge
+from voucherify_async.bulk.poller import Poller
+from voucherify_async.bulk.reader import Reader
+from voucherify_async.bulk.report import SyncReport, Tally
+from voucherify_async.bulk.results import SyncFailure, SyncJob
+from voucherify_async.errors import APIStatusError, VoucherifyError
+from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.pagination.ahead import gather_bare
+from voucherify_async.transport.operation import Request
+from voucherify_async.transport.session import SessionManager
+
+__all__ = ["sync"]
+
+_MOST_SENDS: Final = 8
+"""Times that a batch is sent without an answer, each after all that the session does about it."""
+
+
+async def sync(
+    sessions: SessionManager, kind: Kind, source: Iterable[Any] | AsyncIterable[Any], options: Options
+) -> SyncReport[Any]:
+    """Send what a source yields.
+
+    Raises:
+        VoucherifyError: The service takes no more, or cannot be reached; `report` is on the error.
+        ValueError: The journal is not one of this job and source, or with `on_invalid="raise"` an item is
+            invalid.
+    """
+    tally = Tally(sessions.clock, options.on_progress, options.on_failure)
+    ledger = Ledger(options.journal, kind.purpose)
+    try:
+        recorded = await ledger.open()
+        reader = Reader(source, kind, recorded, ledger, tally, on_invalid=options.on_invalid)
+        try:
+            await _Sync(sessions, kind, reader, ledger, tally).run(options.concurrency)
+        except VoucherifyError as error:
+            await reader.write_invalid()
+            error.report = tally.report(ledger.path)
+            raise
+    finally:
+        ledger.close()
+    tally.tell(last=True)
+    return tally.report(ledger.path)
+
+
+class _Sync:
+    def __init__(
+        self, sessions: SessionManager, kind: Kind, reader: Reader, ledger: Ledger, tally: Tally
+    ) -> None:
+        self._sessions = sessions
+        self._kind = kind
+        self._reader = reader
+        self._ledger = ledger
+        self._tally = tally
+        self._poller = Poller(
+            kind.look, sessions.clock, max_server_wait=sessions.options.retry.max_server_wait
+        )
+
+    async def run(self, concurrency: int) -> None:
+        await gather_bare(self._poller.run(), self._work_together(concurrency))
+
+    async def _work_together(self, concurrency: int) -> None:
+        try:
+            await gather_bare(*(self._work() for _ in range(concurrency)))
+        finally:
+            self._poller.close()
+
+    async def _work(self) -> None:
+        while (batch := await self._reader.next()) is not None:
+            await self._carry(batch)
+            self._reader.settle(batch)
+            self._tally.tell()
+
+    async def _carry(self, batch: Batch) -> None:
+        """See a batch through to its end."""
+        if batch.job or batch.in_doubt:
+            self._count_sent(batch)
+        while not await self._attempt(batch):
+            pass
+
+    def _count_sent(self, batch: Batch) -> None:
+        if not batch.is_sent:
+            batch.is_sent = True
+            self._tally.sent += len(batch)
+
+    async def _attempt(self, batch: Batch) -> bool:
+        """Have a job apply a batch, and find out what came of it; whether that is all."""
+        job = None
+        failures = await self._send(batch) if not batch.job else None
+        if failures is None:
+            self._tally.open_jobs += 1
+            action = await self._poller.ended(batch.job)
+            self._tally.open_jobs -= 1
+            failures = None if action is None else account(action, batch, self._kind.accounting)
+            job = self._ended_job(batch, action, failures)
+            self._tally.add_job(job)
+            if failures is None and batch.repeatable and not batch.retried:
+                batch.job, batch.in_doubt, batch.retried = "", True, True
+                await self._ledger.write(Journal.failed, batch, job)
+                return False
+            if failures is None:
+                failures = all_failed(batch, key="job_failed", message=_fate(job))
+        self._count_sent(batch)
+        await self._ledger.write(Journal.ended, batch, job, failures)
+        self._tally.end(len(batch), failures)
+        return True
+
+    def _ended_job(
+        self, batch: Batch, action: AsyncAction | None, failures: list[SyncFailure] | None
+    ) -> SyncJob:
+        failed = len(batch) if failures is None else len(failures)
+        return SyncJob(
+            id=batch.job,
+            status=None if action is None else action.status,
+            items=len(batch),
+            succeeded=len(batch) - failed,
+            failed=failed,
+            duration=max(0.0, self._sessions.clock.epoch() - batch.accepted),
+        )
+
+    async def _send(self, batch: Batch) -> list[SyncFailure] | None:
+        """Have a job take a batch on; `None` if one has, else its items as failed.
+
+        A batch of which nobody knows whether it arrived is sent again, if it may be.
+        """
+        if batch.in_doubt and not batch.repeatable:
+            return all_failed(batch, key="outcome_unknown", message="it was sent, and no answer came")
+        await self._ledger.write(partial(Journal.in_doubt, doubt=True), batch)
+        policy = self._sessions.options.retry
+        for attempt in itertools.count(1):
+            error = await self._post(batch)
+            if error is None:
+                await self._ledger.write(Journal.accepted, batch)
+                self._tally.tell()
+                return None
+            verdict = judge(error, max_server_wait=policy.max_server_wait)
+            if verdict is Verdict.REFUSED:
+                return _refused(batch, error)
+            if verdict is Verdict.AGAIN and batch.in_doubt and not batch.repeatable:
+                return all_failed(batch, key="outcome_unknown", message=str(error))
+            if verdict is Verdict.STOP or attempt == _MOST_SENDS:
+                await self._ledger.write(partial(Journal.in_doubt, doubt=batch.in_doubt), batch)
+                raise error
+            await self._sessions.clock.sleep(policy.backoff(attempt, jitter=self._sessions.clock.random()))
+        raise AssertionError("unreachable")
+
+    async def _post(self, batch: Batch) -> VoucherifyError | None:
+        """Send a batch once, as far as the session does; why no job has taken it on, if so."""
+        operation = self._kind.operation
+        request = Request(operation, operation.path, self._kind.wrap(batch.content))
+        failure: VoucherifyError | None = None
+        try:
+            batch.job = (await self._sessions.send(request)).data.async_action_id
+        except VoucherifyError as error:
+            failure = error
+        if batch.in_doubt and (failure is None or failure.may_have_been_applied):
+            batch.resent += 1
+            self._tally.resent += len(batch)
+        if failure is None or failure.may_have_been_applied:
+            self._count_sent(batch)
+        if failure is None:
+            batch.in_doubt = False
+            batch.accepted = self._sessions.clock.epoch()
+        else:
+            batch.in_doubt = batch.in_doubt or failure.may_have_been_applied
+        return failure
+
+
+def _refused(batch: Batch, error: VoucherifyError) -> list[SyncFailure]:
+    if isinstance(error, APIStatusError):
+        return all_failed(batch, key=error.key, message=error.message, details=error.details)
+    return all_failed(batch, key=None, message=str(error))
+
+
+def _fate(job: SyncJob) -> str:
+    match job.status:
+        case "DONE":
+            return f"the job {job.id} ended, and does not say what became of its items"
+        case None:
+            return f"the service does not know the job {job.id} any more"
+        case _:
+            return f"the job {job.id} failed"

@@ -1,0 +1,384 @@
+"""What is done to customers in background jobs: one job, or as many as it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final, Literal, TypedDict, Unpack
+
+import anyio.to_thread
+import msgspec
+
+from voucherify_async.bulk.batches import Frame, Item
+from voucherify_async.bulk.csv_rows import CsvRow, CsvRows
+from voucherify_async.bulk.kind import BODY_BYTES, BODY_ITEMS, Kind, Options
+from voucherify_async.bulk.outcome import count_bulk, count_csv
+from voucherify_async.bulk.report import SyncReport
+from voucherify_async.bulk.results import SyncFailure, SyncProgress
+from voucherify_async.bulk.sync import sync
+from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.models.customers import AsyncActionReceipt, CustomerUpsert
+from voucherify_async.resources.async_actions import AsyncActionsResource
+from voucherify_async.resources.inputs import (
+    check_callback,
+    check_count,
+    check_source,
+    check_source_id,
+    check_upsert,
+    csv_part,
+    open_csv,
+    source_id_list,
+    upsert_body,
+)
+from voucherify_async.transport.operation import Body, Operation, Request
+from voucherify_async.transport.session import SessionManager
+from voucherify_async.transport.wire import (
+    MAX_BODY_BYTES,
+    FilePart,
+    encode_json,
+    encode_multipart,
+    json_value,
+)
+
+__all__ = ["CustomerJobs", "SyncOptions"]
+
+_BULK: Final[dict[str, Any]] = {
+    "into": AsyncActionReceipt,
+    "repeatable": False,
+    "limit_kind": "bulk_api_calls",
+}
+_IMPORT_CSV: Final[Operation[AsyncActionReceipt]] = Operation(
+    "customers.import_csv", "POST", "/v1/customers/importCSV", **_BULK
+)
+_UPDATE_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
+    "customers.update_in_bulk", "POST", "/v1/customers/bulk/async", **_BULK
+)
+_UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
+    "customers.update_metadata_in_bulk", "POST", "/v1/customers/metadata/async", **_BULK
+)
+
+_ROWS_AT_ONCE: Final = 1_000
+_DIGEST_BYTES: Final = 8
+
+
+class SyncOptions(TypedDict, total=False):
+    """How a sync job is done; see `CustomersResource.sync`."""
+
+    concurrency: int
+    on_progress: Callable[[SyncProgress], object] | None
+    on_invalid: Literal["report", "raise"]
+    journal: str | os.PathLike[str] | None
+    on_failure: Callable[[SyncFailure], object] | None
+    max_body_bytes: int
+    max_body_items: int
+
+
+class CustomerJobs:
+    """The part of `CustomersResource` that works in background jobs."""
+
+    def __init__(self, sessions: SessionManager) -> None:
+        """Use `VoucherifyClient.customers`."""
+        self._sessions = sessions
+
+    async def import_csv(self, file: str | os.PathLike[str] | bytes | IO[bytes]) -> AsyncActionReceipt:
+        """Create and update customers from a CSV file, in a background job.
+
+        The first row names the columns: `Id, Name, Email, Phone, Birthdate, Source_id, Address_line_1,
+        Address_line_2, Address_Postal_Code, Address_City, Address_State, Address_Country, Description`;
+        every other column becomes metadata. A row whose `Source_id` exists replaces that customer's
+        attributes and metadata entirely. The call is not repeated once it was sent.
+
+        Args:
+            file: A path, the bytes, or a file open in binary mode; at most 10 MB, comma-separated. For a
+                larger file there is `sync_csv`.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: `file` is too large or not open in binary mode.
+            OutcomeUnknownError: It was sent, and no answer came.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
+        """
+        body = encode_multipart({"file": await csv_part(file)})
+        return (await self._sessions.send(Request(_IMPORT_CSV, _IMPORT_CSV.path, body))).data
+
+    async def update_in_bulk(
+        self, customers: Iterable[CustomerUpsert | Mapping[str, Any]]
+    ) -> AsyncActionReceipt:
+        """Update many customers, and create those that do not exist, in a background job.
+
+        The call is not repeated once it was sent.
+
+        Args:
+            customers: The customers, each with its `source_id`; at most 10 MB as JSON.
+
+        Raises:
+            ValueError: A customer has no `source_id`, a property cannot be sent, or the body is above
+                10 MB; names which.
+            OutcomeUnknownError: It was sent, and no answer came.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
+        """
+        request = Request(_UPDATE_IN_BULK, _UPDATE_IN_BULK.path, upsert_body(customers))
+        return (await self._sessions.send(request)).data
+
+    async def update_metadata_in_bulk(
+        self, source_ids: Iterable[str], metadata: Mapping[str, Any]
+    ) -> AsyncActionReceipt:
+        """Merge the same metadata into many customers, in a background job; creates those not found.
+
+        The call is not repeated once it was sent.
+
+        Args:
+            source_ids: The customers' ids in your own system; at most 10 MB as JSON with the metadata.
+            metadata: Merged key by key.
+
+        Raises:
+            ValueError: An argument cannot be sent; names it.
+            OutcomeUnknownError: It was sent, and no answer came.
+            VoucherifyError: The call failed otherwise.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
+        """
+        if not isinstance(metadata, Mapping):
+            raise ValueError(f"metadata must be a mapping, not {metadata!r}")
+        fields = {"source_ids": source_id_list(source_ids), "metadata": json_value("metadata", metadata)}
+        body = encode_json("source_ids with metadata", fields)
+        request = Request(_UPDATE_METADATA_IN_BULK, _UPDATE_METADATA_IN_BULK.path, body)
+        return (await self._sessions.send(request)).data
+
+    async def sync(
+        self,
+        source: Iterable[CustomerUpsert | Mapping[str, Any]]
+        | AsyncIterable[CustomerUpsert | Mapping[str, Any]],
+        *,
+        concurrency: int = 4,
+        on_progress: Callable[[SyncProgress], object] | None = None,
+        on_invalid: Literal["report", "raise"] = "report",
+        journal: str | os.PathLike[str] | None = None,
+        on_failure: Callable[[SyncFailure], object] | None = None,
+        max_body_bytes: int = BODY_BYTES,
+        max_body_items: int = BODY_ITEMS,
+    ) -> SyncReport:
+        """Upsert any number of customers through bulk jobs, and find out what became of each.
+
+        ::
+
+            report = await voucherify.customers.sync(customers)
+            if report.failed:
+                report = await voucherify.customers.sync(report.failed_items())
+
+        The source is read as it is needed. A customer that cannot be sent is reported, and stops nothing.
+        Customers with one `source_id` are applied in the order in which they come, one job after the other. A
+        request whose answer was lost is sent again, and a job that fails is done once more. (If the network
+        holds a request up until after its repetition, it can still undo what came later.)
+
+        With a journal, the same call with the same source goes on where an earlier one ended, however that
+        ended, also in another process: what is known to be done is not sent again, and counts in the report.
+        A journal that is complete has nothing left to do: delete it to start anew. One process at a time may
+        use it, for one project.
+
+        A plain iterable is read in the event loop, and should not block; pass an async one if it would.
+
+        Args:
+            source: The customers, each with its `source_id`.
+            concurrency: Bulk jobs that are open at once.
+            on_progress: Is called with how far it has come, at most ten times a second, and once at the end.
+            on_invalid: What to do about a customer that cannot be sent: ``"report"`` or ``"raise"``.
+            journal: A file to record in what was done; it is made if there is none.
+            on_failure: Is called with each failure. At most 10,000 are in the report.
+            max_body_bytes: The longest request, at most 10 MB.
+            max_body_items: The most customers in a request.
+
+        Raises:
+            ValueError: An argument is out of range, the journal is of another source or in use, or with
+                `on_invalid="raise"` a customer cannot be sent; names it.
+            OSError: The journal cannot be written.
+            VoucherifyError: The service takes no more, or cannot be reached for long. The error's `report`
+                says what became of the customers until then; what is under way, goes on.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
+        """
+        check_source("source", source)
+        how = _check_options(
+            concurrency=concurrency,
+            on_progress=on_progress,
+            on_invalid=on_invalid,
+            journal=journal,
+            on_failure=on_failure,
+            max_body_bytes=max_body_bytes,
+            max_body_items=max_body_items,
+        )
+        kind = Kind(
+            purpose=_purpose("customers.sync", b"", how),
+            operation=_UPDATE_IN_BULK,
+            frame=_frame("a list", b"[", b",", b"]", how),
+            encode=_customer_item,
+            wrap=_json_body,
+            accounting=count_bulk,
+            look=self._look,
+        )
+        return await sync(self._sessions, kind, source, how)
+
+    async def sync_metadata(
+        self,
+        source_ids: Iterable[str] | AsyncIterable[str],
+        metadata: Mapping[str, Any],
+        **options: Unpack[SyncOptions],
+    ) -> SyncReport[str]:
+        """Merge the same metadata into any number of customers through bulk jobs; creates those not found.
+
+        It goes as `sync` does. The service may count failures and not name them: those have neither position
+        nor item.
+
+        Args:
+            source_ids: The customers' ids in your own system.
+            metadata: Merged key by key.
+            **options: As for `sync`.
+
+        Raises:
+            ValueError: An argument cannot be sent or is out of range, or the journal is of another source or
+                in use; names it.
+            VoucherifyError: The service takes no more, or cannot be reached for long; see `sync`.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
+        """
+        check_source("source_ids", source_ids)
+        if not isinstance(metadata, Mapping):
+            raise ValueError(f"metadata must be a mapping, not {metadata!r}")
+        how = _check_options(**options)
+        # In one order, as what is the same should look the same to a journal.
+        content = msgspec.json.encode(json_value("metadata", metadata), order="sorted")
+        head = b'{"metadata":' + content + b',"source_ids":['
+        kind = Kind(
+            purpose=_purpose("customers.sync_metadata", content, how),
+            operation=_UPDATE_METADATA_IN_BULK,
+            frame=_frame("metadata", head, b",", b"]}", how),
+            encode=_source_id_item,
+            wrap=_json_body,
+            accounting=count_bulk,
+            look=self._look,
+            place="source_ids[{}]",
+        )
+        return await sync(self._sessions, kind, source_ids, how)
+
+    async def sync_csv(self, path: str | os.PathLike[str], **options: Unpack[SyncOptions]) -> SyncReport[str]:
+        """Import a CSV file of any size, in parts of whole rows.
+
+        Does to the rows what `import_csv` does, and goes as `sync` does. The `position` of a failure is the
+        line of the file on which its row begins, from 1, and its `item` is the row. Rows without a
+        `Source_id` make a new customer each time: they are not sent again when an answer is lost, but are
+        reported as ``outcome_unknown``, with the rows that went with them.
+
+        Args:
+            path: The file, comma-separated, in UTF-8; its first row names the columns.
+            **options: As for `sync`.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file cannot be read as CSV from some line on, an argument is out of range, or the
+                journal is of another file or in use; names it.
+            VoucherifyError: The service takes no more, or cannot be reached for long; see `sync`.
+
+        API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
+        """
+        how = _check_options(**options)
+        async with await open_csv(path) as file:
+            rows = await anyio.to_thread.run_sync(CsvRows, file.wrapped)
+            wrap = partial(_csv_body, Path(path).name)
+            around = len(wrap(b"").content)
+            kind = Kind(
+                purpose=_purpose("customers.sync_csv", rows.header, how),
+                operation=_IMPORT_CSV,
+                frame=_frame("file: the header", rows.header, b"", b"", how, around=around, is_json=False),
+                encode=_row_item,
+                wrap=wrap,
+                accounting=count_csv,
+                look=self._look,
+                locate=lambda _, row: row.line,
+                place="file: line {}",
+            )
+            async with aclosing(_in_threads(rows)) as source:
+                return await sync(self._sessions, kind, source, how)
+
+    @property
+    def _look(self) -> Callable[[str], Awaitable[AsyncAction]]:
+        return AsyncActionsResource(self._sessions).get
+
+
+def _check_options(**given: Unpack[SyncOptions]) -> Options:
+    """The options with their defaults, if they are in range; names one that is not."""
+    how = Options(**given)
+    check_count("concurrency", how.concurrency)
+    check_count("max_body_bytes", how.max_body_bytes, MAX_BODY_BYTES)
+    check_count("max_body_items", how.max_body_items)
+    check_callback("on_progress", how.on_progress)
+    check_callback("on_failure", how.on_failure)
+    if how.on_invalid not in ("report", "raise"):  # what is given may be unhashable
+        raise ValueError(f"on_invalid must be 'report' or 'raise', not {how.on_invalid!r}")
+    if how.journal is not None and (
+        not isinstance(how.journal, str | os.PathLike) or "\0" in os.fspath(how.journal)
+    ):
+        raise ValueError(f"journal must be a path, not {how.journal!r}")
+    return how
+
+
+def _customer_item(position: int, raw: Any) -> Item:
+    upsert = check_upsert("", raw)
+    return Item(position, upsert.source_id, encode_json("the customer", upsert).content)
+
+
+def _source_id_item(position: int, raw: Any) -> Item:
+    source_id = check_source_id("the id", raw)
+    return Item(position, source_id, encode_json("the id", source_id).content)
+
+
+def _row_item(position: int, row: CsvRow) -> Item:
+    return Item(position, row.source_id, row.content)
+
+
+def _frame(
+    what: str,
+    head: bytes,
+    separator: bytes,
+    tail: bytes,
+    how: Options,
+    *,
+    around: int = 0,
+    is_json: bool = True,
+) -> Frame:
+    """A frame whose requests are within the limits; `around` are the bytes around its body."""
+    frame = Frame(head, separator, tail, how.max_body_bytes - around, how.max_body_items, is_json=is_json)
+    if frame.room < 1:
+        least = how.max_body_bytes - frame.room
+        raise ValueError(
+            f"{what} takes {least:,} bytes of a request, and max_body_bytes is {how.max_body_bytes:,}"
+        )
+    return frame
+
+
+def _csv_body(name: str, content: bytes) -> Body:
+    return encode_multipart({"file": FilePart(name, content, "text/csv")})
+
+
+def _json_body(content: bytes) -> Body:
+    return Body(content, "application/json")
+
+
+def _purpose(name: str, head: bytes, how: Options) -> str:
+    """What a journal is of; with other limits, other items would be invalid."""
+    digest = hashlib.blake2b(head, digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{name} {digest} with max_body_bytes={how.max_body_bytes}"
+
+
+async def _in_threads(rows: CsvRows) -> AsyncGenerator[CsvRow]:
+    while some := await anyio.to_thread.run_sync(lambda: list(islice(rows, _ROWS_AT_ONCE))):
+        for row in some:
+            yield row
