@@ -58,6 +58,7 @@ from voucherify_async.models.oauth import AccessToken, TokenIntrospection
 from voucherify_async.models.redeemables import CustomerRedeemable, FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import Page, Pager
 from voucherify_async.pagination.windows import Window
+from voucherify_async.resources.customer_jobs import SyncOptions
 from voucherify_async.transport.auth import ApiKeys, Auth, OAuthClientCredentials, OAuthToken
 from voucherify_async.transport.hooks import ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
 from voucherify_async.transport.operation import Response
@@ -131,6 +132,7 @@ __all__ = [
     "ServerError",
     "SyncFailure",
     "SyncJob",
+    "SyncOptions",
     "SyncProgress",
     "SyncReport",
     "Timeouts",

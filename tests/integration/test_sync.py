@@ -504,7 +504,7 @@ async def test_more_failures_than_are_kept(
     assert (report.read, report.failed, report.invalid) == (300, 250, 50)
     assert (len(report.failures), report.omitted, report.omitted_to) == (100, 200, way)
     if way == "journal":
-        assert [failure.position for failure in report.all_failures()] == list(range(300))
+        assert sorted(failure.position or 0 for failure in report.all_failures()) == list(range(300))
         assert len(list(report.failed_items())) == 250
     else:
         with pytest.raises(ValueError, match="200"):

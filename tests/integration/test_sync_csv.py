@@ -266,7 +266,7 @@ async def test_a_file_that_is_no_csv(
     sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path, content: bytes, problem: str
 ) -> None:
     before = tasks()
-    with pytest.raises(ValueError, match=f"^file: .*{problem}"):
+    with pytest.raises(ValueError, match=f"^path: .*{problem}"):
         await quick.customers.sync_csv(write(tmp_path, content))
     assert tasks() == before
 
@@ -289,7 +289,7 @@ async def test_a_row_that_fits_into_no_request(
     add_up(report)
     assert [(failure.position, failure.key) for failure in report.failures] == [(3, "invalid_item")]
     assert report.succeeded == 2
-    with pytest.raises(ValueError, match="file: line 3: "):
+    with pytest.raises(ValueError, match="path: line 3: "):
         await quick.customers.sync_csv(path, max_body_bytes=1_000, on_invalid="raise")
     with pytest.raises(ValueError, match="max_body_bytes"):
         await quick.customers.sync_csv(path, max_body_bytes=10)
@@ -405,10 +405,11 @@ async def test_ids_that_failed_can_be_synced_again(sandbox: Sandbox, quick: Vouc
         ({"a": object()}, {}),
         ({1: "a"}, {}),
         ({"a": float("inf")}, {}),
+        ({"a": "\ud800"}, {}),
         ({"a": "x" * 100}, {"max_body_bytes": 100}),
         ({"a": "x" * 11 * 1024 * 1024}, {}),
     ],
-    ids=["none", "pairs", "text", "object", "number as key", "infinite", "no room", "too long"],
+    ids=["none", "pairs", "text", "object", "number as key", "infinite", "no unicode", "no room", "too long"],
 )
 async def test_metadata_that_cannot_be_sent(
     sandbox: Sandbox, voucherify: VoucherifyClient, metadata: Any, options: Any

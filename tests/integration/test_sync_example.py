@@ -314,7 +314,7 @@ def test_a_file_of_another_kind(run: Run, tmp_path: Path, capsys: pytest.Capture
     ("content", "message"),
     [
         ("", "it has no header row"),
-        ('Source_id\n"never closed\n', "file: line 2: unexpected end of data"),
+        ('Source_id\n"never closed\n', "path: line 2: unexpected end of data"),
     ],
 )
 def test_a_file_that_is_not_csv(run: Run, tmp_path: Path, content: str, message: str) -> None:

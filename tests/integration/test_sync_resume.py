@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from tests.support.clocks import skipping_clock
 from tests.support.faults import FaultProxy, fault_proxy, random_plan
 from voucherify_async import RetryPolicy, VoucherifyError
 from voucherify_async.sandbox import Exchange, Sandbox
@@ -637,7 +638,7 @@ async def test_what_certainly_did_not_arrive_counts_as_not_sent(
     rows = [",".join([f"{row}-{column}" for column in range(columns)]) for row in range(10)]
     path, journal = tmp_path / "customers.csv", tmp_path / "journal"
     path.write_text("\n".join([header, *rows]))
-    async with sandbox.client(**settings) as voucherify:
+    async with sandbox.client(**settings) as voucherify, skipping_clock(voucherify):
         with pytest.raises(VoucherifyError) as caught:
             await voucherify.customers.sync_csv(path, journal=journal)
     assert not caught.value.may_have_been_applied

@@ -115,17 +115,17 @@ def test_source_ids(header: str, row: str, source_id: str | None) -> None:
     "content", [b"", b"\n\r\n\n", BOM, BOM + b"\n"], ids=["empty", "lines", "BOM", "both"]
 )
 def test_a_file_without_a_header_is_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^file: it has no header row$"):
+    with pytest.raises(ValueError, match=r"^path: it has no header row$"):
         CsvRows(io.BytesIO(content))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"N\xff\n", "file: line 1 is not UTF-8", id="not UTF-8"),
-        pytest.param("N\n".encode("utf-16"), "file: line 1 is not UTF-8", id="UTF-16"),
-        pytest.param(b'\n"N\nA\n', "file: line 2: unexpected end of data", id="open quote"),
-        pytest.param(b"N\rA\rB\r", "file: line 1: new-line character", id="lone CR"),
+        pytest.param(b"N\xff\n", "path: line 1 is not UTF-8", id="not UTF-8"),
+        pytest.param("N\n".encode("utf-16"), "path: line 1 is not UTF-8", id="UTF-16"),
+        pytest.param(b'\n"N\nA\n', "path: line 2: unexpected end of data", id="open quote"),
+        pytest.param(b"N\rA\rB\r", "path: line 1: new-line character", id="lone CR"),
     ],
 )
 def test_a_header_that_cannot_be_read_is_refused(content: bytes, message: str) -> None:
@@ -137,24 +137,24 @@ def test_a_header_that_cannot_be_read_is_refused(content: bytes, message: str) -
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        pytest.param(b"\xe9\n", "file: line 6 is not UTF-8", id="not UTF-8"),
-        pytest.param(b'"a\n\xe9"\n', "file: line 6 is not UTF-8", id="not UTF-8 in its second line"),
-        pytest.param(b"\xed\xa0\x80\n", "file: line 6 is not UTF-8", id="a surrogate"),
-        pytest.param(b'"a', "file: line 6: unexpected end of data", id="open quote"),
-        pytest.param(b'"a\nb\n', "file: line 6: unexpected end of data", id="open quote over lines"),
-        pytest.param(b'"a"b\n', "file: line 6: ',' expected after '\"'", id="text after a quote"),
-        pytest.param(b"a\rb\n", "file: line 6: new-line character seen", id="lone CR"),
-        pytest.param(b"\ra\n", "file: line 6: new-line character seen", id="lone CR first"),
-        pytest.param(b"a" * 131_073, "file: line 6: field larger than field limit", id="long cell"),
+        pytest.param(b"\xe9\n", "path: line 6 is not UTF-8", id="not UTF-8"),
+        pytest.param(b'"a\n\xe9"\n', "path: line 6 is not UTF-8", id="not UTF-8 in its second line"),
+        pytest.param(b"\xed\xa0\x80\n", "path: line 6 is not UTF-8", id="a surrogate"),
+        pytest.param(b'"a', "path: line 6: unexpected end of data", id="open quote"),
+        pytest.param(b'"a\nb\n', "path: line 6: unexpected end of data", id="open quote over lines"),
+        pytest.param(b'"a"b\n', "path: line 6: ',' expected after '\"'", id="text after a quote"),
+        pytest.param(b"a\rb\n", "path: line 6: new-line character seen", id="lone CR"),
+        pytest.param(b"\ra\n", "path: line 6: new-line character seen", id="lone CR first"),
+        pytest.param(b"a" * 131_073, "path: line 6: field larger than field limit", id="long cell"),
         pytest.param(
-            b'"' + b"a\n" * 70_000, "file: line 6: field larger than field limit", id="long open quote"
+            b'"' + b"a\n" * 70_000, "path: line 6: field larger than field limit", id="long open quote"
         ),
         pytest.param(
-            b"a," * (LONGEST // 2) + b"\n", "file: line 6: the row has more than 10,485,760", id="long row"
+            b"a," * (LONGEST // 2) + b"\n", "path: line 6: the row has more than 10,485,760", id="long row"
         ),
         pytest.param(
             (b'"\n",' + b"a," * 5_000) * (LONGEST // 10_000 + 1),
-            "file: line 6: the row has more than 10,485,760",
+            "path: line 6: the row has more than 10,485,760",
             id="long row of lines",
         ),
     ],
@@ -185,7 +185,7 @@ def test_the_longest_row_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_longer_row_is_refused(monkeypatch: pytest.MonkeyPatch, row: bytes, line: int) -> None:
     monkeypatch.setattr("voucherify_async.bulk.csv_rows._LONGEST_ROW", 8)
-    with pytest.raises(ValueError, match=f"^file: line {line}: the row has more than 8 bytes$"):
+    with pytest.raises(ValueError, match=f"^path: line {line}: the row has more than 8 bytes$"):
         read(b"N\n" + row)
 
 
@@ -199,7 +199,7 @@ def test_a_longer_row_is_refused(monkeypatch: pytest.MonkeyPatch, row: bytes, li
 )
 def test_no_more_is_read_than_the_longest_row(pieces: Sequence[bytes], again: bytes) -> None:
     lines = Lines(*pieces, again=again)
-    with pytest.raises(ValueError, match="^file: line 2: "):
+    with pytest.raises(ValueError, match="^path: line 2: "):
         next(CsvRows(lines.as_file()))
     assert lines.bytes_read <= len(b"N\n") + LONGEST + 1
 

@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import pytest
 
 from voucherify_async import errors
-from voucherify_async.bulk.poller import Poller, pauses
+from voucherify_async.bulk.poller import MOST_FAILURES, Poller, pauses
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.transport.clock import Clock
 
@@ -28,7 +28,7 @@ class Service:
         self.answers: dict[str, Answer] = {}
         self.plans: list[Callable[[int], None]] = []
         self.is_looking = False
-        self.clock = Clock(monotonic=lambda: self.now, sleep=self.sleep)
+        self.clock = Clock(monotonic=lambda: self.now, epoch=lambda: self.now, sleep=self.sleep)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -247,39 +247,28 @@ class TestLooks:
 
 
 class TestMisses:
-    async def test_a_job_that_is_not_found_three_times_is_gone(
-        self, service: Service, poller: Poller
-    ) -> None:
+    async def test_a_job_that_is_not_found_is_gone(self, service: Service, poller: Poller) -> None:
         service.answers["a"] = errors.NotFoundError("no such job", status=404)
+        service.now = 1_000.0
         async with running(poller):
-            assert await poller.ended("a") is None
-        assert service.slept == PAUSES[:3]
+            assert await poller.ended("a", accepted=970.0) is None
+        assert service.slept == PAUSES[:1]
         assert_no_trace(poller)
 
-    async def test_a_job_that_is_found_the_third_time(self, service: Service, poller: Poller) -> None:
+    async def test_a_new_job_may_be_unknown_for_half_a_minute(self, service: Service, poller: Poller) -> None:
         service.answers["a"] = errors.NotFoundError("no such job", status=404)
-        service.at(3, "a", "DONE")
+        service.now = 1_000.0
         async with running(poller):
-            assert await poller.ended("a") == AsyncAction(id="a", status="DONE")
+            assert await poller.ended("a", accepted=1_000.0) is None
+        assert 30.0 <= service.now - 1_000.0 < 35.0
         assert_no_trace(poller)
 
-    async def test_misses_are_counted_anew_after_a_job_was_found(
-        self, service: Service, poller: Poller
-    ) -> None:
-        missing = errors.NotFoundError("no such job", status=404)
-        answers: list[Answer] = [missing, missing, "IN_PROGRESS", missing, missing, "IN_PROGRESS", missing]
-        for number, answer in enumerate([*answers, "DONE"], 1):
-            service.at(number, "a", answer)
+    async def test_a_new_job_that_becomes_known(self, service: Service, poller: Poller) -> None:
+        service.answers["a"] = errors.NotFoundError("no such job", status=404)
+        service.at(8, "a", "DONE")
         async with running(poller):
-            assert await poller.ended("a") == AsyncAction(id="a", status="DONE")
-
-    async def test_misses_are_counted_for_each_job(self, service: Service, poller: Poller) -> None:
-        service.answers["a"] = service.answers["b"] = errors.NotFoundError("no such job", status=404)
-        service.at(3, "a", "DONE")
-        service.at(3, "b", "DONE")
-        async with running(poller):
-            found = await asyncio.gather(*waiting(poller, "a", "b"))
-        assert None not in found
+            assert await poller.ended("a", accepted=0.0) == AsyncAction(id="a", status="DONE")
+        assert_no_trace(poller)
 
     async def test_a_job_that_is_gone_does_not_keep_others_from_ending(
         self, service: Service, poller: Poller
@@ -290,6 +279,23 @@ class TestMisses:
             gone, found = await asyncio.gather(*waiting(poller, "a", "b"))
         assert gone is None
         assert found == AsyncAction(id="b", status="DONE")
+
+
+class TestStatusesThatNobodyKnows:
+    async def test_they_end_a_job_after_ten_minutes(self, service: Service, poller: Poller) -> None:
+        service.answers["a"] = "CANCELLED"
+        async with running(poller):
+            assert await poller.ended("a") == AsyncAction(id="a", status="CANCELLED")
+        assert 600.0 <= service.now < 610.0
+
+    async def test_one_that_passes_does_not(self, service: Service, poller: Poller) -> None:
+        for pause in range(1, 400, 100):
+            service.at(pause, "a", "PAUSED")
+            service.at(pause + 99, "a", "IN_PROGRESS")
+        service.at(400, "a", "DONE")
+        async with running(poller):
+            assert await poller.ended("a") == AsyncAction(id="a", status="DONE")
+        assert service.now > 1_200.0
 
 
 TRANSIENT = [
@@ -311,17 +317,18 @@ LASTING = [
 
 class TestErrors:
     @pytest.mark.parametrize("error", TRANSIENT)
-    async def test_seven_in_a_row_are_borne(
+    async def test_all_but_the_last_in_a_row_are_borne(
         self, service: Service, poller: Poller, error: errors.VoucherifyError
     ) -> None:
         service.answers["a"] = error
-        service.at(8, "a", "DONE")
+        service.at(MOST_FAILURES, "a", "DONE")
         async with running(poller):
             assert await poller.ended("a") == AsyncAction(id="a", status="DONE")
-        assert service.slept == PAUSES[:8]
+        assert service.slept == PAUSES[:MOST_FAILURES]
+        assert service.now > 100
 
     @pytest.mark.parametrize("error", TRANSIENT)
-    async def test_the_eighth_is_raised(
+    async def test_the_last_is_raised(
         self, service: Service, poller: Poller, error: errors.VoucherifyError
     ) -> None:
         service.answers["a"] = error
@@ -332,7 +339,7 @@ class TestErrors:
             assert raised.value is error
             waiter.cancel()
             await asyncio.gather(waiter, return_exceptions=True)
-        assert len(service.looks) == 8
+        assert len(service.looks) == MOST_FAILURES
         assert_no_trace(poller)
 
     async def test_they_are_counted_anew_after_a_look_that_went_well(

@@ -48,7 +48,9 @@ def failed(position: int | None, content: bytes | None = None, **more: Any) -> S
 
 
 def big(position: int, size: int) -> SyncFailure:
-    return failed(position, b'"' + b"x" * (size - 2) + b'"')
+    """One that takes so much, its texts included."""
+    texts = sum(len(text or "") for text in (failed(0).source_id, failed(0).key, failed(0).message))
+    return failed(position, b'"' + b"x" * (size - texts - 2) + b'"')
 
 
 def job_of(number: int) -> SyncJob:
@@ -210,8 +212,8 @@ class TestAllFailures:
             tally.fail(some)
         report = tally.report(path)
         assert (report.omitted, report.omitted_to) == (22, "journal")
-        assert list(report.all_failures()) == [*failures[:2], *invalid, *failures[2:], *unnamed]
-        assert list(report.failed_items()) == [CustomerUpsert(source_id=name) for name in names]
+        assert list(report.all_failures()) == [*unnamed, *reversed(failures), *invalid]
+        assert list(report.failed_items()) == [CustomerUpsert(source_id=name) for name in reversed(names)]
 
     def test_the_items_are_those_that_were_sent(self) -> None:
         upsert = CustomerUpsert(source_id="ö", name=None, metadata={"a": [1, {"b": None}]})

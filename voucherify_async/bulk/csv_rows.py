@@ -51,7 +51,7 @@ class CsvRows(Iterator[CsvRow]):
         try:
             names = [name.lower() for name in self._next_cells()]
         except StopIteration:
-            raise ValueError("file: it has no header row") from None
+            raise ValueError("path: it has no header row") from None
         self.header = self._content()
         self._source_id = _column(names, "source_id")
 
@@ -74,9 +74,9 @@ class CsvRows(Iterator[CsvRow]):
             try:
                 cells = next(reader)
             except UnicodeDecodeError:
-                raise ValueError(f"file: line {self._line} is not UTF-8") from None
+                raise ValueError(f"path: line {self._line} is not UTF-8") from None
             except csv.Error as error:
-                raise ValueError(f"file: line {self._line}: {error}") from None
+                raise ValueError(f"path: line {self._line}: {error}") from None
         return cells
 
     def _content(self) -> bytes:

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any, Final, Self
 
 import msgspec
@@ -22,6 +23,9 @@ from voucherify_async.bulk.results import SyncFailure, SyncJob
 __all__ = ["Journal", "read_failures"]
 
 _FORMAT: Final = "1"
+
+_PAGE: Final = 1_000
+"""Failures that are read at once."""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -75,13 +79,14 @@ class Journal:
             if self._closed:
                 return self
             try:
+                Path(self.path).touch(0o600)  # what fails is in it
                 self._db = _connect(self.path)
                 try:
                     self._prepare(self._purpose)
                 except BaseException:
                     self._db.close()
                     raise
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 problem = "is in use" if "locked" in str(error) else f"cannot be used: {error}"
                 raise ValueError(f"journal: {self.path!r} {problem}") from None
         return self
@@ -127,12 +132,15 @@ class Journal:
             [(batch.number, positions, batch.digest)],
         )
 
-    def in_doubt(self, batch: Batch, *, doubt: bool) -> None:
-        """A batch is about to be sent, so that it may have arrived whatever becomes of us; or it has not."""
+    def sending(self, batch: Batch) -> None:
+        """A batch is about to be sent: whatever becomes of us, it may have arrived."""
         self._write(
-            "UPDATE batches SET in_doubt = ?, resent = ? WHERE number = ?",
-            [(doubt, batch.resent, batch.number)],
+            "UPDATE batches SET in_doubt = 1, resent = ? WHERE number = ?", [(batch.resent, batch.number)]
         )
+
+    def not_sent(self, batch: Batch) -> None:
+        """A batch has certainly not arrived."""
+        self._write("UPDATE batches SET in_doubt = 0 WHERE number = ?", [(batch.number,)])
 
     def accepted(self, batch: Batch) -> None:
         """A job has a batch."""
@@ -229,21 +237,30 @@ class Journal:
 
 
 def read_failures(path: str) -> Iterator[SyncFailure]:
-    """All failures in a journal that nobody has open, by position; those without one last.
+    """All failures in a journal, in the order in which they became known. It is open only while one reads.
 
     Raises:
         FileNotFoundError: There is no such file any more.
+        ValueError: A sync job is using it.
     """
+    last = 0
+    while rows := _read_page(path, last):
+        last = rows[-1][0]
+        yield from (_failure(row[1:]) for row in rows)
+
+
+def _read_page(path: str, after: int) -> list[tuple[Any, ...]]:
     if not os.path.exists(path):  # noqa: PTH110  # sqlite would make one
         raise FileNotFoundError(f"the journal {path!r} is gone")
-    with closing(_connect(path)) as db:
-        yield from map(
-            _failure,
-            db.execute(
-                "SELECT position, source_id, key, message, details, item FROM failures"
-                " ORDER BY position IS NULL, position, rowid"
-            ),
-        )
+    try:
+        with closing(_connect(path)) as db:
+            return db.execute(
+                "SELECT rowid, position, source_id, key, message, details, item FROM failures"
+                " WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                (after, _PAGE),
+            ).fetchall()
+    except sqlite3.Error as error:
+        raise ValueError(f"journal: {path!r} is in use, or damaged: {error}") from None
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -32,6 +32,7 @@ class Kind:
         wrap: The request body for what the frame holds.
         accounting: Reads the result of a background job.
         look: Fetches a background job.
+        earlier: The ids of jobs of the same type that were taken on before a job, and have not ended.
         locate: The position of an item, given how many came before it.
         place: What errors call a position.
     """
@@ -43,6 +44,7 @@ class Kind:
     wrap: Callable[[bytes], Body]
     accounting: Accounting
     look: Callable[[str], Awaitable[AsyncAction]]
+    earlier: Callable[[AsyncAction], Awaitable[list[str]]]
     locate: Callable[[int, Any], int] = lambda count, _: count
     place: str = "source[{}]"
 

@@ -143,7 +143,8 @@ def account(action: AsyncAction, batch: Batch, accounting: Accounting) -> list[S
     missing = min(failed, len(batch)) - len(named) - len(unnamed)
     text = f"the job {action.id} did not do as many items as it names no failures of"
     unnamed += [SyncFailure(key="unnamed", message=text)] * missing
-    return [*named.values(), *unnamed][: len(batch)]
+    failures = [*named.values(), *unnamed][: len(batch)]
+    return None if not failures and action.operation_status == "FAILED" else failures
 
 
 def all_failed(

@@ -12,18 +12,21 @@ from voucherify_async.errors import NotFoundError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.transport.clock import Clock
 
-__all__ = ["Poller", "pauses"]
+__all__ = ["MOST_FAILURES", "OPEN", "Poller", "pauses"]
 
 _FIRST_PAUSE: Final = 0.1
 _PAUSE_GROWTH: Final = 1.5
 _LONGEST_PAUSE: Final = 5.0
 
-_MOST_FAILURES: Final = 8
-"""Looks in a row that may fail, each after all that the session does about it."""
-_MOST_MISSES: Final = 3
-"""Looks after which a job that the service does not find is gone: it may take a moment to know a new one."""
+MOST_FAILURES: Final = 30
+"""Calls in a row that may fail, each after all that the session does about it: some three minutes."""
+_UNKNOWN_SECONDS: Final = 30.0
+"""For which a job may be unknown after it was taken on: a service can take a moment to know its own jobs."""
+_STRANGE_SECONDS: Final = 600.0
+"""For which a job may have a status that nobody knows, and that may mean that it has ended."""
 
 _ENDED: Final = frozenset({"DONE", "FAILED"})
+OPEN: Final = frozenset({"ENQUEUED", "IN_PROGRESS"})
 
 
 def pauses() -> Iterator[float]:
@@ -39,8 +42,9 @@ class _Watch:
     """A job that somebody waits for."""
 
     job_id: str
+    accepted: float
     ended: asyncio.Future[AsyncAction | None]
-    misses: int = 0
+    strange_since: float | None = None
 
 
 class Poller:
@@ -63,9 +67,14 @@ class Poller:
         self._wanted = asyncio.Event()
         self._closed = False
 
-    async def ended(self, job_id: str) -> AsyncAction | None:
-        """Wait until a job has ended; `None` if the service does not know it."""
-        watch = _Watch(job_id, asyncio.get_running_loop().create_future())
+    async def ended(self, job_id: str, accepted: float = 0.0) -> AsyncAction | None:
+        """Wait until a job has ended; `None` if the service does not know it.
+
+        Args:
+            job_id: The job's id.
+            accepted: When it was taken on, in epoch seconds. A new one is not given up at once.
+        """
+        watch = _Watch(job_id, accepted, asyncio.get_running_loop().create_future())
         self._open.append(watch)
         self._wanted.set()
         try:
@@ -109,25 +118,32 @@ class Poller:
         return found
 
     async def _has_ended(self, watch: _Watch) -> bool:
+        action: AsyncAction | None = None
         try:
             action = await self._look(watch.job_id)
         except NotFoundError:
-            watch.misses += 1
-            if watch.misses < _MOST_MISSES:
+            if self._clock.epoch() - watch.accepted < _UNKNOWN_SECONDS:
                 return False
-            action = None
         except VoucherifyError as error:
             self._failures += 1
             verdict = judge(error, max_server_wait=self._max_server_wait)
-            if verdict is not Verdict.AGAIN or self._failures >= _MOST_FAILURES:
+            if verdict is not Verdict.AGAIN or self._failures >= MOST_FAILURES:
                 raise
             return False
         self._failures = 0
-        if action is not None and action.status not in _ENDED:
-            watch.misses = 0
+        if action is not None and not self._is_over(watch, action):
             return False
         if watch in self._open:
             self._open.remove(watch)
         if not watch.ended.done():
             watch.ended.set_result(action)
         return True
+
+    def _is_over(self, watch: _Watch, action: AsyncAction) -> bool:
+        if action.status in _ENDED:
+            return True
+        now = self._clock.monotonic()
+        if action.status in OPEN or watch.strange_since is None:
+            watch.strange_since = None if action.status in OPEN else now
+            return False
+        return now - watch.strange_since >= _STRANGE_SECONDS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable
 from typing import Any, Final, Literal
 
 from voucherify_async.bulk.batches import Batch, Batcher
@@ -19,6 +19,8 @@ __all__ = ["Reader"]
 
 _TURN: Final = 256
 """Items that are read before other tasks get a turn."""
+
+_LONGEST_TEXT: Final = 1_000
 
 _MOST_UNWRITTEN: Final = 1_000
 """Invalid items that are written to the journal at once."""
@@ -41,9 +43,8 @@ class Reader:
         on_invalid: Literal["report", "raise"],
     ) -> None:
         """Read `source`, of which the journal has `recorded`."""
-        self._items: Iterator[Any] | AsyncIterator[Any] = (
-            source.__aiter__() if isinstance(source, AsyncIterable) else iter(source)
-        )
+        self._async_items = aiter(source) if isinstance(source, AsyncIterable) else None
+        self._items = iter(()) if isinstance(source, AsyncIterable) else iter(source)
         self._exhausted = False
         self._kind = kind
         self._past = Past(recorded, kind.frame)
@@ -91,18 +92,15 @@ class Reader:
 
     async def _read(self) -> None:
         """Read until there is something to do, or no more."""
-        if isinstance(self._items, AsyncIterator):
-            async for raw in self._items:
-                if self._take(raw):
-                    return
-                if self._tally.read % _TURN == 0:
-                    await asyncio.sleep(0)
-        else:
-            for raw in self._items:
-                if self._take(raw):
-                    return
-                if self._tally.read % _TURN == 0:
-                    await asyncio.sleep(0)
+        while True:
+            try:
+                raw = next(self._items) if self._async_items is None else await anext(self._async_items)
+            except (StopIteration, StopAsyncIteration):
+                break
+            if self._take(raw):
+                return
+            if self._tally.read % _TURN == 0:
+                await asyncio.sleep(0)
         self._exhausted = True
         self._past.check_end()
 
@@ -128,11 +126,11 @@ class Reader:
     def _add_invalid(self, position: int, raw: Any, error: ValueError) -> None:
         name = self._kind.place.format(position)
         if self._on_invalid == "raise":
-            raise ValueError(f"{name}: {error}") from None
+            raise ValueError(f"{name}: {_cut(str(error))}") from None
         if self._past.find(position) is not None:
             raise ValueError(f"journal: it is of another source: {name} was sent, and is invalid now")
         failure = SyncFailure(
-            position=position, source_id=_source_id_of(raw), key=INVALID_ITEM, message=str(error)
+            position=position, source_id=_source_id_of(raw), key=INVALID_ITEM, message=_cut(str(error))
         )
         self._tally.invalid += 1
         self._tally.fail([failure])
@@ -161,4 +159,9 @@ class Reader:
 def _source_id_of(raw: Any) -> str | None:
     """What an item that is none may still say of who it is."""
     found = raw.get("source_id") if is_mapping(raw) else getattr(raw, "source_id", None)
-    return found if isinstance(found, str) else None
+    return _cut(found) if isinstance(found, str) else None
+
+
+def _cut(text: str) -> str:
+    """The text, or the beginning of a long one: an item can be of any size."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

@@ -35,7 +35,7 @@ _PROGRESS_INTERVAL: Final = 0.1
 class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """What became of everything that a sync job read.
 
-    At most 10,000 failures are kept, with 16 MiB of items: what failed beyond that is `omitted` here.
+    At most 10,000 failures are kept, or 16 MiB of items and messages: what failed beyond that is `omitted`.
     """
 
     failures: tuple[SyncFailure, ...]
@@ -50,10 +50,11 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """The journal's file, if there is one."""
 
     def all_failures(self) -> Iterator[SyncFailure]:
-        """The failures, those in the journal included.
+        """The failures; of all that the journal has, if not all are here, in the order of their discovery.
 
         Raises:
-            ValueError: There are more, and they are not in a journal.
+            ValueError: There are more, and they are not in a journal, or a sync is using that.
+            FileNotFoundError: The journal is gone.
         """
         if not self.omitted:
             return iter(self.failures)
@@ -69,7 +70,8 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         A failure that the service did not name has no item.
 
         Raises:
-            ValueError: There are more than are kept, and they are not in a journal.
+            ValueError: There are more than are kept, and they are not in a journal, or a sync is using that.
+            FileNotFoundError: The journal is gone.
         """
         items: Iterator[Any] = map(attrgetter("item"), self.all_failures())
         return (item for item in items if item is not None)
@@ -106,7 +108,7 @@ class Tally:
     def fail(self, failures: Sequence[SyncFailure]) -> None:
         """Keep failures, as far as there is room, and tell of each."""
         for failure in failures:
-            self._failed_bytes += len(bytes(failure.raw_item))
+            self._failed_bytes += _size(failure)
             if len(self._failures) < _MOST_FAILURES and self._failed_bytes <= _MOST_FAILED_BYTES:
                 self._failures.append(failure)
             else:
@@ -156,6 +158,11 @@ class Tally:
 
     def _counts(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in SyncCounts.__struct_fields__}
+
+
+def _size(failure: SyncFailure) -> int:
+    texts = (failure.source_id, failure.key, failure.message, failure.details)
+    return len(bytes(failure.raw_item)) + sum(len(text) for text in texts if text is not None)
 
 
 def _is_told(progress: SyncProgress, before: SyncProgress | None) -> bool:

@@ -67,6 +67,10 @@ class SyncCounts(Model, frozen=True, kw_only=True):
     resent: int
     """Sent again, as an answer was lost or a job failed; counted each time."""
 
+    def summary(self) -> str:
+        """The counts in words."""
+        return f"{self.sent:,} sent, {self.succeeded:,} succeeded, {self.failed:,} failed, {self.invalid:,} invalid"
+
 
 class SyncProgress(SyncCounts, frozen=True, kw_only=True):
     """How far a sync job has come."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterable, Iterable
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from voucherify_async.bulk.batches import Batch
 from voucherify_async.bulk.journal import Journal
 from voucherify_async.bulk.kind import Kind, Options
 from voucherify_async.bulk.ledger import Ledger
 from voucherify_async.bulk.outcome import Verdict, account, all_failed, judge
-from voucherify_async.bulk.poller import Poller
+from voucherify_async.bulk.poller import MOST_FAILURES, Poller, pauses
 from voucherify_async.bulk.reader import Reader
 from voucherify_async.bulk.report import SyncReport, Tally
 from voucherify_async.bulk.results import SyncFailure, SyncJob
@@ -23,9 +21,6 @@ from voucherify_async.transport.operation import Request
 from voucherify_async.transport.session import SessionManager
 
 __all__ = ["sync"]
-
-_MOST_SENDS: Final = 8
-"""Times that a batch is sent without an answer, each after all that the session does about it."""
 
 
 async def sync(
@@ -45,9 +40,13 @@ async def sync(
         reader = Reader(source, kind, recorded, ledger, tally, on_invalid=options.on_invalid)
         try:
             await _Sync(sessions, kind, reader, ledger, tally).run(options.concurrency)
-        except VoucherifyError as error:
+        except Exception as error:
             await reader.write_invalid()
-            error.report = tally.report(ledger.path)
+            report = tally.report(ledger.path)
+            if isinstance(error, VoucherifyError):
+                error.report = report
+            else:
+                error.add_note(f"the sync stopped after {report.read:,} items: {report.summary()}")
             raise
     finally:
         ledger.close()
@@ -100,9 +99,7 @@ class _Sync:
         job = None
         failures = await self._send(batch) if not batch.job else None
         if failures is None:
-            self._tally.open_jobs += 1
-            action = await self._poller.ended(batch.job)
-            self._tally.open_jobs -= 1
+            action = await self._ended(batch)
             failures = None if action is None else account(action, batch, self._kind.accounting)
             job = self._ended_job(batch, action, failures)
             self._tally.add_job(job)
@@ -116,6 +113,32 @@ class _Sync:
         await self._ledger.write(Journal.ended, batch, job, failures)
         self._tally.end(len(batch), failures)
         return True
+
+    async def _ended(self, batch: Batch) -> AsyncAction | None:
+        """The job of a batch, once it has ended, and all that an answer that was lost may have left behind."""
+        self._tally.open_jobs += 1
+        try:
+            action = await self._poller.ended(batch.job, batch.accepted)
+            if action is not None and batch.resent:
+                for job_id in await self._earlier(action):
+                    await self._poller.ended(job_id)
+        finally:
+            self._tally.open_jobs -= 1
+        return action
+
+    async def _earlier(self, action: AsyncAction) -> list[str]:
+        """Jobs that may have been started by a request whose answer was lost, and have not ended."""
+        for failures, pause in enumerate(pauses(), start=1):
+            try:
+                return await self._kind.earlier(action)
+            except VoucherifyError as error:
+                if self._judge(error) is not Verdict.AGAIN or failures == MOST_FAILURES:
+                    raise
+            await self._sessions.clock.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _judge(self, error: VoucherifyError) -> Verdict:
+        return judge(error, max_server_wait=self._sessions.options.retry.max_server_wait)
 
     def _ended_job(
         self, batch: Batch, action: AsyncAction | None, failures: list[SyncFailure] | None
@@ -137,23 +160,23 @@ class _Sync:
         """
         if batch.in_doubt and not batch.repeatable:
             return all_failed(batch, key="outcome_unknown", message="it was sent, and no answer came")
-        await self._ledger.write(partial(Journal.in_doubt, doubt=True), batch)
-        policy = self._sessions.options.retry
-        for attempt in itertools.count(1):
+        await self._ledger.write(Journal.sending, batch)
+        for failures, pause in enumerate(pauses(), start=1):
             error = await self._post(batch)
             if error is None:
                 await self._ledger.write(Journal.accepted, batch)
                 self._tally.tell()
                 return None
-            verdict = judge(error, max_server_wait=policy.max_server_wait)
+            verdict = self._judge(error)
             if verdict is Verdict.REFUSED:
                 return _refused(batch, error)
             if verdict is Verdict.AGAIN and batch.in_doubt and not batch.repeatable:
                 return all_failed(batch, key="outcome_unknown", message=str(error))
-            if verdict is Verdict.STOP or attempt == _MOST_SENDS:
-                await self._ledger.write(partial(Journal.in_doubt, doubt=batch.in_doubt), batch)
+            if verdict is Verdict.STOP or failures == MOST_FAILURES:
+                if not batch.in_doubt:
+                    await self._ledger.write(Journal.not_sent, batch)
                 raise error
-            await self._sessions.clock.sleep(policy.backoff(attempt, jitter=self._sessions.clock.random()))
+            await self._sessions.clock.sleep(pause)
         raise AssertionError("unreachable")
 
     async def _post(self, batch: Batch) -> VoucherifyError | None:
@@ -191,4 +214,4 @@ def _fate(job: SyncJob) -> str:
         case None:
             return f"the service does not know the job {job.id} any more"
         case _:
-            return f"the job {job.id} failed"
+            return f"the job {job.id} ended as {job.status}"

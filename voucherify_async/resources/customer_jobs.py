@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TypedDict, Unpack
 
 import anyio.to_thread
-import msgspec
 
 from voucherify_async.bulk.batches import Frame, Item
 from voucherify_async.bulk.csv_rows import CsvRow, CsvRows
 from voucherify_async.bulk.kind import BODY_BYTES, BODY_ITEMS, Kind, Options
 from voucherify_async.bulk.outcome import count_bulk, count_csv
+from voucherify_async.bulk.poller import OPEN
 from voucherify_async.bulk.report import SyncReport
 from voucherify_async.bulk.results import SyncFailure, SyncProgress
 from voucherify_async.bulk.sync import sync
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.models.customers import AsyncActionReceipt, CustomerUpsert
+from voucherify_async.pagination.rules import MAX_PAGE_SIZE
 from voucherify_async.resources.async_actions import AsyncActionsResource
 from voucherify_async.resources.inputs import (
     check_callback,
@@ -35,7 +36,9 @@ from voucherify_async.resources.inputs import (
     source_id_list,
     upsert_body,
 )
+from voucherify_async.transport.auth import ApiKeys
 from voucherify_async.transport.operation import Body, Operation, Request
+from voucherify_async.transport.renewal import TokenKeeper
 from voucherify_async.transport.session import SessionManager
 from voucherify_async.transport.wire import (
     MAX_BODY_BYTES,
@@ -63,6 +66,8 @@ _UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
 )
 
 _ROWS_AT_ONCE: Final = 1_000
+_BYTES_AT_ONCE: Final = 1_000_000
+_SAME_MOMENT: Final = dt.timedelta(milliseconds=1)
 _DIGEST_BYTES: Final = 8
 
 
@@ -175,15 +180,16 @@ class CustomerJobs:
             if report.failed:
                 report = await voucherify.customers.sync(report.failed_items())
 
-        The source is read as it is needed. A customer that cannot be sent is reported, and stops nothing.
-        Customers with one `source_id` are applied in the order in which they come, one job after the other. A
-        request whose answer was lost is sent again, and a job that fails is done once more. (If the network
-        holds a request up until after its repetition, it can still undo what came later.)
+        The source is read as it is needed; a request goes out when it is full, or the source ends. A customer
+        that cannot be sent is reported, and stops nothing. Customers with one `source_id` are applied in the
+        order in which they come, one job after the other. A request whose answer was lost is sent again, and
+        a job that fails is done once more. (A request that arrives only after its repetition has been applied
+        can still undo what came later.)
 
         With a journal, the same call with the same source goes on where an earlier one ended, however that
         ended, also in another process: what is known to be done is not sent again, and counts in the report.
-        A journal that is complete has nothing left to do: delete it to start anew. One process at a time may
-        use it, for one project.
+        A journal that is complete has nothing left to do: delete it to start anew. It holds the customers that
+        failed, and only its owner may read it. One process at a time may use it.
 
         A plain iterable is read in the event loop, and should not block; pass an async one if it would.
 
@@ -193,7 +199,8 @@ class CustomerJobs:
             on_progress: Is called with how far it has come, at most ten times a second, and once at the end.
             on_invalid: What to do about a customer that cannot be sent: ``"report"`` or ``"raise"``.
             journal: A file to record in what was done; it is made if there is none.
-            on_failure: Is called with each failure. At most 10,000 are in the report.
+            on_failure: Is called with each failure, those of earlier runs included. At most 10,000 are in the
+                report, or 16 MiB of them.
             max_body_bytes: The longest request, at most 10 MB.
             max_body_items: The most customers in a request.
 
@@ -201,8 +208,8 @@ class CustomerJobs:
             ValueError: An argument is out of range, the journal is of another source or in use, or with
                 `on_invalid="raise"` a customer cannot be sent; names it.
             OSError: The journal cannot be written.
-            VoucherifyError: The service takes no more, or cannot be reached for long. The error's `report`
-                says what became of the customers until then; what is under way, goes on.
+            VoucherifyError: The service takes no more, or cannot be reached for some three minutes. The
+                error's `report` says what became of the customers until then; what is under way, goes on.
 
         API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
         """
@@ -217,13 +224,14 @@ class CustomerJobs:
             max_body_items=max_body_items,
         )
         kind = Kind(
-            purpose=_purpose("customers.sync", b"", how),
+            purpose=self._purpose("customers.sync", b"", how),
             operation=_UPDATE_IN_BULK,
             frame=_frame("a list", b"[", b",", b"]", how),
             encode=_customer_item,
             wrap=_json_body,
             accounting=count_bulk,
-            look=self._look,
+            look=self._actions.get,
+            earlier=self._earlier,
         )
         return await sync(self._sessions, kind, source, how)
 
@@ -255,16 +263,17 @@ class CustomerJobs:
             raise ValueError(f"metadata must be a mapping, not {metadata!r}")
         how = _check_options(**options)
         # In one order, as what is the same should look the same to a journal.
-        content = msgspec.json.encode(json_value("metadata", metadata), order="sorted")
+        content = encode_json("metadata", json_value("metadata", metadata), sort_keys=True).content
         head = b'{"metadata":' + content + b',"source_ids":['
         kind = Kind(
-            purpose=_purpose("customers.sync_metadata", content, how),
+            purpose=self._purpose("customers.sync_metadata", content, how),
             operation=_UPDATE_METADATA_IN_BULK,
             frame=_frame("metadata", head, b",", b"]}", how),
             encode=_source_id_item,
             wrap=_json_body,
             accounting=count_bulk,
-            look=self._look,
+            look=self._actions.get,
+            earlier=self._earlier,
             place="source_ids[{}]",
         )
         return await sync(self._sessions, kind, source_ids, how)
@@ -275,7 +284,8 @@ class CustomerJobs:
         Does to the rows what `import_csv` does, and goes as `sync` does. The `position` of a failure is the
         line of the file on which its row begins, from 1, and its `item` is the row. Rows without a
         `Source_id` make a new customer each time: they are not sent again when an answer is lost, but are
-        reported as ``outcome_unknown``, with the rows that went with them.
+        reported as ``outcome_unknown``, with the rows that went with them; nor is a job with them done once
+        more. They keep no order.
 
         Args:
             path: The file, comma-separated, in UTF-8; its first row names the columns.
@@ -295,22 +305,41 @@ class CustomerJobs:
             wrap = partial(_csv_body, Path(path).name)
             around = len(wrap(b"").content)
             kind = Kind(
-                purpose=_purpose("customers.sync_csv", rows.header, how),
+                purpose=self._purpose("customers.sync_csv", rows.header, how),
                 operation=_IMPORT_CSV,
-                frame=_frame("file: the header", rows.header, b"", b"", how, around=around, is_json=False),
+                frame=_frame("path: the header", rows.header, b"", b"", how, around=around, is_json=False),
                 encode=_row_item,
                 wrap=wrap,
                 accounting=count_csv,
-                look=self._look,
+                look=self._actions.get,
+                earlier=self._earlier,
                 locate=lambda _, row: row.line,
-                place="file: line {}",
+                place="path: line {}",
             )
             async with aclosing(_in_threads(rows)) as source:
                 return await sync(self._sessions, kind, source, how)
 
     @property
-    def _look(self) -> Callable[[str], Awaitable[AsyncAction]]:
-        return AsyncActionsResource(self._sessions).get
+    def _actions(self) -> AsyncActionsResource:
+        return AsyncActionsResource(self._sessions)
+
+    async def _earlier(self, action: AsyncAction) -> list[str]:
+        """The ids of jobs of the same type that were scheduled before a job, and have not ended."""
+        until = None if action.created_at is None else action.created_at + _SAME_MOMENT
+        page = await self._actions.list(limit=MAX_PAGE_SIZE, end_date=until)
+        return [
+            other.id
+            for other in page.items
+            if other.type == action.type and other.id != action.id and other.status in OPEN
+        ]
+
+    def _purpose(self, name: str, head: bytes, how: Options) -> str:
+        """What a journal is of. With other limits, other items would be invalid."""
+        auth = self._sessions.options.auth
+        keys = auth.credentials.keys if isinstance(auth, TokenKeeper) else auth
+        project = _digest(keys.app_id.encode()) if isinstance(keys, ApiKeys) else "any"
+        what = f"{name} {_digest(head)}" if head else name
+        return f"{what} for project {project} with max_body_bytes={how.max_body_bytes}"
 
 
 def _check_options(**given: Unpack[SyncOptions]) -> Options:
@@ -332,7 +361,7 @@ def _check_options(**given: Unpack[SyncOptions]) -> Options:
 
 def _customer_item(position: int, raw: Any) -> Item:
     upsert = check_upsert("", raw)
-    return Item(position, upsert.source_id, encode_json("the customer", upsert).content)
+    return Item(position, upsert.source_id, encode_json("the item", upsert).content)
 
 
 def _source_id_item(position: int, raw: Any) -> Item:
@@ -372,13 +401,23 @@ def _json_body(content: bytes) -> Body:
     return Body(content, "application/json")
 
 
-def _purpose(name: str, head: bytes, how: Options) -> str:
-    """What a journal is of; with other limits, other items would be invalid."""
-    digest = hashlib.blake2b(head, digest_size=_DIGEST_BYTES).hexdigest()
-    return f"{name} {digest} with max_body_bytes={how.max_body_bytes}"
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 async def _in_threads(rows: CsvRows) -> AsyncGenerator[CsvRow]:
-    while some := await anyio.to_thread.run_sync(lambda: list(islice(rows, _ROWS_AT_ONCE))):
+    while some := await anyio.to_thread.run_sync(_some_rows, rows):
         for row in some:
             yield row
+
+
+def _some_rows(rows: CsvRows) -> list[CsvRow]:
+    """The next rows, as many as are worth a thread."""
+    some: list[CsvRow] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += len(row.content)
+        if size >= _BYTES_AT_ONCE or len(some) == _ROWS_AT_ONCE:
+            break
+    return some

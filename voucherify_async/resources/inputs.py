@@ -103,7 +103,10 @@ def checked(name: str, into: type[S], fields: Mapping[str, Any] | msgspec.Struct
         into: The struct type.
         fields: A mapping, or a struct, as constructors do not check types. `UNSET` counts as absent.
     """
-    plain = _plain(fields)
+    try:
+        plain = _plain(fields)
+    except RecursionError:
+        raise ValueError(f"{name or 'it'} is nested too deeply") from None
     if is_mapping(metadata := plain.get("metadata")):
         plain["metadata"] = json_value(_dotted(name, "metadata"), metadata)
     try:
@@ -268,7 +271,7 @@ async def csv_part(file: str | os.PathLike[str] | bytes | IO[bytes]) -> FilePart
     """
     name = "customers.csv"
     if isinstance(file, str | os.PathLike):
-        path = await _existing(file)
+        path = await _existing("file", file)
         size = (await path.stat()).st_size
         if size > MAX_BODY_BYTES:
             raise ValueError(_too_large(size))
@@ -295,13 +298,13 @@ async def open_csv(path: str | os.PathLike[str]) -> anyio.AsyncFile[bytes]:
     """
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"path must be a path, not {type(path).__name__}")
-    return await (await _existing(path)).open("rb")
+    return await (await _existing("path", path)).open("rb")
 
 
-async def _existing(path: str | os.PathLike[str]) -> anyio.Path:
+async def _existing(name: str, path: str | os.PathLike[str]) -> anyio.Path:
     found = anyio.Path(path)
     if not await found.is_file():
-        raise FileNotFoundError(f"file: there is no file {str(found)!r}")
+        raise FileNotFoundError(f"{name}: there is no file {str(found)!r}")
     return found
 
 

@@ -243,14 +243,14 @@ def encode_json_array(name: str, items: Iterable[Any]) -> Body:
     return Body(b"[" + b",".join(parts) + b"]", "application/json")
 
 
-def encode_json(name: str, value: Any) -> Body:
+def encode_json(name: str, value: Any, *, sort_keys: bool = False) -> Body:
     """A JSON body. `UNSET` properties are left out.
 
     Raises:
         ValueError: It holds text that is not Unicode, or is above `MAX_BODY_BYTES`; names it.
     """
     try:
-        content = msgspec.json.encode(value)
+        content = msgspec.json.encode(value, order="sorted" if sort_keys else None)
     except UnicodeEncodeError:
         raise ValueError(f"{name} has text with lone surrogates, which JSON cannot hold") from None
     return Body(_bounded(name, content), "application/json")

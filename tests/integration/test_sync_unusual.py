@@ -1,0 +1,191 @@
+"""Sources, services and ends that a sync job does not meet every day."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.clocks import skipping_clock
+from tests.support.faults import ResetAfter, fault_proxy
+from voucherify_async import OAuthClientCredentials, RetryPolicy, SyncProgress, VoucherifyClient
+from voucherify_async.bulk.csv_rows import CsvRows
+from voucherify_async.resources.customer_jobs import _some_rows
+from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.store import Job, Store
+
+Json = dict[str, Any]
+
+HASTE = RetryPolicy(base=0.001, cap=0.01)
+
+
+def nested(depth: int) -> Any:
+    value: Any = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def cyclic() -> Any:
+    value: Any = {}
+    value["a"] = value
+    return value
+
+
+@pytest.mark.parametrize("name", ["metadata", "address", "anything"])
+@pytest.mark.parametrize("make", [lambda: nested(100_000), cyclic], ids=["deep", "cyclic"])
+async def test_an_item_that_is_nested_too_deeply_is_reported(
+    voucherify: VoucherifyClient, name: str, make: Callable[[], Any]
+) -> None:
+    value = make()
+    report = await voucherify.customers.sync([{"source_id": "a", name: value}, {"source_id": "b"}])
+    assert (report.invalid, report.succeeded) == (1, 1)
+    assert "too deeply" in (report.failures[0].message or "")
+    while value:  # else it would be freed by a recursion
+        value = value.pop("a", None)
+
+
+async def test_a_long_text_does_not_stay(voucherify: VoucherifyClient) -> None:
+    items = ({"source_id": "x" * 100_000, "metadata": {"a": b"y" * 100_000}} for _ in range(200))
+    tracemalloc.start()
+    try:
+        report = await voucherify.customers.sync(items)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (report.invalid, len(report.failures)) == (200, 200)
+    assert kept < 5_000_000
+
+
+class OnlyNext:
+    """An iterator that is no iterable."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def __next__(self) -> Json:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        return {"source_id": f"crm-{self.left}"}
+
+    async def __anext__(self) -> Json:
+        try:
+            return next(self)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+class Plain:
+    def __iter__(self) -> Any:
+        return OnlyNext(7)
+
+
+class Asynchronous:
+    def __aiter__(self) -> Any:
+        return OnlyNext(7)
+
+
+@pytest.mark.parametrize("source", [Plain(), Asynchronous()])
+async def test_what_a_loop_takes_it_takes(voucherify: VoucherifyClient, source: Any) -> None:
+    assert (await voucherify.customers.sync(source)).succeeded == 7
+
+
+async def test_a_source_may_use_the_client(voucherify: VoucherifyClient) -> None:
+    async def source() -> AsyncIterator[Json]:
+        for number in range(5):
+            created = await voucherify.customers.create(source_id=f"old-{number}")
+            yield {"source_id": f"new-{number}", "metadata": {"from": created.id}}
+
+    assert (await voucherify.customers.sync(source(), concurrency=2, max_body_items=1)).succeeded == 5
+
+
+async def test_one_mapping_that_changes(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    def source() -> Iterator[Json]:
+        item: Json = {}
+        for number in range(9):
+            item.update(source_id=f"crm-{number}", metadata={"n": number})
+            yield item
+
+    await voucherify.customers.sync(source(), max_body_items=4)
+    stored = {record.source_id: record.metadata for record in sandbox.store.customers.values()}
+    assert stored == {f"crm-{number}": {"n": number} for number in range(9)}
+
+
+async def test_a_source_that_breaks_says_how_far_it_came(voucherify: VoucherifyClient) -> None:
+    def source() -> Iterator[Json]:
+        yield from ({"source_id": f"crm-{number}"} for number in range(5))
+        raise LookupError("the database is gone")
+
+    with pytest.raises(LookupError, match="the database is gone") as caught:
+        await voucherify.customers.sync(source(), max_body_items=2, concurrency=1)
+    (note,) = caught.value.__notes__
+    assert note == "the sync stopped after 5 items: 4 sent, 4 succeeded, 0 failed, 0 invalid"
+
+
+@pytest.fixture
+def first_job_is_slow(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """The first job takes a second, and those after it do not wait for it."""
+    jobs: list[Job] = []
+    schedule = Store.schedule
+
+    def out_of_order(store: Store, *facts: Any) -> Job:
+        waiting, store._waiting = store._waiting, deque()
+        job = schedule(store, *facts)
+        job.ends += 0.0 if jobs else 1.0
+        store._waiting = deque(sorted([*waiting, job], key=lambda job: job.ends))
+        jobs.append(job)
+        return job
+
+    monkeypatch.setattr(Store, "schedule", out_of_order)
+    return jobs
+
+
+async def test_a_job_whose_answer_was_lost_does_not_undo_what_came_later(
+    sandbox: Sandbox, first_job_is_slow: list[Job]
+) -> None:
+    """Its repetition is done before it."""
+    source = [{"source_id": "a", "name": "old"}, {"source_id": "b"}, {"source_id": "a", "name": "new"}]
+    async with (
+        fault_proxy(sandbox.base_url, [ResetAfter()]) as proxy,
+        sandbox.client(base_url=proxy.base_url, retry=HASTE) as client,
+        skipping_clock(client, sandbox),
+    ):
+        report = await client.customers.sync(source)
+    assert (report.succeeded, report.resent) == (3, 2)
+    assert len(first_job_is_slow) == 3
+    assert all(job.run is None for job in first_job_is_slow)
+    assert sandbox.store.get("a").fields["name"] == "new"
+
+
+@pytest.mark.parametrize("token", [False, True], ids=["keys", "tokens"])
+async def test_a_journal_is_of_one_project(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: bool
+) -> None:
+    journal = tmp_path / "journal"
+    keys = (sandbox.app_id, sandbox.app_token)
+    auth = {"auth": OAuthClientCredentials(*keys)} if token else {}
+    async with sandbox.client(**auth) as client:
+        await client.customers.sync([{"source_id": "a"}], journal=journal)
+    assert sandbox.app_id.encode() not in journal.read_bytes()
+    sandbox.app_id = "another-project"
+    async with sandbox.client() as client:
+        with pytest.raises(ValueError, match="^journal: .* is of .* for project .*, not of .* for project "):
+            await client.customers.sync([{"source_id": "a"}], journal=journal)
+
+
+def test_long_rows_are_not_read_by_the_thousand() -> None:
+    rows = CsvRows(io.BytesIO(b"Source_id,note\n" + b"a,%b\n" % (b"x" * 100_000) * 35))
+    counts = [len(some) for some in iter(lambda: _some_rows(rows), [])]
+    assert counts == [10, 10, 10, 5]
+
+
+async def test_the_end_is_told_of_nothing_too(voucherify: VoucherifyClient) -> None:
+    seen: list[SyncProgress] = []
+    report = await voucherify.customers.sync([], on_progress=seen.append)
+    assert (report.read, report.jobs, len(seen)) == (0, (), 1)
