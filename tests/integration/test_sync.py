@@ -20,8 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.clocks import skipping_clock
+from tests.support.faults import ResetAfter, fault_proxy
 from voucherify_async import (
     CustomerUpsert,
+    RetryPolicy,
     SyncFailure,
     SyncProgress,
     SyncReport,
@@ -518,28 +520,73 @@ async def test_ten_thousand_failures_are_kept(quick: VoucherifyClient) -> None:
     assert (len(report.failures), report.omitted, report.omitted_to) == (10_000, 100, None)
 
 
-@pytest.mark.parametrize("status", [400, 413])
-async def test_a_body_that_is_refused_as_a_whole(
-    sandbox: Sandbox, quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch, status: int
+def refuse_bodies(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, is_bad: Callable[[bytes], bool], status: int = 400
 ) -> None:
+    """Have the sandbox take no request that has such a body."""
     answer = sandbox._answer
 
     def refusing(request: Any, body: bytes, request_id: str) -> Any:
-        if b'"crm-12"' in body:
+        if body and is_bad(body):
             raise ApiError(status, "invalid_payload", "not that one")
         return answer(request, body, request_id)
 
     monkeypatch.setattr(sandbox, "_answer", refusing)
+
+
+@pytest.mark.parametrize("status", [400, 413])
+@pytest.mark.parametrize("journaled", [True, False])
+async def test_a_body_that_is_refused_for_one_of_its_items(
+    sandbox: Sandbox,
+    quick: VoucherifyClient,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    status: int,
+    journaled: bool,
+) -> None:
+    refuse_bodies(monkeypatch, sandbox, lambda body: b'"crm-12"' in body, status)
     source = customers(30)
-    report = await quick.customers.sync(source, max_body_items=5)
+    journal = tmp_path / "journal" if journaled else None
+    report = await quick.customers.sync(source, max_body_items=10, journal=journal)
     add_up(report)
-    assert (report.failed, report.succeeded, report.resent) == (5, 25, 0)
-    assert [failure.position for failure in report.failures] == [10, 11, 12, 13, 14]
-    for failure in report.failures:
-        assert failure.key == ("invalid_payload" if status == 400 else None)
-        assert "not that one" in f"{failure.message} {failure.details}"
+    assert (report.failed, report.succeeded, report.resent) == (1, 29, 0)
+    (failure,) = report.failures
+    assert (failure.position, failure.source_id) == (12, "crm-12")
+    assert failure.key == ("invalid_payload" if status == 400 else None)
+    assert "not that one" in f"{failure.message} {failure.details}"
     monkeypatch.undo()
-    assert (await quick.customers.sync(report.failed_items())).succeeded == 5
+    if journaled:
+        again = await quick.customers.sync(source, max_body_items=10, journal=journal)
+        assert (again.failures, again.succeeded) == (report.failures, 29)
+        assert {job.id for job in again.jobs} == {job.id for job in report.jobs}
+    assert (await quick.customers.sync(report.failed_items())).succeeded == 1
+    assert held(sandbox) == applied(source)
+
+
+async def test_bodies_that_are_refused_whatever_is_in_them(
+    sandbox: Sandbox, quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse_bodies(monkeypatch, sandbox, lambda body: True)
+    report = await quick.customers.sync(customers(2_000))
+    add_up(report)
+    assert (report.sent, report.failed, report.resent) == (2_000, 2_000, 0)
+    assert len(sandbox.requests) < 150
+    assert [failure.position for failure in report.failures] == list(range(2_000))
+
+
+async def test_a_part_whose_answer_is_lost(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refuse_bodies(monkeypatch, sandbox, lambda body: body.count(b"source_id") > 5)
+    source = customers(10)
+    async with (
+        fault_proxy(sandbox.base_url, [None, ResetAfter(), None, None, None]) as proxy,
+        sandbox.client(base_url=proxy.base_url, retry=RetryPolicy(base=0.001, cap=0.01)) as client,
+        skipping_clock(client, sandbox),
+    ):
+        report = await client.customers.sync(source, journal=tmp_path / "journal")
+    add_up(report)
+    assert (report.succeeded, report.failed, report.resent) == (10, 0, 5)
     assert held(sandbox) == applied(source)
 
 

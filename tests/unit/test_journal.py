@@ -102,7 +102,7 @@ class TestWritten:
             once_more.job, once_more.accepted = "aa_33", 1.8e9
             journal.accepted(once_more)
             ended.resent = 7
-            journal.ended(ended, job_of(ended, ended.job), [])
+            journal.ended(ended, [job_of(ended, ended.job)], [])
             if not again:
                 recorded = journal.recorded()
         with opened(path) as journal:
@@ -131,8 +131,8 @@ class TestWritten:
             journal.made(first)
             journal.made(second)
             journal.failed(first, failed)
-            journal.ended(second, gone, [])
-            journal.ended(first, done, [])
+            journal.ended(second, [gone], [])
+            journal.ended(first, [done], [])
         with opened(path) as journal:
             assert journal.jobs_of(0) == [failed, done]
             assert journal.jobs_of(1) == [gone]
@@ -142,7 +142,7 @@ class TestWritten:
         batch = batch_of(0, 0)
         with opened(path) as journal:
             journal.made(batch)
-            journal.ended(batch, None, [failure_of(batch, 0)])
+            journal.ended(batch, [], [failure_of(batch, 0)])
             assert journal.jobs_of(0) == []
             assert journal.recorded()[0].ended
 
@@ -158,8 +158,8 @@ class TestWritten:
         with opened(path) as journal:
             for each in (batch, other):
                 journal.made(each)
-            journal.ended(batch, job_of(batch, failed=3), failures)
-            journal.ended(other, job_of(other, failed=1), [failure_of(other, 0)])
+            journal.ended(batch, [job_of(batch, failed=3)], failures)
+            journal.ended(other, [job_of(other, failed=1)], [failure_of(other, 0)])
         with opened(path) as journal:
             assert journal.failures_of(0) == failures
             assert journal.failures_of(1) == [failure_of(other, 0)]
@@ -177,8 +177,8 @@ class TestWritten:
         with opened(path) as journal:
             for batch in (first, second):
                 journal.made(batch)
-            journal.ended(second, None, [unnamed, failure_of(second, 1), failure_of(second, 0)])
-            journal.ended(first, None, [failure_of(first, 2)])
+            journal.ended(second, [], [unnamed, failure_of(second, 1), failure_of(second, 0)])
+            journal.ended(first, [], [failure_of(first, 2)])
         found = read_failures(str(path))
         assert next(found) == unnamed
         with opened(path):  # what is read in part holds nothing
@@ -199,7 +199,7 @@ class TestWritten:
         batch = batch_of(0, 0)
         with opened(path) as journal:
             journal.made(batch)
-            journal.ended(batch, None, [failure_of(batch, 0)])
+            journal.ended(batch, [], [failure_of(batch, 0)])
             journal.invalid([invalid_at(5), invalid_at(6)])
         assert len(list(read_failures(str(path)))) == 3
         with opened(path) as journal:
@@ -227,7 +227,7 @@ class TestWritten:
         with opened(path) as journal:
             journal.made(batch)
             with pytest.raises(OSError, match="journal: .* cannot be written"):
-                journal.ended(batch, job_of(batch, failed=2), bad)
+                journal.ended(batch, [job_of(batch, failed=2)], bad)
             assert (journal.jobs_of(0), journal.failures_of(0)) == ([], [])
             assert not journal.recorded()[0].ended
 
@@ -384,7 +384,7 @@ if sys.argv[2] == "between":
     die()
 journal._add_failures = (lambda add: lambda *facts: (add(*facts), die()))(journal._add_failures)
 job = SyncJob(id="aa_1", status="DONE", items=2, succeeded=1, failed=1, duration=1.0)
-journal.ended(first, job, [SyncFailure(position=0)])
+journal.ended(first, [job], [SyncFailure(position=0)])
 """
 
 
@@ -570,7 +570,7 @@ def test_a_failure_of_a_row_keeps_its_text(path: Path) -> None:
     batch = make_batch(0, [Item(2, "c1", 'c1,"Zoë\n"\n'.encode())], frame)
     with opened(path) as journal:
         journal.made(batch)
-        journal.ended(batch, None, [failure_of(batch, 0)])
+        journal.ended(batch, [], [failure_of(batch, 0)])
         (failure,) = journal.failures_of(0)
     assert failure.item == 'c1,"Zoë\n"\n'
     assert failure.raw_item == msgspec.Raw(msgspec.json.encode('c1,"Zoë\n"\n'))

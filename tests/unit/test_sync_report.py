@@ -206,7 +206,7 @@ class TestAllFailures:
         tally = tally_of()
         with closing(Journal(path, "customers.sync").open()) as journal:
             journal.made(batch)
-            journal.ended(batch, None, [*unnamed, *reversed(failures)])
+            journal.ended(batch, [], [*unnamed, *reversed(failures)])
             journal.invalid(invalid)
         for some in (unnamed, failures, invalid):
             tally.fail(some)

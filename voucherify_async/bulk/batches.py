@@ -7,13 +7,13 @@ import heapq
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 import msgspec
 
-__all__ = ["Batch", "Batcher", "Frame", "Item", "from_ranges", "make_batch", "to_ranges"]
+__all__ = ["Batch", "Batcher", "Frame", "Item", "from_ranges", "halves", "make_batch", "to_ranges"]
 
 _DIGEST_BYTES: Final = 16
 
@@ -81,6 +81,7 @@ class Batch:
         keys: Their keys.
         starts: Where in the content they begin, and where one after the last would.
         frame: What holds them together.
+        is_part: It is a part of one that was refused as a whole.
         is_recorded: It is in the journal.
         is_sent: It is counted as sent.
         in_doubt: It was sent, and whether it arrived is not known.
@@ -96,6 +97,7 @@ class Batch:
     keys: Sequence[str | None] = field(repr=False)
     starts: Sequence[int] = field(repr=False)
     frame: Frame = field(repr=False)
+    is_part: bool = False
     is_recorded: bool = False
     is_sent: bool = False
     in_doubt: bool = False
@@ -119,9 +121,17 @@ class Batch:
 
     def raw_item(self, index: int) -> msgspec.Raw:
         """An item as JSON."""
-        end = self.starts[index + 1] - len(self.frame.separator)
-        content = self.content[self.starts[index] : end]
+        content = self._content(index)
         return msgspec.Raw(content if self.frame.is_json else msgspec.json.encode(content.decode()))
+
+    def items(self) -> list[Item]:
+        """What it was made of."""
+        facts = enumerate(zip(self.positions, self.keys, strict=True))
+        return [Item(position, key, self._content(index)) for index, (position, key) in facts]
+
+    def _content(self, index: int) -> bytes:
+        end = self.starts[index + 1] - len(self.frame.separator)
+        return self.content[self.starts[index] : end]
 
 
 def make_batch(number: int, items: Iterable[Item], frame: Frame) -> Batch:
@@ -137,6 +147,14 @@ def make_batch(number: int, items: Iterable[Item], frame: Frame) -> Batch:
         starts=array("I", accumulate(lengths, initial=len(frame.head))),
         frame=frame,
     )
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """The items of a batch that was sent, in two parts."""
+    items, middle = batch.items(), len(batch) // 2
+    parts = (make_batch(batch.number, some, batch.frame) for some in (items[:middle], items[middle:]))
+    first, second = (replace(part, is_part=True, is_sent=True, in_doubt=batch.in_doubt) for part in parts)
+    return first, second
 
 
 class Batcher:

@@ -157,10 +157,10 @@ class Journal:
                 "UPDATE batches SET job = '', in_doubt = 1, retried = 1 WHERE number = ?", (batch.number,)
             )
 
-    def ended(self, batch: Batch, job: SyncJob | None, failures: Sequence[SyncFailure]) -> None:
+    def ended(self, batch: Batch, jobs: Sequence[SyncJob], failures: Sequence[SyncFailure]) -> None:
         """It is known what became of a batch."""
         with self._lock, self._writing():
-            if job is not None:
+            for job in jobs:
                 self._add_job(batch, job)
             self._add_failures(batch.number, failures)
             self._db.execute(

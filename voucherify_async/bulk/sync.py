@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
-from typing import Any
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from voucherify_async.bulk.batches import Batch
+from voucherify_async.bulk.batches import Batch, halves
 from voucherify_async.bulk.journal import Journal
 from voucherify_async.bulk.kind import Kind, Options
 from voucherify_async.bulk.ledger import Ledger
@@ -14,13 +15,16 @@ from voucherify_async.bulk.poller import MOST_FAILURES, Poller, pauses
 from voucherify_async.bulk.reader import Reader
 from voucherify_async.bulk.report import SyncReport, Tally
 from voucherify_async.bulk.results import SyncFailure, SyncJob
-from voucherify_async.errors import APIStatusError, VoucherifyError
+from voucherify_async.errors import APIStatusError, OutcomeUnknownError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.ahead import gather_bare
 from voucherify_async.transport.operation import Request
 from voucherify_async.transport.session import SessionManager
 
 __all__ = ["sync"]
+
+_MOST_REFUSALS: Final = 50
+"""After which a batch is not taken further apart: enough for a few bad items among 25,000."""
 
 
 async def sync(
@@ -52,6 +56,19 @@ async def sync(
         ledger.close()
     tally.tell(last=True)
     return tally.report(ledger.path)
+
+
+@dataclass(slots=True)
+class _End:
+    """What a batch came to, besides its failures.
+
+    Attributes:
+        jobs: The last job that applied it; of one that was taken apart, those of its parts.
+        refusals: How many times it, or a part of it, was refused.
+    """
+
+    jobs: list[SyncJob] = field(default_factory=list[SyncJob])
+    refusals: int = 0
 
 
 class _Sync:
@@ -86,33 +103,52 @@ class _Sync:
         """See a batch through to its end."""
         if batch.job or batch.in_doubt:
             self._count_sent(batch)
-        while not await self._attempt(batch):
-            pass
+        end = _End()
+        failures = await self._apply(batch, end)
+        self._count_sent(batch)
+        await self._ledger.write(Journal.ended, batch, end.jobs, failures)
+        self._tally.end(len(batch), failures)
 
     def _count_sent(self, batch: Batch) -> None:
         if not batch.is_sent:
             batch.is_sent = True
             self._tally.sent += len(batch)
 
-    async def _attempt(self, batch: Batch) -> bool:
-        """Have a job apply a batch, and find out what came of it; whether that is all."""
-        job = None
-        failures = await self._send(batch) if not batch.job else None
-        if failures is None:
+    async def _apply(self, batch: Batch, end: _End) -> list[SyncFailure]:
+        """Have a job apply a batch, once more if it fails, and find out which items did not make it."""
+        while True:
+            error = None if batch.job else await self._send(batch)
+            if error is not None:
+                return await self._give_up(batch, error, end)
             action = await self._ended(batch)
             failures = None if action is None else account(action, batch, self._kind.accounting)
             job = self._ended_job(batch, action, failures)
             self._tally.add_job(job)
-            if failures is None and batch.repeatable and not batch.retried:
-                batch.job, batch.in_doubt, batch.retried = "", True, True
-                await self._ledger.write(Journal.failed, batch, job)
-                return False
-            if failures is None:
-                failures = all_failed(batch, key="job_failed", message=_fate(job))
+            if failures is not None or batch.retried or not batch.repeatable:
+                end.jobs.append(job)
+                return (
+                    all_failed(batch, key="job_failed", message=_fate(job)) if failures is None else failures
+                )
+            batch.job, batch.in_doubt, batch.retried = "", True, True
+            if batch.is_part:
+                end.jobs.append(job)
+            await self._record(Journal.failed, batch, job)
+
+    async def _give_up(self, batch: Batch, error: VoucherifyError, end: _End) -> list[SyncFailure]:
+        """The items of a batch that was not taken on; of one that was refused, as few as possible.
+
+        It may have been refused for one of its items: those of each half are tried for themselves.
+        """
+        if self._judge(error) is not Verdict.REFUSED:
+            return all_failed(batch, key="outcome_unknown", message=str(error))
+        end.refusals += 1
+        if len(batch) == 1 or end.refusals > _MOST_REFUSALS:
+            key, message, details = None, str(error), None
+            if isinstance(error, APIStatusError):
+                key, message, details = error.key, error.message, error.details
+            return all_failed(batch, key=key, message=message, details=details)
         self._count_sent(batch)
-        await self._ledger.write(Journal.ended, batch, job, failures)
-        self._tally.end(len(batch), failures)
-        return True
+        return [failure for half in halves(batch) for failure in await self._apply(half, end)]
 
     async def _ended(self, batch: Batch) -> AsyncAction | None:
         """The job of a batch, once it has ended, and all that an answer that was lost may have left behind."""
@@ -153,31 +189,36 @@ class _Sync:
             duration=max(0.0, self._sessions.clock.epoch() - batch.accepted),
         )
 
-    async def _send(self, batch: Batch) -> list[SyncFailure] | None:
-        """Have a job take a batch on; `None` if one has, else its items as failed.
+    async def _send(self, batch: Batch) -> VoucherifyError | None:
+        """Have a job take a batch on; `None` if one has, else why the items have failed.
 
         A batch of which nobody knows whether it arrived is sent again, if it may be.
         """
         if batch.in_doubt and not batch.repeatable:
-            return all_failed(batch, key="outcome_unknown", message="it was sent, and no answer came")
-        await self._ledger.write(Journal.sending, batch)
+            return OutcomeUnknownError("it was sent, and no answer came")
+        await self._record(Journal.sending, batch)
         for failures, pause in enumerate(pauses(), start=1):
             error = await self._post(batch)
             if error is None:
-                await self._ledger.write(Journal.accepted, batch)
+                await self._record(Journal.accepted, batch)
                 self._tally.tell()
                 return None
             verdict = self._judge(error)
-            if verdict is Verdict.REFUSED:
-                return _refused(batch, error)
-            if verdict is Verdict.AGAIN and batch.in_doubt and not batch.repeatable:
-                return all_failed(batch, key="outcome_unknown", message=str(error))
+            if verdict is Verdict.REFUSED or (
+                verdict is Verdict.AGAIN and batch.in_doubt and not batch.repeatable
+            ):
+                return error
             if verdict is Verdict.STOP or failures == MOST_FAILURES:
                 if not batch.in_doubt:
-                    await self._ledger.write(Journal.not_sent, batch)
+                    await self._record(Journal.not_sent, batch)
                 raise error
             await self._sessions.clock.sleep(pause)
         raise AssertionError("unreachable")
+
+    async def _record(self, write: Callable[..., None], batch: Batch, *facts: Any) -> None:
+        """Put on record how far a batch has come; of a part only the end counts."""
+        if not batch.is_part:
+            await self._ledger.write(write, batch, *facts)
 
     async def _post(self, batch: Batch) -> VoucherifyError | None:
         """Send a batch once, as far as the session does; why no job has taken it on, if so."""
@@ -199,12 +240,6 @@ class _Sync:
         else:
             batch.in_doubt = batch.in_doubt or failure.may_have_been_applied
         return failure
-
-
-def _refused(batch: Batch, error: VoucherifyError) -> list[SyncFailure]:
-    if isinstance(error, APIStatusError):
-        return all_failed(batch, key=error.key, message=error.message, details=error.details)
-    return all_failed(batch, key=None, message=str(error))
 
 
 def _fate(job: SyncJob) -> str:

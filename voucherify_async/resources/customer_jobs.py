@@ -183,7 +183,8 @@ class CustomerJobs:
         The source is read as it is needed; a request goes out when it is full, or the source ends. A customer
         that cannot be sent is reported, and stops nothing. Customers with one `source_id` are applied in the
         order in which they come, one job after the other. A request whose answer was lost is sent again, and
-        a job that fails is done once more. (A request that arrives only after its repetition has been applied
+        a job that fails is done once more; one that is refused as a whole is taken apart, to find the items that
+        it is refused for. (A request that arrives only after its repetition has been applied
         can still undo what came later.)
 
         With a journal, the same call with the same source goes on where an earlier one ended, however that
