@@ -11,7 +11,8 @@ import pytest
 
 from voucherify_async import VoucherifyClient
 from voucherify_async.sandbox import Quirks, Sandbox
-from voucherify_async.sandbox.store import Bounds, Record, Store
+from voucherify_async.sandbox.records import Bounds, Record
+from voucherify_async.sandbox.store import Store
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ORDERS = ["created_at", "-created_at"]

@@ -33,7 +33,8 @@ from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.jobs import bulk_update
 from voucherify_async.sandbox.queries import check_customer
-from voucherify_async.sandbox.store import Job, Store
+from voucherify_async.sandbox.records import Job
+from voucherify_async.sandbox.store import Store
 
 Json = dict[str, Any]
 

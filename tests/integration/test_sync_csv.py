@@ -417,3 +417,24 @@ async def test_metadata_that_cannot_be_sent(
     with pytest.raises(ValueError, match="^metadata"):
         await voucherify.customers.sync_metadata(["a"], metadata, **options)
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize("header", ["Name,Source_id", "Name,Id"])
+async def test_an_import_that_fails_is_done_once_more_only_if_its_rows_have_ids(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str
+) -> None:
+    def broken(*_: Any) -> Any:
+        def run() -> Any:
+            raise RuntimeError("as it was told")
+
+        return run
+
+    monkeypatch.setattr("voucherify_async.sandbox.endpoints.import_csv", broken)
+    path = write(tmp_path, f"{header}\nAda,a\nBob,b\n".encode())
+    async with sandbox.client() as client, skipping_clock(client, sandbox):
+        report = await client.customers.sync_csv(path)
+    assert [job.status for job in report.jobs] == ["FAILED"] * (2 if "Source_id" in header else 1)
+    assert [(failure.position, failure.key) for failure in report.failures] == [
+        (2, "job_failed"),
+        (3, "job_failed"),
+    ]

@@ -27,6 +27,7 @@ from tests.integration.test_sync import (
     held,
     quick,
     refuse,
+    refuse_bodies,
     sent,
     tasks,
 )
@@ -60,7 +61,8 @@ from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.jobs import bulk_update
 from voucherify_async.sandbox.limits import Quota
-from voucherify_async.sandbox.store import Job, Store
+from voucherify_async.sandbox.records import Job
+from voucherify_async.sandbox.store import Store
 
 __all__ = ["quick"]
 
@@ -89,6 +91,40 @@ async def test_a_body_whose_answer_was_lost_is_sent_again(sandbox: Sandbox, faul
     posts = [arrival for arrival in proxy.arrivals if arrival.method == "POST"]
     assert len(posts) == 3 - isinstance(fault, CloseAfterAnswer | ResetNextRequest)
     assert held(sandbox) == applied(source)
+
+
+async def test_a_part_whose_job_fails_is_done_once_more(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, broken_jobs: Counter[str], tmp_path: Path
+) -> None:
+    refuse_bodies(monkeypatch, sandbox, lambda body: body.count(b"source_id") > 5)
+    broken_jobs["crm-7"] = 1
+    async with sandbox.client() as client, skipping_clock(client, sandbox):
+        report = await client.customers.sync(customers(10), journal=tmp_path / "journal")
+        again = await client.customers.sync(customers(10), journal=tmp_path / "journal")
+    assert [(job.items, job.status) for job in report.jobs] == [(5, "DONE"), (5, "FAILED"), (5, "DONE")]
+    assert again.jobs == report.jobs
+    assert (report.succeeded, report.resent) == (10, 5)
+    assert held(sandbox) == applied(customers(10))
+
+
+async def test_a_sync_that_is_cancelled_while_a_part_is_under_way_does_the_whole_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    refuse_bodies(monkeypatch, sandbox, lambda body: body.count(b"source_id") > 5)
+    sandbox.store.job_seconds = 3_600
+    async with sandbox.client() as client:
+        task = asyncio.create_task(client.customers.sync(customers(10), journal=tmp_path / "journal"))
+        async with asyncio.timeout(10):
+            while not any("/async-actions/" in exchange.target for exchange in sandbox.requests):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        held(sandbox)
+        monkeypatch.undo()
+        sandbox.store.job_seconds = 0
+        report = await client.customers.sync(customers(10), journal=tmp_path / "journal")
+    assert (report.succeeded, report.failures) == (10, ())
+    assert held(sandbox) == applied(customers(10))
 
 
 async def test_each_repetition_counts_and_refusals_between_do_not(sandbox: Sandbox) -> None:

@@ -33,7 +33,7 @@ from voucherify_async import RetryPolicy, VoucherifyError
 from voucherify_async.sandbox import Exchange, Sandbox
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.queries import check_customer
-from voucherify_async.sandbox.store import Record
+from voucherify_async.sandbox.records import Record
 
 SEED = 2_026
 FAULT_RATE = 0.10

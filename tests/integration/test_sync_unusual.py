@@ -17,7 +17,8 @@ from voucherify_async import OAuthClientCredentials, RetryPolicy, SyncProgress, 
 from voucherify_async.bulk.csv_rows import CsvRows
 from voucherify_async.resources.customer_jobs import _some_rows
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.store import Job, Store
+from voucherify_async.sandbox.records import Job
+from voucherify_async.sandbox.store import Store
 
 Json = dict[str, Any]
 

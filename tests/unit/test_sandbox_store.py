@@ -9,7 +9,8 @@ import pytest
 
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.jobs import bulk_update
-from voucherify_async.sandbox.store import Record, Store
+from voucherify_async.sandbox.records import Record
+from voucherify_async.sandbox.store import Store
 
 
 class Clock:

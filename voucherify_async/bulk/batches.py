@@ -153,7 +153,7 @@ def halves(batch: Batch) -> tuple[Batch, Batch]:
     """The items of a batch that was sent, in two parts."""
     items, middle = batch.items(), len(batch) // 2
     parts = (make_batch(batch.number, some, batch.frame) for some in (items[:middle], items[middle:]))
-    first, second = (replace(part, is_part=True, is_sent=True, in_doubt=batch.in_doubt) for part in parts)
+    first, second = (replace(part, is_part=True, is_sent=True) for part in parts)
     return first, second
 
 

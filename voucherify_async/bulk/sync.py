@@ -147,7 +147,6 @@ class _Sync:
             if isinstance(error, APIStatusError):
                 key, message, details = error.key, error.message, error.details
             return all_failed(batch, key=key, message=message, details=details)
-        self._count_sent(batch)
         return [failure for half in halves(batch) for failure in await self._apply(half, end)]
 
     async def _ended(self, batch: Batch) -> AsyncAction | None:

@@ -22,8 +22,9 @@ from voucherify_async.sandbox.queries import (
     redeemable_filter,
     text,
 )
+from voucherify_async.sandbox.records import Bounds, Event, Job, Record, to_instant
 from voucherify_async.sandbox.routing import Answer, Call, Router, read_file, read_form, read_json
-from voucherify_async.sandbox.store import Bounds, Event, Job, Record, Store, to_instant
+from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import format_instant
 
 __all__ = ["routes"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-from voucherify_async.sandbox.store import Record, Segment, Store
+from voucherify_async.sandbox.records import Record, Segment
+from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import format_instant
 
 __all__ = ["make_redeemable", "seed_customers", "seed_segments"]

@@ -1,7 +1,7 @@
-"""What the sandbox knows: customers, what happened to them, jobs and tokens. No I/O.
+"""What the sandbox knows, and how it is looked up and changed. No I/O.
 
-Objects are kept as they are sent: plain JSON values. Time comes from a clock that is passed in, so jobs
-need no task of their own: whoever looks at the store first lets the jobs that are due take effect.
+Time comes from a clock that is passed in, so jobs need no task of their own: whoever looks at the store first
+lets the jobs that are due take effect.
 """
 
 from __future__ import annotations
@@ -17,247 +17,38 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from voucherify_async.sandbox.errors import ApiError, not_found
 from voucherify_async.sandbox.quirks import Quirks
-from voucherify_async.transport.wire import format_instant
+from voucherify_async.sandbox.records import (
+    EPOCH,
+    HEX_ID_BITS,
+    MILLISECOND,
+    Bounds,
+    Event,
+    Job,
+    Record,
+    Segment,
+    Token,
+    hex_id,
+    to_instant,
+)
 
-__all__ = ["Bounds", "Event", "Job", "Record", "Segment", "Snapshot", "Store", "Token", "to_instant"]
+__all__ = ["Store"]
 
-FIELDS: Final = ("name", "description", "email", "phone", "birthday", "birthdate")
 TOKEN_LIFETIME: Final = 900
 
 _ID_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LETTERS: Final = bytes(_ID_ALPHABET[number % len(_ID_ALPHABET)] for number in range(256))
 """For each byte a letter; some come a little more often, which an id does not mind."""
-_HEX_ID_BITS: Final = 72
 _SORTED_ANEW: Final = 50
 """How many times as many must be sorted already for it to pay to put each that is new in its place."""
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 _logger = logging.getLogger("voucherify_async.sandbox")
 
 Json = dict[str, Any]
 T = TypeVar("T")
-
-
-def to_instant(epoch: float) -> dt.datetime:
-    """Epoch seconds as an instant, in the milliseconds in which the service keeps them."""
-    return _EPOCH + int(epoch * 1000) * _MILLISECOND
-
-
-class Snapshot(msgspec.Struct, kw_only=True, gc=False):
-    """A customer as it is at some time. What it holds is replaced, never changed in place.
-
-    There may be millions of these. They lead to nothing that leads back to them, so the garbage collector
-    need not go through them again and again.
-    """
-
-    id: str
-    source_id: str | None
-    created: dt.datetime
-    updated: dt.datetime | None = None
-    fields: Json = {}
-    address: Json | None = None
-    metadata: Json | None = None
-    summary: Json | None = None
-    loyalty: Json | None = None
-    referrals: Json | None = None
-
-    def to_json(self) -> Json:
-        """The customer as the service shows it."""
-        shown: Json = {"id": self.id, "source_id": self.source_id, **self.fields}
-        shown["address"] = self.address
-        shown["summary"] = self.summary or _no_summary()
-        shown["loyalty"] = self.loyalty or {"points": 0, "referred_customers": 0, "campaigns": {}}
-        shown["referrals"] = self.referrals or {"total": 0, "campaigns": []}
-        if self.metadata is not None:
-            shown["metadata"] = self.metadata
-        shown["system_metadata"] = {}
-        shown["created_at"] = format_instant(self.created)
-        if self.updated is not None:
-            shown["updated_at"] = format_instant(self.updated)
-        cockpit = f"https://app.voucherify.io/#/app/core/projects/sandbox/customers/{self.id}"
-        shown["assets"] = {"cockpit_url": cockpit, "cockpit_preference_center_url": f"{cockpit}/preferences"}
-        shown["object"] = "customer"
-        return shown
-
-    def snapshot(self) -> Snapshot:
-        """The customer as it is now, whatever becomes of it."""
-        return Snapshot(
-            id=self.id,
-            source_id=self.source_id,
-            created=self.created,
-            updated=self.updated,
-            fields=self.fields,
-            address=self.address,
-            metadata=self.metadata,
-            summary=self.summary,
-            loyalty=self.loyalty,
-            referrals=self.referrals,
-        )
-
-
-class Event(msgspec.Struct, gc=False):
-    """What happened to a customer. There are many, and few are ever looked at: shown only when asked for."""
-
-    number: int
-    """Random; both its ids are made of it."""
-    kind: str
-    at: dt.datetime
-    customer: Snapshot
-    category: str
-
-    @property
-    def id(self) -> str:
-        """Its id, for example ``evcus_0b4c590350857970df``."""
-        return _hex_id("evcus_", self.number >> _HEX_ID_BITS)
-
-    def to_json(self) -> Json:
-        """The event as the service lists it."""
-        return {
-            "id": self.id,
-            "type": self.kind,
-            "data": {"data": {"customer": self.customer.to_json()}, "event_source": {"channel": "API"}},
-            "created_at": format_instant(self.at),
-            "group_id": _hex_id("v-", self.number % (1 << _HEX_ID_BITS)),
-        }
-
-
-class Record(Snapshot, kw_only=True, gc=False):
-    """A stored customer."""
-
-    activity: list[Event] = []
-    redeemables: list[Json] = []
-
-    def change(self, changes: Mapping[str, Any]) -> None:
-        """Set what is given; null clears. Address parts and metadata keys are merged one by one."""
-        given = {name: changes[name] for name in FIELDS if name in changes}
-        if given:
-            self.fields = {**self.fields, **given} if self.fields else given
-        if "address" in changes:
-            self.address = _merged(self.address, changes["address"])
-        if "metadata" in changes:
-            self.metadata = _merged(self.metadata, changes["metadata"])
-
-
-def _merged(old: Json | None, new: Json | None) -> Json | None:
-    return None if new is None else {**(old or {}), **new}
-
-
-def _hex_id(prefix: str, number: int) -> str:
-    return f"{prefix}{number:018x}"
-
-
-def _no_summary() -> Json:
-    counts = ("redeemed", "failed", "succeeded", "rolled_back", "rollback_failed", "rollback_succeeded")
-    return {
-        "redemptions": {
-            **{f"total_{name}": 0 for name in counts},
-            "gift": {"redeemed_amount": 0, "amount_to_go": 0},
-            "loyalty_card": {"redeemed_points": 0, "points_to_go": 0},
-        },
-        "orders": {"total_amount": 0, "total_count": 0, "average_amount": 0, "last_order_amount": 0},
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment: the customers for which a condition holds."""
-
-    id: str
-    name: str
-    holds: Callable[[Record], bool]
-
-    def to_json(self) -> Json:
-        """The segment as the service shows it."""
-        return {"id": self.id, "name": self.name, "object": "segment"}
-
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """A background job. It takes effect, all at once, when its time has come."""
-
-    id: str
-    type: str
-    request_id: str
-    created: float
-    starts: float
-    ends: float
-    run: Callable[[], Json] | None
-    """What it does at its end; returns its result. `None` once it has run."""
-    result: Json | None = None
-    failed: bool = False
-
-    def to_json(self, now: float) -> Json:
-        """The job as the service lists it, without its result."""
-        if now < self.starts:
-            status, progress = "ENQUEUED", 0
-        elif self.run is not None:
-            took, takes = now - self.starts, self.ends - self.starts
-            status, progress = "IN_PROGRESS", int(100 * took / takes) if took < takes else 100
-        else:
-            status, progress = ("FAILED" if self.failed else "DONE"), 100
-        shown: Json = {
-            "id": self.id,
-            "type": self.type,
-            "status": status,
-            "progress": progress,
-            "created_at": format_instant(to_instant(self.created)),
-            "updated_at": format_instant(to_instant(min(max(now, self.created), self.ends))),
-            "request_id": self.request_id,
-            "object": "async_action",
-        }
-        if self.run is None:
-            shown["operation_status"] = "FAILED" if self.failed else "SUCCESS"
-            shown["processing_time"] = int(1000 * (self.ends - self.created))
-        return shown
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An OAuth access token."""
-
-    value: str
-    scope: str
-    expires: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """A range of instants, with or without its ends; `None` sets no bound."""
-
-    after: dt.datetime | None = None
-    before: dt.datetime | None = None
-    inclusive: bool = field(default=False, kw_only=True)
-
-    def __bool__(self) -> bool:
-        return self.after is not None or self.before is not None
-
-    def hold(self, instant: dt.datetime | None) -> bool:
-        """Whether the instant is within; none is within no bound."""
-        if instant is None:
-            return not self
-        if self.inclusive:
-            return (self.after or instant) <= instant <= (self.before or instant)
-        return (self.after is None or instant > self.after) and (self.before is None or instant < self.before)
-
-    def places(self, instants: Sequence[T], key: Callable[[T], dt.datetime]) -> range:
-        """Which of these, sorted by their instants, are within."""
-        first, last = 0, len(instants)
-        if self.after is not None:
-            first = (bisect.bisect_left if self.inclusive else bisect.bisect_right)(
-                instants, self.after, key=key
-            )
-        if self.before is not None:
-            last = (bisect.bisect_right if self.inclusive else bisect.bisect_left)(
-                instants, self.before, key=key
-            )
-        return range(first, max(first, last))
 
 
 _SORT_KEYS: Final[dict[str, Callable[[Record], Any]]] = {
@@ -332,7 +123,7 @@ class Store:
 
     def make_hex_id(self, prefix: str) -> str:
         """A new id of the kind that requests, jobs and events have, for example ``v-0b4c590350857970df``."""
-        return _hex_id(prefix, self.random.getrandbits(_HEX_ID_BITS))
+        return hex_id(prefix, self.random.getrandbits(HEX_ID_BITS))
 
     def now(self) -> dt.datetime:
         """The current instant; for a job that takes effect, the one at which it ended."""
@@ -429,7 +220,7 @@ class Store:
 
     def record_event(self, record: Record, kind: str, at: dt.datetime, *, category: str = "ACTION") -> Event:
         """Note what happened to a customer, and what it was then."""
-        event = Event(self.random.getrandbits(2 * _HEX_ID_BITS), kind, at, record.snapshot(), category)
+        event = Event(self.random.getrandbits(2 * HEX_ID_BITS), kind, at, record.snapshot(), category)
         record.activity.append(event)
         return event
 
@@ -485,10 +276,10 @@ class Store:
 
     def _place(self, records: Sequence[Record], instant: dt.datetime, *, behind: bool) -> int:
         """How many records come before the instant, or with `behind` before those after it."""
-        unit = _MILLISECOND if self.quirks.milliseconds else _MICROSECOND
+        unit = MILLISECOND if self.quirks.milliseconds else _MICROSECOND
         bisected = bisect.bisect_right if behind else bisect.bisect_left
         return bisected(
-            records, (instant - _EPOCH) // unit, key=lambda record: (record.created - _EPOCH) // unit
+            records, (instant - EPOCH) // unit, key=lambda record: (record.created - EPOCH) // unit
         )
 
     def _shuffle_ties(self, records: Iterable[Record], key: Callable[[Record], Any]) -> Iterator[Record]:
