@@ -127,6 +127,18 @@ async def test_a_sync_that_is_cancelled_while_a_part_is_under_way_does_the_whole
     assert held(sandbox) == applied(customers(10))
 
 
+async def test_a_doubt_stays_though_the_next_request_certainly_did_not_arrive(sandbox: Sandbox) -> None:
+    faults = [TooMany(), ResetAfter(), TooMany(), TooMany(), ResetAfter()]
+    once = RetryPolicy(attempts=1, base=0.001, cap=0.01)
+    async with (
+        fault_proxy(sandbox.base_url, faults) as proxy,
+        sandbox.client(base_url=proxy.base_url, retry=once) as client,
+        skipping_clock(client, sandbox),
+    ):
+        report = await client.customers.sync(customers(5))
+    assert (report.succeeded, report.resent) == (5, 2 * 5)
+
+
 async def test_each_repetition_counts_and_refusals_between_do_not(sandbox: Sandbox) -> None:
     source = customers(5)
     faults = [TooMany(), ResetAfter(), TooMany(), TooMany(), ResetAfter()]

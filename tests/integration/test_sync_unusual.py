@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 import tracemalloc
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,8 +15,15 @@ import pytest
 
 from tests.support.clocks import skipping_clock
 from tests.support.faults import ResetAfter, fault_proxy
-from voucherify_async import OAuthClientCredentials, RetryPolicy, SyncProgress, VoucherifyClient
+from voucherify_async import (
+    AuthenticationError,
+    OAuthClientCredentials,
+    RetryPolicy,
+    SyncProgress,
+    VoucherifyClient,
+)
 from voucherify_async.bulk.csv_rows import CsvRows
+from voucherify_async.bulk.past import Past
 from voucherify_async.resources.customer_jobs import _some_rows
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.records import Job
@@ -190,3 +199,116 @@ async def test_the_end_is_told_of_nothing_too(voucherify: VoucherifyClient) -> N
     seen: list[SyncProgress] = []
     report = await voucherify.customers.sync([], on_progress=seen.append)
     assert (report.read, report.jobs, len(seen)) == (0, (), 1)
+
+
+async def test_a_plain_source_lets_others_have_their_turns(voucherify: VoucherifyClient) -> None:
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    def source() -> Iterator[Json]:
+        yield from ({"source_id": f"crm-{number}"} for number in range(10_000))
+        had.append(turns)
+
+    had: list[int] = []
+    ticking = asyncio.create_task(tick())
+    await voucherify.customers.sync(source())
+    ticking.cancel()
+    assert had[0] > 30
+
+
+async def test_what_is_done_already_does_not_pile_up(
+    voucherify: VoucherifyClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = [{"source_id": f"crm-{number}"} for number in range(60)]
+    await voucherify.customers.sync(source, max_body_items=3, journal=tmp_path / "journal")
+    most = 0
+    take = Past.take
+
+    def watched(past: Past, item: Any) -> None:
+        nonlocal most
+        take(past, item)
+        most = max(most, len(past.whole))
+
+    monkeypatch.setattr(Past, "take", watched)
+    report = await voucherify.customers.sync(source, journal=tmp_path / "journal")
+    assert (report.succeeded, most) == (60, 1)
+
+
+async def test_smaller_requests_after_an_interruption(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Items that wait for a batch of the past come before all of its items have."""
+    source = [{"source_id": "a", "name": f"{number}"} for number in range(3)]
+    source += [{"source_id": f"b{number}"} for number in range(8)]
+    sandbox.store.job_seconds = 3_600
+    journal = tmp_path / "journal"
+    async with sandbox.client() as client:
+        first = asyncio.create_task(client.customers.sync(source, max_body_items=9, journal=journal))
+        async with asyncio.timeout(10):
+            while not any("/async-actions/" in exchange.target for exchange in sandbox.requests):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        sandbox.store.clock = lambda: time.time() + 4_000
+        sandbox.store.job_seconds = 0.0
+        async with asyncio.timeout(10):
+            report = await client.customers.sync(source, max_body_items=1, journal=journal)
+    assert report.succeeded == 11
+    assert sandbox.store.get("a").fields["name"] == "2"
+
+
+async def test_what_was_invalid_when_the_service_stopped_is_on_record(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voucherify_async.bulk.report._MOST_FAILURES", 1)
+
+    async def source() -> AsyncIterator[Json]:
+        yield {"source_id": "a"}
+        yield {"source_id": "b"}
+        for _ in range(3):
+            yield {}
+        await asyncio.Event().wait()
+
+    async with sandbox.client(app_token="outdated") as client:
+        with pytest.raises(AuthenticationError) as caught:
+            await client.customers.sync(source(), max_body_items=1, journal=tmp_path / "journal")
+    report = caught.value.report
+    assert (report.sent, report.invalid, report.omitted) == (0, 3, 2)
+    assert len(list(report.all_failures())) == 3
+
+
+async def test_metadata_in_another_order_is_the_same(
+    sandbox: Sandbox, voucherify: VoucherifyClient, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    await voucherify.customers.sync_metadata(["a"], {"x": 1, "y": {"b": 1, "a": 2}}, journal=journal)
+    before = len(sandbox.requests)
+    report = await voucherify.customers.sync_metadata(["a"], {"y": {"a": 2, "b": 1}, "x": 1}, journal=journal)
+    assert (report.succeeded, len(sandbox.requests)) == (1, before)
+
+
+async def test_jobs_of_others_are_waited_for_only_after_a_lost_answer_and_only_of_the_same_type(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """They may be that of the request whose answer was lost."""
+    path = tmp_path / "others.csv"
+    path.write_text("Name\nAda\n")
+    async with (
+        fault_proxy(sandbox.base_url, [ResetAfter()]) as proxy,
+        sandbox.client() as other,
+        sandbox.client(base_url=proxy.base_url, retry=HASTE) as client,
+    ):
+        sandbox.store.job_seconds = 0.0
+        done = await other.async_actions.wait(
+            (await other.customers.update_in_bulk([{"source_id": "x"}])).async_action_id
+        )
+        sandbox.requests.clear()
+        await other.customers.import_csv(path)
+        report = await client.customers.sync([{"source_id": "a"}])
+    assert (report.succeeded, report.resent) == (1, 1)
+    looked_at = {exchange.path.split("/")[-1] for exchange in sandbox.requests if exchange.method == "GET"}
+    assert looked_at == {"async-actions", report.jobs[0].id}
+    assert done.id not in looked_at

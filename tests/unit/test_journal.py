@@ -350,6 +350,12 @@ class TestRefused:
             journal.made(batch_of(0, 0))
         Journal(path, PURPOSE).open().close()
 
+    def test_closed_before_it_is_opened_it_stays_so(self, path: Path) -> None:
+        journal = Journal(path, PURPOSE)
+        journal.close()
+        journal.open()
+        assert names_in(path.parent) == []
+
     def test_nothing_is_left_beside_it(self, path: Path) -> None:
         with opened(path) as journal:
             journal.made(batch_of(0, 0))

@@ -264,7 +264,9 @@ class TestAccount:
         assert account(action, batch, accounting) != []
 
     @pytest.mark.parametrize(("accounting", "batch"), BOTH)
-    @pytest.mark.parametrize("result", [{}, {"message": "it failed"}, {"done_count": None}])
+    @pytest.mark.parametrize(
+        "result", [{}, {"message": "it failed"}, {"done_count": None}, {"errors": [], "failed": []}]
+    )
     def test_a_result_that_says_nothing_of_an_operation_that_failed_is_no_success(
         self, result: Any, accounting: Accounting, batch: Batch
     ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -175,7 +174,7 @@ class Batcher:
         self._held: dict[str, deque[Item]] = {}
         self._held_count = 0
         self._held_bytes = 0
-        self._released: list[Item] = []
+        self._released: deque[Item] = deque()
 
     @property
     def is_ready(self) -> bool:
@@ -214,7 +213,7 @@ class Batcher:
     def pop(self) -> Batch | None:
         """The next whole batch, if there is one."""
         while self._released and not self._ready:
-            self._append(heapq.heappop(self._released))
+            self._append(self._released.popleft())
         return self._ready.popleft() if self._ready else None
 
     def flush(self) -> Batch | None:
@@ -235,7 +234,7 @@ class Batcher:
             if not waiting:
                 del self._held[key]
             self._count_held(item, -1)
-            heapq.heappush(self._released, item)
+            self._released.append(item)
 
     def _count_held(self, item: Item, times: int) -> None:
         self._held_count += times
