@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -68,6 +69,14 @@ def _exchanges_keep_the_contract(monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     finally:
         sys.settrace(trace)
     assert not problems
+
+
+@pytest.fixture
+def children_can_be_interrupted() -> Iterator[None]:
+    """A process that ignores SIGINT, such as a background job, hands that down."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

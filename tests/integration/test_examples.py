@@ -6,16 +6,14 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.support.programs import load_example
 from voucherify_async import Customer
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -32,12 +30,7 @@ def state(output: Path) -> Path:
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = spec_from_file_location("stream_customers", EXAMPLES / "stream_customers.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
+    module = load_example("stream_customers", monkeypatch)
     monkeypatch.setattr(module, "SANDBOX_LATENCY", 0.0)
     return module
 

@@ -14,7 +14,7 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,7 @@ POLL = 0.001
 SECONDS = 30.0
 """After which a process has not done what it must; nothing waits that long."""
 
-
-@pytest.fixture(autouse=True)
-def _children_can_be_interrupted() -> Iterator[None]:
-    """A process that ignores SIGINT, such as a background job, hands that down."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("children_can_be_interrupted")
 
 
 @asynccontextmanager

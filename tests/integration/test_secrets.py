@@ -682,9 +682,9 @@ async def test_an_answer_that_repeats_them_and_then_one_that_stops(
             asked.append(request)  # noqa: B023
             return in_json(503)(request) if len(asked) == 1 else begin  # noqa: B023
 
-        deadline = 0.01 if way == "deadline" else None
+        deadline = 0.1 if way == "deadline" else None
         async with watched(face, auth, caplog, timeout=None, deadline=deadline) as client:
-            limit = 0.01 if way == "timeout" else None
+            limit = 0.1 if way == "timeout" else None
             task = asyncio.create_task(outcome(partial(bounded, partial(call, client), limit)))
             if way == "cancel":
                 while len(asked) < 2:  # noqa: ASYNC110  # what arrives at a socket sets no event

@@ -8,42 +8,31 @@ import re
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Awaitable, Callable, Iterator
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.support.programs import EXAMPLES, load_example
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.queries import check_customer
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "sync_customers.py"
+EXAMPLE = EXAMPLES / "sync_customers.py"
 SECONDS = 20.0
 """After which a process has not done what it must; nothing waits that long."""
 
 Run = Callable[..., tuple[int, str, str]]
 Against = Callable[..., Awaitable[tuple[int, str, str]]]
 
-
-@pytest.fixture(autouse=True)
-def _children_can_be_interrupted() -> Iterator[None]:
-    """A process that ignores SIGINT, such as a background job, hands that down."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("children_can_be_interrupted")
 
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Any:
-    spec = spec_from_file_location("sync_customers", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
+    module = load_example("sync_customers", monkeypatch)
     monkeypatch.setattr(module, "SANDBOX_LATENCY", 0.0)
     monkeypatch.setattr(module, "SANDBOX_JOB_SECONDS", 0.0)
     return module

@@ -445,24 +445,11 @@ class TestEnds:
         assert_no_trace(poller)
 
     @pytest.mark.parametrize("moment", range(12))
-    async def test_nor_does_one_whose_job_is_not_found(
-        self, service: Service, poller: Poller, moment: int
+    @pytest.mark.parametrize("answer", [errors.NotFoundError("no such job", status=404), "DONE"])
+    async def test_nor_does_one_whose_job_is_found_out_about_at_that_moment(
+        self, service: Service, poller: Poller, moment: int, answer: Answer
     ) -> None:
-        service.answers["victim"] = errors.NotFoundError("no such job", status=404)
-        async with running(poller) as task:
-            (victim,) = waiting(poller, "victim")
-            await turns(moment)
-            victim.cancel()
-            await asyncio.gather(victim, return_exceptions=True)
-            poller.close()
-            await task
-        assert_no_trace(poller)
-
-    @pytest.mark.parametrize("moment", range(12))
-    async def test_nor_does_one_whose_job_ends_at_that_moment(
-        self, service: Service, poller: Poller, moment: int
-    ) -> None:
-        service.answers["victim"] = "DONE"
+        service.answers["victim"] = answer
         async with running(poller) as task:
             (victim,) = waiting(poller, "victim")
             await turns(moment)

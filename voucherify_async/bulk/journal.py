@@ -1,7 +1,7 @@
 """What a sync job has done, in an SQLite file, for a process that takes it up after this one has died.
 
-Every call writes one transaction, or reads; none is made in the event loop. A process that has the journal
-keeps others out of it until it closes it, or ends.
+Every call writes one transaction, or reads. They are made from threads: the disk takes its time. A process that
+has the journal keeps others out of it until it closes it, or ends.
 """
 
 from __future__ import annotations
