@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from types import TracebackType
@@ -16,6 +18,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from anyio.from_thread import start_blocking_portal
 
 from voucherify_async.client import VoucherifyClient
 from voucherify_async.sandbox.endpoints import routes
@@ -54,6 +57,8 @@ class Exchange:
         status: HTTP status of the answer.
         response_headers: Names compare without regard to case.
         response_body: The body of the answer.
+        at: When the request came, in epoch seconds.
+        elapsed: Seconds until the answer was given.
     """
 
     method: str
@@ -63,6 +68,8 @@ class Exchange:
     status: int
     response_headers: Mapping[str, str] = field(repr=False)
     response_body: bytes = field(repr=False)
+    at: float = field(default=0.0, repr=False, compare=False)
+    elapsed: float = field(default=0.0, repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -83,7 +90,7 @@ class Sandbox:
         async with Sandbox(customers=50) as sandbox, sandbox.client() as voucherify:
             await voucherify.customers.create(source_id="crm-1")
 
-    It keeps everything in memory and listens on loopback unless told otherwise.
+    ``with Sandbox() as sandbox`` runs it in a thread of its own, for clients that are not asynchronous. It keeps everything in memory and listens on loopback unless told otherwise.
 
     Attributes:
         store: What it holds; may be looked at and changed.
@@ -145,6 +152,7 @@ class Sandbox:
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
+        self._thread = ExitStack()
         seed_segments(self.store)
         seed_customers(self.store, customers)
 
@@ -225,7 +233,22 @@ class Sandbox:
     ) -> None:
         await self.aclose()
 
+    def __enter__(self) -> Self:
+        """Run in a thread of its own, for programs that are not asynchronous."""
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal("asyncio"))
+            stack.callback(portal.call, self.aclose)
+            portal.call(self.start)
+            self._thread = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._thread.close()
+
     async def _handle(self, request: web.Request) -> web.Response:
+        at, started = self.store.clock(), time.perf_counter()
         reading = self._count(request)  # before anything is waited for: calls count in order of arrival
         request_id = self.store.make_hex_id("v-")
         if self.latency:
@@ -249,7 +272,7 @@ class Sandbox:
             content_type=None if encoded is None else "application/json",
             headers=self._headers(request_id, reading),
         )
-        self._keep(_exchange(request, body, response))
+        self._keep(_exchange(request, body, response, at, time.perf_counter() - started))
         return response
 
     def _count(self, request: web.Request) -> Reading | None:
@@ -303,7 +326,9 @@ def _segments(request: web.Request) -> tuple[str, ...]:
     return tuple(unquote(segment) for segment in path.split("/")[1:])
 
 
-def _exchange(request: web.Request, body: bytes, response: web.Response) -> Exchange:
+def _exchange(
+    request: web.Request, body: bytes, response: web.Response, at: float, elapsed: float
+) -> Exchange:
     content = response.body
     return Exchange(
         method=request.method,
@@ -313,6 +338,8 @@ def _exchange(request: web.Request, body: bytes, response: web.Response) -> Exch
         status=response.status,
         response_headers=response.headers,
         response_body=content if isinstance(content, bytes) else b"",
+        at=at,
+        elapsed=elapsed,
     )
 
 
