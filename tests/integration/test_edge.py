@@ -201,6 +201,19 @@ class TestServerWaits:
             await repeatable(client)
         assert clock.waited == [3.5]
 
+    @pytest.mark.parametrize(("status", "remaining", "waited"), [(503, 5, 0.5), (503, 0, 9.5), (429, 5, 9.5)])
+    async def test_a_limit_that_is_not_in_the_way_is_not_waited_for(
+        self, status: int, remaining: int, waited: float
+    ) -> None:
+        headers = (f"X-Rate-Limit-Remaining: {remaining}", "X-Rate-Limit-Retry: 1767225609")
+        async with (
+            raw_server(respond(status, headers=headers), CUSTOMER) as server,
+            client_of(server) as client,
+        ):
+            clock = without_waiting(client)
+            await repeatable(client)
+        assert clock.waited == [waited]
+
     async def test_a_wait_beyond_the_longest_is_not_waited(self) -> None:
         answer = respond(429, headers=("Retry-After: 61",))
         async with raw_server(answer) as server, client_of(server) as client:
@@ -488,7 +501,8 @@ class TestRequest:
         assert response.request_id is not None
         assert response.request_id == response.headers["x-request-id"]
         assert response.elapsed > 0
-        assert response.rate_limit is None
+        assert response.rate_limit is not None
+        assert response.rate_limit.limit == 1_000_000
         headers = sandbox.requests[-1].request_headers
         assert headers["X-Voucherify-API-Version"] == "v2018-08-01"
         assert headers["User-Agent"] == "mine/1"

@@ -42,6 +42,12 @@ def test_server_wait(headers: dict[str, str], wait: float | None) -> None:
     assert server_wait(headers, NOW) == wait
 
 
+def test_where_calls_remain_the_limit_is_not_what_is_waited_for() -> None:
+    headers = {"X-Rate-Limit-Retry": str(int(NOW) + 1)}
+    assert server_wait(headers, NOW, calls_remain=True) is None
+    assert server_wait({**headers, "Retry-After": "5"}, NOW, calls_remain=True) == 5.0
+
+
 @pytest.mark.parametrize(
     ("headers", "limit"),
     [

@@ -79,12 +79,18 @@ def limit_kind(headers: Mapping[str, str]) -> str | None:
     return kind if kind is not None and _KIND.fullmatch(kind) else None
 
 
-def server_wait(headers: Mapping[str, str], now: float) -> float | None:
+def server_wait(headers: Mapping[str, str], now: float, *, calls_remain: bool = False) -> float | None:
     """Seconds the service asks to wait before the next call; `None` when it does not, or not sensibly.
 
     ``Retry-After`` (seconds or an HTTP date) goes before ``X-Rate-Limit-Retry`` (epoch seconds). Instants
     are measured against the service's clock, so that a wrong local one does not matter: against `now` (epoch
     seconds) where the answer's ``Date`` agrees with it, and against that ``Date`` where it does not.
+
+    Args:
+        headers: Of the answer, whose names compare without regard to case.
+        now: Epoch seconds.
+        calls_remain: The limit is not what stands in the way: of ``X-Rate-Limit-Retry``, which every answer may
+            have, in whole seconds, nothing follows then.
     """
     retry_after = headers.get("Retry-After")
     if retry_after is not None:
@@ -94,7 +100,7 @@ def server_wait(headers: Mapping[str, str], now: float) -> float | None:
         if seconds is not None and 0 <= seconds <= _LONGEST_SENSIBLE_WAIT:
             return seconds
     epoch = _number(headers.get("X-Rate-Limit-Retry"))
-    if epoch is not None:
+    if epoch is not None and not calls_remain:
         seconds = epoch - _service_time(headers, now)
         if 0 <= seconds <= _LONGEST_SENSIBLE_WAIT:
             return seconds

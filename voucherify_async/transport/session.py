@@ -156,9 +156,10 @@ class SessionManager:
         """Keep what an answer says of the rate limit."""
         call.told = read_rate_limit(answer.headers)
         self.pool.rate_limit = call.told or self.pool.rate_limit
-        exhausted = call.told is not None and call.told.remaining == 0
-        if exhausted or answer.status >= 400:  # else there is nothing to wait for
-            call.wait = server_wait(answer.headers, self.clock.epoch())
+        remaining = None if call.told is None else call.told.remaining
+        if remaining == 0 or answer.status >= 400:  # else there is nothing to wait for
+            calls_remain = bool(remaining) and answer.status != 429
+            call.wait = server_wait(answer.headers, self.clock.epoch(), calls_remain=calls_remain)
 
     def _headers(self, call: Call) -> Headers:
         auth = self.options.auth
