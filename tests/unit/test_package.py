@@ -6,6 +6,7 @@ import pkgutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,7 +19,18 @@ MODULES = sorted(
 )  # fmt: skip
 
 # From the top down: an import points up.
-LAYERS = ["errors", "models", "transport", "pagination", "bulk", "resources", "client", "otel", "sandbox"]
+LAYERS = [
+    "errors",
+    "models",
+    "transport",
+    "pagination",
+    "bulk",
+    "resources",
+    "client",
+    "otel",
+    "sandbox",
+    "pytest_plugin",
+]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -64,18 +76,73 @@ def test_all_is_sorted_and_whole(name: str) -> None:
         assert hasattr(module, public)
 
 
-def test_public_names() -> None:
-    for name in voucherify_async.__all__:
-        assert hasattr(voucherify_async, name)
+def test_public_names_are_what_a_type_checker_takes_them_for() -> None:
+    source = ast.parse((ROOT / "__init__.py").read_text())
+    (block,) = (
+        node for node in source.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    declared = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    assert sorted(declared) == sorted(voucherify_async.__all__)
+    for name, module in declared.items():
+        assert getattr(voucherify_async, name) is getattr(importlib.import_module(module), name)
+
+
+if TYPE_CHECKING:  # names are found at run time, and a type checker knows all the same that this is none
+    NONE = voucherify_async.Eve  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def run(program: str) -> str:
+    """What the program prints, in a process that has imported nothing yet."""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_importing_the_package_imports_nothing() -> None:
+    out = run("""
+import sys, voucherify_async
+print(*(name for name in sys.modules if name.startswith("voucherify_async")))
+print({"aiohttp", "anyio", "asyncio", "msgspec"} & set(sys.modules))
+""")
+    assert out.split("\n") == ["voucherify_async", "set()"]
+
+
+def test_names_and_submodules_are_imported_when_they_are_asked_for() -> None:
+    out = run("""
+import sys, voucherify_async as package
+assert {"VoucherifyClient", "NotFoundError", "__all__"} <= set(dir(package))
+assert package.NotFoundError is package.errors.NotFoundError
+assert package.transport.retry.RetryPolicy is package.RetryPolicy
+assert not hasattr(package, "Voucher")
+from voucherify_async import *
+assert VoucherifyClient is package.client.VoucherifyClient
+assert vars(package)["VoucherifyClient"] is VoucherifyClient
+print("voucherify_async.sandbox" in sys.modules)
+""")
+    assert out == "False"
+
+
+def test_threads_may_ask_first_at_once() -> None:
+    out = run("""
+import sys, threading, voucherify_async
+sys.setswitchinterval(1e-6)
+names = [*voucherify_async.__all__, "errors", "models", "transport", "client"]
+found, ready = [], threading.Barrier(8)
+def ask(own):
+    ready.wait()
+    found.extend(getattr(voucherify_async, name) for name in own)
+threads = [threading.Thread(target=ask, args=[names[first::8]]) for first in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(found) == len(names))
+""")
+    assert out == "True"
 
 
 def test_pydantic_is_not_imported() -> None:
-    program = "import sys, voucherify_async, voucherify_async.sandbox; print('pydantic' in sys.modules)"
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "False"
-
-
-def test_the_sandbox_is_not_imported_with_the_package() -> None:
-    program = "import sys, voucherify_async; print('voucherify_async.sandbox' in sys.modules)"
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "False"
+    out = run("import sys, voucherify_async.sandbox; print('pydantic' in sys.modules)")
+    assert out == "False"
