@@ -250,7 +250,7 @@ class TestRedeemables:
         record = sandbox.store.get("holder")
         for _ in range(25):
             record.redeemables.append(make_redeemable(sandbox.store, record))
-        record.redeemables[0] |= {"campaign_id": None, "holder_role": "REFERRER"}
+        record.redeemables[0].campaign, record.redeemables[0].holder_role = None, "REFERRER"
         return customer
 
     async def test_in_pages(self, holder: Customer, voucherify: VoucherifyClient) -> None:
@@ -351,12 +351,11 @@ class TestBulk:
         assert (await voucherify.customers.get("b")).address == CustomerAddress(city="Paris")
 
     async def test_one_that_fails_does_not_stop_the_others(self, voucherify: VoucherifyClient) -> None:
-        first = await voucherify.customers.create(source_id="a")
         await voucherify.customers.create(source_id="b")
         # `id` is not among the documented properties of an item, so the client does not take it.
-        contradiction = {"id": first.id, "source_id": "b", "name": "x"}
+        wrong = {"id": "", "source_id": "b", "name": "x"}
         answer = await voucherify.request(
-            "POST", "/v1/customers/bulk/async", json=[contradiction, {"source_id": "c"}]
+            "POST", "/v1/customers/bulk/async", json=[wrong, {"source_id": "c"}]
         )
         job = await voucherify.async_actions.wait(answer.data["async_action_id"])
         assert isinstance(job.result, BulkUpdateResult)
@@ -364,6 +363,14 @@ class TestBulk:
         assert job.result.errors is not None
         assert job.result.errors[0].source_id == "b"
         assert (await voucherify.customers.get("b")).name is None
+
+    async def test_an_id_is_not_among_the_properties_of_an_item(self, voucherify: VoucherifyClient) -> None:
+        first = await voucherify.customers.create(source_id="a")
+        items = [{"id": first.id, "source_id": "b", "name": "x"}]
+        answer = await voucherify.request("POST", "/v1/customers/bulk/async", json=items)
+        await voucherify.async_actions.wait(answer.data["async_action_id"])
+        assert (await voucherify.customers.get("b")).name == "x"
+        assert (await voucherify.customers.get("a")).name is None
 
     async def test_metadata(self, voucherify: VoucherifyClient) -> None:
         await voucherify.customers.create(source_id="a", metadata={"x": 1})

@@ -11,7 +11,9 @@ import pytest
 
 from voucherify_async import VoucherifyClient
 from voucherify_async.sandbox import Quirks, Sandbox
+from voucherify_async.sandbox.index import EVERYONE, CustomerFilter
 from voucherify_async.sandbox.records import Bounds, Record
+from voucherify_async.sandbox.segments import Segment
 from voucherify_async.sandbox.store import Store
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -232,12 +234,15 @@ class TestBurst:
             Store().burst(1, at=dt.datetime(2026, 1, 1))  # noqa: DTZ001  # what is refused
 
 
+SOMEBODY = Segment(id="seg_1")
+
+
 class TestOrder:
     """The lists are kept sorted while customers come and go."""
 
     @staticmethod
     def shown(store: Store, order: str) -> list[str]:
-        return [record.id for record in store.select(None, order)[0]]
+        return [record.id for record in store.select(EVERYONE, order)[0]]
 
     @staticmethod
     def sorted_anew(store: Store, order: str) -> list[str]:
@@ -264,8 +269,7 @@ class TestOrder:
             elif change == "past":
                 store.burst(2, at=chance.choice(known).created)
             elif change == "name":
-                record = chance.choice(known)
-                store.upsert({"id": record.id, "source_id": record.source_id or f"crm-{chance.random()}"})
+                store.upsert({"id": chance.choice(known).id, "source_id": "another"})
             elif change == "update":
                 store.update(chance.choice(known), {"name": "Ada"})
             else:
@@ -284,16 +288,16 @@ class TestOrder:
     @pytest.mark.parametrize("order", ORDERS)
     def test_a_page_is_the_same_from_the_start_and_from_a_cursor(self, order: str) -> None:
         store = Sandbox(customers=300, seed=4).store
-        everyone = list(store.select(None, order)[0])
+        everyone = list(store.select(EVERYONE, order)[0])
 
         def found(records: Iterable[Record]) -> list[Record]:
             return list(islice(records, 7))
 
         for place in range(0, 300, 13):
-            assert found(store.select(None, order, skip=place)[0]) == everyone[place : place + 7]
+            assert found(store.select(EVERYONE, order, skip=place)[0]) == everyone[place : place + 7]
             instant = everyone[place].created
             later = [record for record in everyone[place:] if record.created != instant]
-            assert found(store.select(None, order, after=instant)[0]) == later[:7]
-            assert found(store.select(None, order, after=instant, skip=2)[0]) == later[2:9]
-            half = store.select(lambda record: record.source_id != "x", order, after=instant, skip=2)
+            assert found(store.select(EVERYONE, order, after=instant)[0]) == later[:7]
+            assert found(store.select(EVERYONE, order, after=instant, skip=2)[0]) == later[2:9]
+            half = store.select(CustomerFilter(segment=SOMEBODY), order, after=instant, skip=2)
             assert (found(half[0]), half[1]) == (later[2:9], 300)

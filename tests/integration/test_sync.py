@@ -31,9 +31,9 @@ from voucherify_async import (
 )
 from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.jobs import bulk_update
+from voucherify_async.sandbox.jobs import BulkUpdate
 from voucherify_async.sandbox.queries import check_customer
-from voucherify_async.sandbox.records import Job
+from voucherify_async.sandbox.records import Job, Work
 from voucherify_async.sandbox.store import Store
 
 Json = dict[str, Any]
@@ -102,7 +102,6 @@ class Watch:
     most_open: int = 0
     items: int = 0
     clashes: set[str] = field(default_factory=set[str])
-    keys: dict[Any, list[str]] = field(default_factory=dict[Any, list[str]])
 
 
 @pytest.fixture
@@ -110,21 +109,18 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
     schedule = Store.schedule
 
-    def bulk(store: Store, items: list[Json]) -> Callable[[], Json]:
-        run = bulk_update(store, items)
-        watch.keys[run] = [item["source_id"] for item in items]
-        return run
-
-    def scheduled(store: Store, kind: str, request_id: str, items: int, run: Callable[[], Json]) -> Job:
-        job = schedule(store, kind, request_id, items, run)
-        waiting = [job.run for job in store.jobs.values() if job.run is not None]
+    def scheduled(store: Store, kind: str, request_id: str, work: Work) -> Job:
+        job = schedule(store, kind, request_id, work)
+        waiting = [job.work for job in store.jobs.values() if not job.ended]
         watch.most_open = max(watch.most_open, len(waiting))
-        watch.items += items
-        times = Counter(chain.from_iterable(watch.keys.get(run, ()) for run in waiting))
+        watch.items += len(work)
+        times = Counter(chain.from_iterable(keys(work) for work in waiting))
         watch.clashes |= {key for key, count in times.items() if count > 1}
         return job
 
-    monkeypatch.setattr("voucherify_async.sandbox.endpoints.bulk_update", bulk)
+    def keys(work: Work) -> list[str]:
+        return work.source_ids if isinstance(work, BulkUpdate) else []
+
     monkeypatch.setattr(Store, "schedule", scheduled)
     return watch
 
@@ -438,7 +434,6 @@ def test_the_last_of_each_id_is_what_holds(
     ]
 
     watch.most_open = 0
-    watch.keys.clear()
 
     async def run() -> None:
         async with Sandbox() as sandbox, sandbox.client() as client, skipping_clock(client, sandbox):
@@ -598,7 +593,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, **facts: Any)
 
     def to_json(job: Job, now: float) -> Json:
         found = shown(job, now)
-        if job.run is None:
+        if job.ended:
             found |= {name: fact for name, fact in facts.items() if name != "result"}
             job.result = facts.get("result", job.result)
         return found

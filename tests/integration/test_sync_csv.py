@@ -26,6 +26,7 @@ from tests.support.faults import (
 )
 from voucherify_async import RetryPolicy, SyncFailure, SyncProgress, VoucherifyClient
 from voucherify_async.sandbox import Exchange, Sandbox
+from voucherify_async.sandbox.jobs import CsvImport
 from voucherify_async.sandbox.routing import Call, read_file
 
 __all__ = ["quick"]
@@ -424,12 +425,9 @@ async def test_an_import_that_fails_is_done_once_more_only_if_its_rows_have_ids(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, header: str
 ) -> None:
     def broken(*_: Any) -> Any:
-        def run() -> Any:
-            raise RuntimeError("as it was told")
+        raise RuntimeError("as it was told")
 
-        return run
-
-    monkeypatch.setattr("voucherify_async.sandbox.endpoints.import_csv", broken)
+    monkeypatch.setattr(CsvImport, "do", broken)
     path = write(tmp_path, f"{header}\nAda,a\nBob,b\n".encode())
     async with sandbox.client() as client, skipping_clock(client, sandbox):
         report = await client.customers.sync_csv(path)

@@ -59,7 +59,7 @@ from voucherify_async import (
 from voucherify_async.bulk.journal import Journal
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.jobs import bulk_update
+from voucherify_async.sandbox.jobs import BulkUpdate
 from voucherify_async.sandbox.limits import Quota
 from voucherify_async.sandbox.records import Job
 from voucherify_async.sandbox.store import Store
@@ -174,19 +174,16 @@ def broken_jobs(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many more jobs are to fail that have the customers of these ids."""
     left: Counter[str] = Counter()
 
-    def bulk(store: Store, items: list[Json]) -> Callable[[], Json]:
-        run = bulk_update(store, items)
+    do = BulkUpdate.do
 
-        def run_or_fail() -> Json:
-            for item in items:
-                if left[item["source_id"]]:
-                    left[item["source_id"]] -= 1
-                    raise RuntimeError("as it was told")
-            return run()
+    def do_or_fail(work: BulkUpdate, store: Store, items: range) -> None:
+        for item in work.customers:
+            if left[item["source_id"]]:
+                left[item["source_id"]] -= 1
+                raise RuntimeError("as it was told")
+        do(work, store, items)
 
-        return run_or_fail
-
-    monkeypatch.setattr("voucherify_async.sandbox.endpoints.bulk_update", bulk)
+    monkeypatch.setattr(BulkUpdate, "do", do_or_fail)
     return left
 
 
@@ -228,7 +225,7 @@ async def test_a_job_that_is_not_known_any_more(
     def scheduled(store: Store, *args: Any) -> Job:
         nonlocal left
         job = schedule(store, *args)
-        if args[2] == 3 and left:
+        if len(args[2]) == 3 and left:
             left -= 1
             del store.jobs[job.id]
         return job

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.jobs import bulk_update
+from voucherify_async.sandbox.index import EVERYONE
+from voucherify_async.sandbox.jobs import BulkUpdate
 from voucherify_async.sandbox.records import Record
 from voucherify_async.sandbox.store import Store
 
@@ -34,11 +35,31 @@ def store(clock: Clock) -> Store:
 
 
 def run_bulk(store: Store, clock: Clock, customers: list[Any]) -> dict[str, Any]:
-    job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", len(customers), bulk_update(store, customers))
+    job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of(customers))
     clock.now = job.ends
     store.advance()
     assert job.result is not None
     return job.result
+
+
+class Chore:
+    """Work that only takes its time."""
+
+    def __init__(self, items: int) -> None:
+        self.items = items
+        self.done: list[range] = []
+
+    def __len__(self) -> int:
+        return self.items
+
+    def do(self, store: Store, items: range) -> None:
+        self.done.append(items)
+
+    def result(self, ended: dt.datetime) -> dict[str, Any]:
+        return {"done_count": self.items}
+
+    def report(self) -> None:
+        pass
 
 
 def told(record: Record) -> list[dict[str, Any]]:
@@ -131,14 +152,14 @@ class TestBulk:
     @pytest.mark.parametrize("count", [1, 5, 500])
     def test_lists_that_were_read_before(self, store: Store, clock: Clock, order: str, count: int) -> None:
         store.burst(300)
-        known = list(store.select(None, order)[0])
+        known = list(store.select(EVERYONE, order)[0])
         run_bulk(store, clock, [{"source_id": f"crm-{number}"} for number in range(count)])
         past = store.burst(2, at=dt.datetime(1970, 1, 1, tzinfo=dt.UTC))
-        found = list(store.select(None, order)[0])
+        found = list(store.select(EVERYONE, order)[0])
         assert len(found) == len(known) + count + 2
         fresh = Store()
         fresh.customers = store.customers
-        assert found == list(fresh.select(None, order)[0])
+        assert found == list(fresh.select(EVERYONE, order)[0])
         if order == "created_at":
             assert {record.id for record in found[:2]} == {record.id for record in past}
 
@@ -148,15 +169,15 @@ class TestHowLongJobsTake:
         sandbox = Sandbox(job_seconds=2.0, job_seconds_per_item=0.5)
         store = sandbox.store
         store.clock = clock
-        first = store.schedule("X", "v-1", 4, dict)
+        first = store.schedule("X", "v-1", Chore(4))
         assert (first.starts, first.ends) == (1000.0, 1004.0)
         store.job_seconds, store.job_seconds_per_item = 1.0, 0.0
-        second = store.schedule("X", "v-1", 4, dict)
+        second = store.schedule("X", "v-1", Chore(4))
         assert (first.ends, second.starts, second.ends) == (1004.0, 1004.0, 1005.0)
 
     def test_no_time_at_all(self, clock: Clock) -> None:
         store = Store(clock=clock, job_seconds=0, job_seconds_per_item=0)
-        job = store.schedule("X", "v-1", 4, dict)
+        job = store.schedule("X", "v-1", Chore(4))
         assert job.to_json(clock.now)["progress"] == 100
         store.advance()
         shown = job.to_json(clock.now)

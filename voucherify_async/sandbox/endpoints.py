@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox.errors import ApiError, bad_query, not_found
-from voucherify_async.sandbox.jobs import bulk_update, csv_rows, import_csv, metadata_update
+from voucherify_async.sandbox.index import CustomerFilter
+from voucherify_async.sandbox.jobs import REPORT_PATH, BulkUpdate, CsvImport, MetadataUpdate, csv_rows
 from voucherify_async.sandbox.queries import (
     Parser,
     check_customer,
     choice,
+    event_type,
     instant,
+    instant_or_date,
     integer,
     parse_query,
     redeemable_filter,
     text,
 )
-from voucherify_async.sandbox.records import Bounds, Event, Job, Record, to_instant
+from voucherify_async.sandbox.records import UNBOUNDED, Bounds, Event, Job, Record, to_instant
 from voucherify_async.sandbox.routing import Answer, Call, Router, read_file, read_form, read_json
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import format_instant
@@ -36,16 +39,50 @@ routes = Router()
 """Every endpoint of the sandbox."""
 _DEFAULT_LIMIT: Final = 10
 _SCOPES: Final = frozenset(
-    {
+    [
         "api",
-        "customers",
+        "assets",
         "async-actions",
-        "vouchers",
         "campaigns",
-        "promotions",
+        "categories",
         "client_api",
+        "client_consents",
+        "client_customers",
+        "client_events",
+        "client_promotions",
+        "client_publish",
+        "client_qualifications",
+        "client_redeem",
+        "client_redemptions",
+        "client_validate",
+        "client_validations",
         "client_vouchers",
-    }
+        "consents",
+        "customers",
+        "events",
+        "exports",
+        "locations",
+        "loyalties",
+        "metadata-schemas",
+        "orders",
+        "product-collections",
+        "products",
+        "promotions",
+        "publications",
+        "qualifications",
+        "redemptions",
+        "referrals",
+        "rewards",
+        "segments",
+        "skus",
+        "task-results",
+        "templates",
+        "trash-bin",
+        "validation-rules",
+        "validation-rules-assignments",
+        "validations",
+        "vouchers",
+    ]
 )
 
 
@@ -77,17 +114,14 @@ def _list_customers(store: Store, call: Call, _: str) -> Answer:
     if after is not None and order.removeprefix("-") != "created_at":
         raise bad_query("Property .starting_after goes with the order created_at or -created_at")
     skip = (query.get("page", 1) - 1) * limit
-    created = Bounds(
-        query.get("created_at[after]"),
-        query.get("created_at[before]"),
-        inclusive=store.quirks.inclusive_bounds,
-    )
-    if order.removeprefix("-") == "created_at":  # a matter of looking up, not of looking at each
-        found, total = store.select(
-            _customer_filter(store, query), order, created=created, skip=skip, after=after
-        )
+    asked, created = _customer_filter(store, query), _bounds(store, query, "created_at")
+    found: Iterable[Record]
+    if asked is None:
+        found, total = (), 0
+    elif order.removeprefix("-") == "created_at":  # the order in which a range of it is in one piece
+        found, total = store.select(asked, order, created=created, skip=skip, after=after)
     else:
-        found, total = store.select(_customer_filter(store, query, created), order, skip=skip)
+        found, total = store.select(replace(asked, created=created), order, skip=skip)
     page = list(islice(found, limit + 1))
     content: Json = {
         "object": "list",
@@ -104,31 +138,25 @@ def _shown(store: Store, record: Record) -> Json:
     return store.quirks.without_omitted(record.to_json())
 
 
-def _customer_filter(
-    store: Store, query: Mapping[str, Any], created: Bounds | None = None
-) -> Callable[[Record], bool] | None:
-    conditions: list[Callable[[Record], bool]] = []
-    conditions += [
-        functools.partial(_field_is, name, query[name]) for name in ("email", "name") if name in query
-    ]
-    if "city" in query:
-        conditions.append(lambda record: (record.address or {}).get("city") == query["city"])
-    if "segment_id" in query:
-        segment = next((known for known in store.segments if known.id == query["segment_id"]), None)
-        conditions.append(segment.holds if segment is not None else lambda _: False)
-    if created:
-        conditions.append(lambda record: created.hold(record.created))
-    inclusive = store.quirks.inclusive_bounds
-    updated = Bounds(query.get("updated_at[after]"), query.get("updated_at[before]"), inclusive=inclusive)
-    if updated:
-        conditions.append(lambda record: updated.hold(record.updated))
-    if not conditions:
+def _customer_filter(store: Store, query: Mapping[str, Any]) -> CustomerFilter | None:
+    """What is asked of the customers; `None` for what nobody fulfils."""
+    segment = next((known for known in store.segments if known.id == query.get("segment_id")), None)
+    if segment is None and "segment_id" in query:
         return None
-    return lambda record: all(condition(record) for condition in conditions)
+    return CustomerFilter(
+        email=query.get("email"),
+        name=query.get("name"),
+        city=query.get("city"),
+        segment=segment,
+        updated=_bounds(store, query, "updated_at"),
+    )
 
 
-def _field_is(name: str, value: str, record: Record) -> bool:
-    return bool(record.fields.get(name) == value)
+def _bounds(store: Store, query: Mapping[str, Any], name: str) -> Bounds:
+    after, before = query.get(f"{name}[after]"), query.get(f"{name}[before]")
+    if after is None and before is None:
+        return UNBOUNDED
+    return Bounds(after, before, inclusive=store.quirks.inclusive_bounds)
 
 
 @routes.add("POST", "/v1/customers")
@@ -138,10 +166,8 @@ def _create_customer(store: Store, call: Call, _: str) -> Answer:
 
 @routes.add("POST", "/v1/customers/importCSV")
 def _import_csv(store: Store, call: Call, _: str) -> Answer:
-    rows = csv_rows(read_file(call))
-    return _receipt(
-        store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, len(rows), import_csv(store, rows))
-    )
+    work = CsvImport.of(csv_rows(read_file(call)))
+    return _receipt(store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, work))
 
 
 @routes.add("GET", "/v1/customers/*")
@@ -171,11 +197,7 @@ def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
         if not isinstance(source_id, str) or not source_id:
             details = f"Property [{index}].source_id is required"
             raise ApiError(400, "invalid_payload", details, message="Invalid payload")
-    return _receipt(
-        store.schedule(
-            "CUSTOMERS.BULK_UPDATE", call.request_id, len(customers), bulk_update(store, customers)
-        )
-    )
+    return _receipt(store.schedule("CUSTOMERS.BULK_UPDATE", call.request_id, BulkUpdate.of(list(customers))))
 
 
 @routes.add("POST", "/v1/customers/metadata/async")
@@ -190,8 +212,8 @@ def _update_metadata_in_bulk(store: Store, call: Call, _: str) -> Answer:
         raise ApiError(
             400, "invalid_payload", "Property .metadata must be an object", message="Invalid payload"
         )
-    run = metadata_update(store, source_ids, metadata)
-    return _receipt(store.schedule("CUSTOMERS.METADATA_UPDATE", call.request_id, len(source_ids), run))
+    work = MetadataUpdate(list(source_ids), metadata=dict(metadata))
+    return _receipt(store.schedule("CUSTOMERS.METADATA_UPDATE", call.request_id, work))
 
 
 def _receipt(job: Job) -> Answer:
@@ -237,11 +259,15 @@ _ACTIVITY: Final[Mapping[str, Parser]] = {
         "PROMOTION", "GIFT_VOUCHERS", "REFERRAL_PROGRAM", "DISCOUNT_COUPONS", "LOYALTY_PROGRAM"
     ),
     "category": choice("ACTION", "EFFECT"),
-    "type": text,
+    "type": event_type,
 }
 _ACTIVITIES: Final[Mapping[str, Parser]] = {
     **{name: parser for name, parser in _ACTIVITY.items() if name not in {"category", "type", "order"}},
-    "order": text,
+    # Of these only the first two have a meaning here.
+    "order": choice(
+        *("created_at", "-created_at", "updated_at", "-updated_at", "type", "-type"),
+        *("code", "-code", "campaign", "-campaign", "category", "-category"),
+    ),
     "starting_after": instant,
     "product_id": text,
 }
@@ -280,10 +306,9 @@ def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
     asked = (
         ("type", event.kind),
         ("category", event.category),
-        # What happens here has nothing to do with campaigns and products.
-        ("campaign_id", None),
-        ("campaign_type", None),
-        ("product_id", None),
+        ("campaign_id", event.campaign_id),
+        ("campaign_type", event.campaign_type),
+        ("product_id", event.product_id),
     )
     if any(name in query and query[name] != value for name, value in asked):
         return False
@@ -295,16 +320,10 @@ def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
 def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
     others, matches = redeemable_filter(call.query, store.now())
     query = parse_query(others, _REDEEMABLES)
-    held = sorted(
-        store.get(key).redeemables,
-        key=lambda redeemable: str(redeemable["id"]),
-        reverse=query.get("order") == "-id",
-    )
-    total = sum(map(matches, held))
-    return 200, {
-        **_page_by_id(held, matches, query, "redeemable", lambda redeemable: redeemable["id"]),
-        "total": total,
-    }
+    held = sorted(store.get(key).redeemables, key=attrgetter("id"), reverse=query.get("order") == "-id")
+    page = _page_by_id(held, matches, query, "redeemable", attrgetter("id"))
+    page["data"] = [redeemable.to_json() for redeemable in page["data"]]
+    return 200, {**page, "total": sum(map(matches, held))}
 
 
 def _page_by_id(
@@ -344,7 +363,7 @@ def _list_segments(store: Store, call: Call, key: str) -> Answer:
 
 @routes.add("GET", "/v1/async-actions")
 def _list_async_actions(store: Store, call: Call, _: str) -> Answer:
-    query = parse_query(call.query, {**_LIMIT, "end_date": instant})
+    query = parse_query(call.query, {**_LIMIT, "end_date": instant_or_date})
     until = query.get("end_date")
     jobs = [job for job in reversed(store.jobs.values()) if until is None or to_instant(job.created) < until]
     limit = query.get("limit", _DEFAULT_LIMIT)
@@ -364,6 +383,8 @@ def _get_async_action(store: Store, call: Call, key: str) -> Answer:  # noqa: AR
     shown = job.to_json(store.clock())
     if job.result is not None:
         shown["result"] = job.result
+        if "reports" in job.result:
+            shown["result"] = {**job.result, "reports": [f"{store.base_url}{REPORT_PATH}{job.id}.csv"]}
     return 200, shown
 
 
@@ -394,7 +415,7 @@ def _revoke_token(store: Store, call: Call, _: str) -> Answer:
     token = store.live_token(_token_of(call))
     if token is None:
         return 404, None  # the one error without a body
-    del store.tokens[token.value]
+    store.revoke_token(token)
     return 204, None
 
 

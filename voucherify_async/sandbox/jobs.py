@@ -1,23 +1,43 @@
-"""What background jobs do to the store when their time has come. No I/O."""
+"""What background jobs do to the store when their time has come. No I/O.
+
+The work of a job is plain data, so that it can be kept over a restart.
+"""
 
 from __future__ import annotations
 
 import csv
 import datetime as dt
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+import msgspec
 
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.queries import check_customer
+from voucherify_async.sandbox.records import to_instant
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import format_instant
 
-__all__ = ["bulk_update", "csv_rows", "import_csv", "metadata_update"]
+__all__ = [
+    "REPORT_PATH",
+    "BulkUpdate",
+    "CsvImport",
+    "MetadataUpdate",
+    "checked_row",
+    "csv_rows",
+    "customer_of",
+    "find_report",
+    "rows_of",
+]
 
 Json = dict[str, Any]
 
+REPORT_PATH: Final = "/-/reports/"
+"""Where reports are downloaded, without credentials, as from the storage to which the service's addresses lead."""
 _REPORTS_KEPT: Final = dt.timedelta(days=30)
+
+_FOUND, _UPDATED = 1, 2
 
 _COLUMNS: Final = {
     "id": "id",
@@ -43,43 +63,124 @@ _ADDRESS_COLUMNS: Final = {
 }
 
 
-def bulk_update(store: Store, customers: Sequence[Json]) -> Callable[[], Json]:
-    """Upsert customers one by one; one that does not fit is reported and does not stop the others."""
+class BulkUpdate(msgspec.Struct, tag=True):
+    """Upserts customers one by one; one that does not fit is reported and does not stop the others."""
 
-    def run() -> Json:
-        errors: list[Json] = []
-        for customer in customers:
+    source_ids: list[str]
+    customers: list[Json] = []
+    fates: bytearray = msgspec.field(default_factory=bytearray)
+    """Of each customer that had its turn, whether it was there before, and whether it was updated."""
+    errors: list[Json] = []
+
+    @classmethod
+    def of(cls, customers: list[Json]) -> BulkUpdate:
+        """The work of a request with these customers."""
+        return cls([customer["source_id"] for customer in customers], customers)
+
+    def __len__(self) -> int:
+        return len(self.source_ids)
+
+    def do(self, store: Store, items: range) -> None:
+        """Upsert a part of them."""
+        for number in items:
+            source_id = self.source_ids[number]
+            fate = _FOUND * store.has_source_id(source_id)
             try:
-                store.upsert(check_customer(customer, ids=True))
+                store.upsert(check_customer(self._customer(number), ids=True), by_id=False)
+                fate |= _UPDATED
             except ApiError as error:
-                errors.append(
+                self.errors.append(
                     {
                         "message": error.message,
                         "details": error.details or "",
                         "key": error.key,
-                        "source_id": customer["source_id"],
+                        "source_id": source_id,
                     }
                 )
-        return _bulk_result(store, len(customers), errors)
+            self.fates.append(fate)
 
-    return run
+    def _customer(self, number: int) -> Json:
+        return self.customers[number]
+
+    def result(self, ended: dt.datetime) -> Json:
+        """The counts, and what was wrong with each that failed."""
+        self.customers = []  # only the report is asked for from now on
+        return {
+            "done_count": len(self) - len(self.errors),
+            "failed_count": len(self.errors),
+            "errors": self.errors,
+            "reports": [],
+            "reports_available_till": format_instant(ended + _REPORTS_KEPT),
+        }
+
+    def report(self) -> str:
+        """Of each, whether it was there before, and whether it was updated."""
+        file = io.StringIO()
+        writer = csv.writer(file)
+        writer.writerow(["source_id", "found", "updated"])
+        for source_id, fate in zip(self.source_ids, self.fates, strict=True):
+            writer.writerow([source_id, *("true" if fate & flag else "false" for flag in (_FOUND, _UPDATED))])
+        return file.getvalue()
 
 
-def metadata_update(
-    store: Store, source_ids: Sequence[str], metadata: Mapping[str, Any]
-) -> Callable[[], Json]:
-    """Merge the metadata into each customer; one that is not found is created."""
-    return bulk_update(store, [{"source_id": source_id, "metadata": metadata} for source_id in source_ids])
+class MetadataUpdate(BulkUpdate, tag=True, kw_only=True):
+    """Merges the same metadata into each customer; one that is not found is created."""
+
+    metadata: Json
+
+    def _customer(self, number: int) -> Json:
+        return {"source_id": self.source_ids[number], "metadata": self.metadata}
 
 
-def _bulk_result(store: Store, count: int, errors: list[Json]) -> Json:
-    return {
-        "done_count": count - len(errors),
-        "failed_count": len(errors),
-        "errors": errors,
-        "reports": [],
-        "reports_available_till": format_instant(store.now() + _REPORTS_KEPT),
-    }
+class CsvImport(msgspec.Struct, tag=True):
+    """Creates customers, and replaces those whose `source_id` exists."""
+
+    rows: list[dict[str, str]]
+    count: int
+    failed: list[Json] = []
+
+    @classmethod
+    def of(cls, rows: list[dict[str, str]]) -> CsvImport:
+        """The work of a request with these rows."""
+        return cls(rows, len(rows))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def do(self, store: Store, items: range) -> None:
+        """Import a part of the rows."""
+        for number in items:
+            row = self.rows[number]
+            try:
+                store.upsert(checked_row(row), replace=True)
+            except ApiError as error:
+                source_id = customer_of(row).get("source_id") or ""
+                reason = error.details or error.message
+                self.failed.append({"source_id": source_id, "row": number + 1, "reason": reason})
+
+    def result(self, ended: dt.datetime) -> Json:  # noqa: ARG002  # it has no report that runs out
+        """The counts, and what was wrong with each row that failed."""
+        self.rows = []
+        done = self.count - len(self.failed)
+        return {
+            "message": f"{done} customer(s) imported successfully, {len(self.failed)} failed.",
+            "failed": self.failed,
+            "done_count": done,
+            "failed_count": len(self.failed),
+        }
+
+    def report(self) -> None:
+        """There is none."""
+
+
+def find_report(store: Store, path: str) -> bytes | None:
+    """The CSV file behind an address that a job's result has given, as long as it is kept."""
+    store.advance()
+    job = store.jobs.get(path.removeprefix(REPORT_PATH).removesuffix(".csv"))
+    if job is None or job.result is None or store.now() > to_instant(job.ends) + _REPORTS_KEPT:
+        return None
+    report = job.work.report()
+    return None if report is None else report.encode()
 
 
 def csv_rows(content: bytes) -> list[dict[str, str]]:
@@ -89,12 +190,13 @@ def csv_rows(content: bytes) -> list[dict[str, str]]:
     except UnicodeDecodeError:
         raise ApiError(400, "invalid_csv", "The file is not UTF-8") from None
     try:
-        return list(_rows(csv.reader(io.StringIO(text, newline=""), strict=True)))
+        return list(rows_of(csv.reader(io.StringIO(text, newline=""), strict=True)))
     except csv.Error as error:
         raise ApiError(400, "invalid_csv", str(error)) from None
 
 
-def _rows(reader: Iterator[list[str]]) -> Iterator[dict[str, str]]:
+def rows_of(reader: Iterator[list[str]]) -> Iterator[dict[str, str]]:
+    """The rows by column, of a reader of the whole file."""
     header = next(reader, None)
     if not header or not all(name and " " not in name for name in header):
         raise ApiError(400, "invalid_csv", "The first row must name the columns, without spaces")
@@ -107,37 +209,14 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[dict[str, str]]:
             }
 
 
-def import_csv(store: Store, rows: Sequence[dict[str, str]]) -> Callable[[], Json]:
-    """Create customers, and replace those whose `source_id` exists."""
-
-    def run() -> Json:
-        failed: list[Json] = []
-        for number, row in enumerate(rows, start=1):
-            try:
-                _import_row(store, row)
-            except ApiError as error:
-                source_id = _customer_of(row).get("source_id") or ""
-                failed.append(
-                    {"source_id": source_id, "row": number, "reason": error.details or error.message}
-                )
-        done = len(rows) - len(failed)
-        return {
-            "message": f"{done} customer(s) imported successfully, {len(failed)} failed.",
-            "failed": failed,
-            "done_count": done,
-            "failed_count": len(failed),
-        }
-
-    return run
-
-
-def _import_row(store: Store, row: dict[str, str]) -> None:
+def checked_row(row: dict[str, str]) -> Mapping[str, Any]:
+    """A row as a customer, if it is one."""
     if "" in row:
         raise ApiError(400, "invalid_row", "The row has more values than there are columns")
-    store.upsert(check_customer(_customer_of(row), ids=True), replace=True)
+    return check_customer(customer_of(row), ids=True)
 
 
-def _customer_of(row: dict[str, str]) -> Json:
+def customer_of(row: dict[str, str]) -> Json:
     """A row as a customer: columns that are not standard become metadata; empty cells are absent."""
     customer: Json = {}
     for column, value in row.items():

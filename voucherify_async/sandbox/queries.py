@@ -12,11 +12,14 @@ import msgspec
 
 from voucherify_async.models.base import is_mapping
 from voucherify_async.sandbox.errors import ApiError, bad_query
+from voucherify_async.sandbox.holdings import Redeemable
 
 __all__ = [
     "check_customer",
     "choice",
+    "event_type",
     "instant",
+    "instant_or_date",
     "integer",
     "parse_query",
     "redeemable_filter",
@@ -29,15 +32,27 @@ Json = dict[str, Any]
 _Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,300}")
+"""Python refuses to read numbers of thousands of digits."""
+
+
 def integer(lowest: int, highest: int) -> Parser:
     """A whole number in a range."""
 
     def parse(name: str, value: str) -> int:
-        if not re.fullmatch(r"-?[0-9]{1,9}", value) or not lowest <= int(value) <= highest:
+        if not _INTEGER.fullmatch(value) or not lowest <= int(value) <= highest:
             raise bad_query(f"Property .{name} must be an integer from {lowest} to {highest}")
         return int(value)
 
     return parse
+
+
+def any_integer(name: str, value: str) -> int:
+    """A whole number."""
+    if not _INTEGER.fullmatch(value):
+        raise bad_query(f"Property .{name} must be an integer")
+    return int(value)
 
 
 def text(name: str, value: str) -> str:  # noqa: ARG001  # a parser
@@ -65,6 +80,51 @@ def instant(name: str, value: str) -> dt.datetime:
         raise bad_query(f"Property .{name} cannot be recognized as a ISO-8601 compliant date") from None
 
 
+def instant_or_date(name: str, value: str) -> dt.datetime:
+    """As `instant`, or a date alone: its first moment in UTC."""
+    return instant(name, f"{value}T00:00:00Z" if _DATE.fullmatch(value) else value)
+
+
+_ON_THE_WAY: Final = ("sent", "recovered", "failed")
+_EVENTS: Final = {
+    "": ("confirmed", "created", "updated", "deleted", "referred", "custom_event", "rewarded"),
+    "rewarded.": ("loyalty_points",),
+    "segment.": ("entered", "left"),
+    "sms.": _ON_THE_WAY,
+    "email.": _ON_THE_WAY,
+    "activecampaign.": _ON_THE_WAY,
+    "braze.": _ON_THE_WAY,
+    "mailchimp.": _ON_THE_WAY,
+    "intercom.": _ON_THE_WAY,
+    "shopify.": _ON_THE_WAY,
+    "klaviyo.": _ON_THE_WAY,
+    "batch.": _ON_THE_WAY,
+    "voucher.": ("deleted", "gift.balance_added"),
+    "voucher.loyalty_card.": (
+        *("points_added", "points_transferred", "points_expired", "points_activated"),
+        *(f"pending_points.{fate}" for fate in ("added", "updated", "activated", "canceled")),
+    ),
+    "holder.assignment.": ("created", "deleted"),
+    "publication.": ("succeeded", "failed"),
+    "validation.": ("succeeded", "failed"),
+    "redemption.": ("succeeded", "failed", "rollback.succeeded", "rollback.failed"),
+    "order.": ("canceled", "created", "fulfilled", "paid", "processing", "updated"),
+    "reward_redemptions.": ("created", "pending", "completed", "rolledback"),
+    "loyalty.": ("updated",),
+    "loyalty.tier.": ("upgraded", "downgraded", "prolonged", "expiration.changed", "joined", "left"),
+}
+_EVENT_TYPES: Final = frozenset(
+    f"customer.{group}{name}" for group, names in _EVENTS.items() for name in names
+)
+
+
+def event_type(name: str, value: str) -> str:
+    """The type of something that happens to a customer."""
+    if value not in _EVENT_TYPES:
+        raise bad_query(f"Property .{name} must be the type of a customer event")
+    return value
+
+
 def parse_query(pairs: Iterable[tuple[str, str]], parsers: Mapping[str, Parser]) -> dict[str, Any]:
     """The parameters by name; one that is unknown, or given twice, is refused."""
     found: dict[str, Any] = {}
@@ -83,6 +143,7 @@ def parse_query(pairs: Iterable[tuple[str, str]], parsers: Mapping[str, Parser])
 _TEXT_FIELDS: Final = ("name", "description", "email", "phone")
 _DATE_FIELDS: Final = ("birthday", "birthdate")
 _ADDRESS_PARTS: Final = ("city", "state", "line_1", "line_2", "country", "postal_code")
+_KNOWN_PARTS: Final = frozenset(_ADDRESS_PARTS)
 
 
 def check_customer(body: Any, *, ids: bool) -> Mapping[str, Any]:
@@ -95,7 +156,9 @@ def check_customer(body: Any, *, ids: bool) -> Mapping[str, Any]:
     if not is_mapping(body):
         raise _bad_body("The body must be an object")
     for name in ("id", "source_id") if ids else ():
-        if name in body and (not isinstance(body[name], str) or not body[name]):
+        # No source id comes as null in answers, and may come back so; an id never does.
+        absent = name not in body or (name == "source_id" and body[name] is None)
+        if not absent and (not isinstance(body[name], str) or not body[name]):
             raise _bad_body(f"Property .{name} must be a non-empty string")
     for name in _TEXT_FIELDS:
         if not _is_text(body.get(name)):
@@ -103,11 +166,14 @@ def check_customer(body: Any, *, ids: bool) -> Mapping[str, Any]:
     for name in _DATE_FIELDS:
         if body.get(name) is not None and not _is_date(body[name]):
             raise _bad_body(f"Property .{name} must be a date in the form YYYY-MM-DD")
-    if body.get("address") is not None:
-        _check_address(body["address"])
+    address = body.get("address")
+    if address is not None:
+        _check_address(address)
     if body.get("metadata") is not None and not isinstance(body["metadata"], dict):
         raise _bad_body("Property .metadata must be an object")
-    return body
+    if address is None or _KNOWN_PARTS.issuperset(address):
+        return body
+    return {**body, "address": {part: address[part] for part in _ADDRESS_PARTS if part in address}}
 
 
 def _check_address(address: Any) -> None:
@@ -140,21 +206,20 @@ def _bad_body(details: str) -> ApiError:
 # ---------------------------------------------------------------- redeemable filters
 
 _FILTER: Final = re.compile(
-    r"filters\[(?P<property>[a-z_]+)\]\[conditions\]\[(?P<operator>\$[a-z_]+)\](?:\[[0-9]*\])?"
+    r"filters\[(?P<property>[a-z_]+)\]\[conditions\]\[(?P<operator>\$[a-z_]+)\](?P<index>\[[0-9]*\])?"
 )
 _JUNCTION: Final = "filters[junction]"
-_FILTERED: Final = frozenset(
-    {
-        "id",
-        "created_at",
-        "redeemable_id",
-        "redeemable_object",
-        "holder_role",
-        "campaign_id",
-        "campaign_type",
-        "voucher_type",
-    }
-)
+_FILTERED: Final[Mapping[str, Parser]] = {
+    "id": text,
+    "created_at": text,
+    "redeemable_id": text,
+    "redeemable_object": choice("voucher"),
+    "holder_role": choice("OWNER", "REFEREE", "REFERRER"),
+    "campaign_id": text,
+    "campaign_type": choice("LOYALTY_PROGRAM", "GIFT_VOUCHERS", "DISCOUNT_COUPONS", "REFERRAL_PROGRAM"),
+    "voucher_type": choice("GIFT_VOUCHER", "DISCOUNT_VOUCHER", "LOYALTY_CARD"),
+}
+"""What can be filtered by, and what it can be."""
 _DATED: Final = "created_at"
 _DAY: Final = dt.timedelta(days=1)
 
@@ -168,7 +233,14 @@ _TEXT_OPERATORS: Final[dict[str, Callable[[str, list[str]], bool]]] = {
     "$contains": lambda value, given: given[0] in value,
     "$not_contain": lambda value, given: given[0] not in value,
 }
-_DATE_OPERATORS: Final = frozenset({"$after", "$before", "$more_than", "$less_than"})
+_DATE_OPERATORS: Final[Mapping[str, Parser]] = {
+    "$after": instant,
+    "$before": instant,
+    "$more_than": any_integer,
+    "$less_than": any_integer,
+}
+_OF_SEVERAL: Final = frozenset({"$in", "$not_in"})
+_OF_WHOLE_VALUES: Final = _OF_SEVERAL | {"$is", "$is_not"}
 _HOLD_WITHOUT_A_VALUE: Final = frozenset({"$not_in", "$is_not", "$not_contain"})
 
 Condition = tuple[str, str, list[str]]
@@ -176,27 +248,31 @@ Condition = tuple[str, str, list[str]]
 
 def redeemable_filter(
     pairs: Iterable[tuple[str, str]], now: dt.datetime
-) -> tuple[list[tuple[str, str]], Callable[[Json], bool]]:
+) -> tuple[list[tuple[str, str]], Callable[[Redeemable], bool]]:
     """The parameters that are not filters, and what the filters ask of a redeemable."""
     others: list[tuple[str, str]] = []
     conditions: dict[tuple[str, str], list[str]] = {}
-    junction = "and"
+    junction: str | None = None
     for name, value in pairs:
         match = _FILTER.fullmatch(name)
         if name == _JUNCTION:
+            if junction is not None:
+                raise bad_query(f"Property .{name} is given more than once")
             junction = choice("and", "or")(name, value)
         elif match is not None:
             key = (match["property"], match["operator"])
             _check_condition(name, *key, value)
+            if match["operator"] not in _OF_SEVERAL and (key in conditions or match["index"] is not None):
+                raise bad_query(f"Property .{name} takes one value")
             conditions.setdefault(key, []).append(value)
         else:
             others.append((name, value))
     asked = [(name, operator, given) for (name, operator), given in conditions.items()]
 
-    def holds(redeemable: Json) -> bool:
+    def holds(redeemable: Redeemable) -> bool:
         if not asked:
             return True
-        results = (_holds(redeemable.get(name), operator, given, now) for name, operator, given in asked)
+        results = (_holds(getattr(redeemable, name), operator, given, now) for name, operator, given in asked)
         return any(results) if junction == "or" else all(results)
 
     return others, holds
@@ -209,10 +285,10 @@ def _check_condition(name: str, prop: str, operator: str, value: str) -> None:
         return
     if operator not in (_DATE_OPERATORS if prop == _DATED else _TEXT_OPERATORS):
         raise bad_query(f"Property .{name} is not allowed")
-    if operator in {"$after", "$before"}:
-        instant(name, value)
-    elif operator in {"$more_than", "$less_than"}:
-        integer(0, 100_000)(name, value)
+    if prop == _DATED:
+        _DATE_OPERATORS[operator](name, value)
+    elif operator in _OF_WHOLE_VALUES:
+        _FILTERED[prop](name, value)
 
 
 def _holds(value: str | None, operator: str, given: list[str], now: dt.datetime) -> bool:

@@ -9,23 +9,29 @@ import bisect
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from voucherify_async.sandbox.activity import data_of
+from voucherify_async.sandbox.holdings import NOTHING, About, Redeemable, digits
 from voucherify_async.transport.wire import format_instant
+
+if TYPE_CHECKING:
+    from voucherify_async.sandbox.store import Store
 
 __all__ = [
     "EPOCH",
     "HEX_ID_BITS",
     "MILLISECOND",
+    "UNBOUNDED",
     "Bounds",
     "Event",
     "Job",
     "Record",
-    "Segment",
     "Snapshot",
     "Token",
+    "Work",
     "hex_id",
     "to_instant",
 ]
@@ -105,20 +111,36 @@ class Event(msgspec.Struct, gc=False):
     at: dt.datetime
     customer: Snapshot
     category: str
+    about: About = NOTHING
 
     @property
     def id(self) -> str:
         """Its id, for example ``evcus_0b4c590350857970df``."""
-        return hex_id("evcus_", self.number >> HEX_ID_BITS)
+        return digits("evcus_", self.number)
+
+    @property
+    def campaign_id(self) -> str | None:
+        """The campaign it has to do with, if any."""
+        return None if self.about.campaign is None else self.about.campaign.id
+
+    @property
+    def campaign_type(self) -> str | None:
+        """The kind of that campaign."""
+        return None if self.about.campaign is None else self.about.campaign.type
+
+    @property
+    def product_id(self) -> str | None:
+        """The product that was ordered, if any."""
+        return None if self.about.order is None else self.about.order.product.id
 
     def to_json(self) -> Json:
         """The event as the service lists it."""
         return {
             "id": self.id,
             "type": self.kind,
-            "data": {"data": {"customer": self.customer.to_json()}, "event_source": {"channel": "API"}},
+            "data": {"data": data_of(self), "event_source": {"channel": "API"}},
             "created_at": format_instant(self.at),
-            "group_id": hex_id("v-", self.number % (1 << HEX_ID_BITS)),
+            "group_id": digits("v-", self.number),
         }
 
 
@@ -126,7 +148,7 @@ class Record(Snapshot, kw_only=True, gc=False):
     """A stored customer."""
 
     activity: list[Event] = []
-    redeemables: list[Json] = []
+    redeemables: list[Redeemable] = []
 
     def change(self, changes: Mapping[str, Any]) -> None:
         """Set what is given; null clears. Address parts and metadata keys are merged one by one."""
@@ -160,61 +182,99 @@ def _no_summary() -> Json:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment: the customers for which a condition holds."""
+class Work(Protocol):
+    """What a background job has to do."""
 
-    id: str
-    name: str
-    holds: Callable[[Record], bool]
+    def __len__(self) -> int:
+        """How many items there are."""
+        ...
 
-    def to_json(self) -> Json:
-        """The segment as the service shows it."""
-        return {"id": self.id, "name": self.name, "object": "segment"}
+    def do(self, store: Store, items: range) -> None:
+        """Do a part of them."""
+        ...
+
+    def result(self, ended: dt.datetime) -> Json:
+        """What became of all, once they are done."""
+        ...
+
+    def report(self) -> str | None:
+        """What became of each, as a CSV file, if there is one."""
+        ...
 
 
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """A background job. It takes effect, all at once, when its time has come."""
+class Job(msgspec.Struct, kw_only=True):
+    """A background job. A turn takes effect, all at once, when its time has come.
+
+    Attributes:
+        id: Its id.
+        type: What kind of job it is.
+        request_id: Of the request that has started it.
+        created: When that was, in epoch seconds, as the others.
+        seconds: How long its turns take together.
+        work: What it has to do.
+        starts: When its turn begins, or the last one began.
+        ends: When its turn ends, or the last one ended.
+        first: The first of the items that are done in its turn.
+        last: The one after the last of them.
+        result: What became of it, if it has ended and not failed.
+        failed: Whether it broke.
+    """
 
     id: str
     type: str
     request_id: str
     created: float
-    starts: float
-    ends: float
-    run: Callable[[], Json] | None
-    """What it does at its end; returns its result. `None` once it has run."""
+    seconds: float
+    work: Work
+    starts: float = 0.0
+    ends: float = 0.0
+    first: int = 0
+    last: int = 0
     result: Json | None = None
     failed: bool = False
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will become of it."""
+        return self.failed or self.result is not None
+
+    def queue(self, since: float, turn: int) -> None:
+        """Set the next turn: so many items at most, from that time on."""
+        total = len(self.work)
+        self.starts, self.first, self.last = since, self.last, min(self.last + turn, total)
+        self.ends = since + self.seconds * ((self.last - self.first) / total if total else 1)
+
     def to_json(self, now: float) -> Json:
         """The job as the service lists it, without its result."""
-        if now < self.starts:
-            status, progress = "ENQUEUED", 0
-        elif self.run is not None:
-            took, takes = now - self.starts, self.ends - self.starts
-            status, progress = "IN_PROGRESS", int(100 * took / takes) if took < takes else 100
-        else:
-            status, progress = ("FAILED" if self.failed else "DONE"), 100
         shown: Json = {
             "id": self.id,
             "type": self.type,
-            "status": status,
-            "progress": progress,
+            "status": self._status(now),
+            "progress": self._progress(now),
             "created_at": format_instant(to_instant(self.created)),
             "updated_at": format_instant(to_instant(min(max(now, self.created), self.ends))),
             "request_id": self.request_id,
             "object": "async_action",
         }
-        if self.run is None:
+        if self.ended:
             shown["operation_status"] = "FAILED" if self.failed else "SUCCESS"
             shown["processing_time"] = int(1000 * (self.ends - self.created))
         return shown
 
+    def _status(self, now: float) -> str:
+        if self.ended:
+            return "FAILED" if self.failed else "DONE"
+        return "ENQUEUED" if now < self.starts and not self.first else "IN_PROGRESS"
 
-@dataclass(frozen=True, slots=True)
-class Token:
+    def _progress(self, now: float) -> int:
+        if self.ended:
+            return 100
+        total, takes = len(self.work), self.ends - self.starts
+        share = min(max((now - self.starts) / takes, 0.0), 1.0) if takes else float(now >= self.starts)
+        return int(100 * ((self.first + share * (self.last - self.first)) / total if total else share))
+
+
+class Token(msgspec.Struct, frozen=True):
     """An OAuth access token."""
 
     value: str
@@ -253,3 +313,7 @@ class Bounds:
                 instants, self.before, key=key
             )
         return range(first, max(first, last))
+
+
+UNBOUNDED: Final = Bounds()
+"""Holds every instant, and none."""

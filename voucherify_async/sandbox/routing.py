@@ -103,7 +103,7 @@ def read_form(call: Call) -> dict[str, str]:
     """The fields of a form-encoded body."""
     _check_type(call, "application/x-www-form-urlencoded")
     _check_size(call.body)
-    fields = parse_qs(call.body.decode("utf-8", "replace"))
+    fields = parse_qs(call.body.decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[-1] for name, values in fields.items()}
 
 

@@ -15,72 +15,56 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from voucherify_async.sandbox.errors import ApiError, not_found
+from voucherify_async.sandbox.errors import not_found
+from voucherify_async.sandbox.index import CustomerFilter, Index, tie_of
 from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.sandbox.records import (
     EPOCH,
     HEX_ID_BITS,
     MILLISECOND,
+    UNBOUNDED,
     Bounds,
     Event,
     Job,
     Record,
-    Segment,
     Token,
+    Work,
     hex_id,
     to_instant,
 )
+from voucherify_async.sandbox.segments import DEFAULT_SEGMENTS, Segment
 
-__all__ = ["Store"]
+__all__ = ["Changes", "Store"]
 
 TOKEN_LIFETIME: Final = 900
 
 _ID_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LETTERS: Final = bytes(_ID_ALPHABET[number % len(_ID_ALPHABET)] for number in range(256))
 """For each byte a letter; some come a little more often, which an id does not mind."""
-_SORTED_ANEW: Final = 50
-"""How many times as many must be sorted already for it to pay to put each that is new in its place."""
+_INDEXES_KEPT: Final = 12
+"""Lists that somebody reads page by page; each holds up to all customers."""
+_TURN: Final = 10_000
+"""Items of a job that are done before it is another's turn."""
 
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
 _logger = logging.getLogger("voucherify_async.sandbox")
 
 Json = dict[str, Any]
-T = TypeVar("T")
-
-
-_SORT_KEYS: Final[dict[str, Callable[[Record], Any]]] = {
-    "created_at": lambda record: (record.created, record.id),
-    "updated_at": lambda record: (record.updated or record.created, record.id),
-    "source_id": lambda record: (record.source_id is None, record.source_id, record.id),
-}
-_TIES: Final[dict[str, Callable[[Record], Any]]] = {
-    "created_at": lambda record: record.created,
-    "updated_at": lambda record: record.updated or record.created,
-    "source_id": lambda record: record.id,  # no timestamp, no tie
-}
 
 
 @dataclass(slots=True)
-class _Index:
-    """All customers, sorted. Those that are new are put in their places when somebody looks."""
+class Changes:
+    """What has changed since somebody looked: the ids of customers and jobs, in order, and whether any token has."""
 
-    records: list[Record]
-    added: list[Record] = field(default_factory=list[Record])
+    customers: dict[str, None] = field(default_factory=dict[str, None])
+    jobs: dict[str, None] = field(default_factory=dict[str, None])
+    tokens: bool = False
 
-    def __len__(self) -> int:
-        return len(self.records) + len(self.added)
-
-    def put_in_place(self, key: Callable[[Record], Any]) -> None:
-        if len(self.added) * _SORTED_ANEW > len(self.records):
-            self.records += self.added
-            self.records.sort(key=key)
-        else:
-            for record in self.added:
-                bisect.insort(self.records, record, key=key)
-        self.added.clear()
+    def __bool__(self) -> bool:
+        return bool(self.customers or self.jobs or self.tokens)
 
 
 class Store:
@@ -90,6 +74,8 @@ class Store:
         quirks: How it does what no source says of the service; may be set at any time.
         job_seconds: Seconds that any background job takes; may be set at any time.
         job_seconds_per_item: Seconds that each of its items adds; may be set at any time.
+        base_url: Where its reports can be downloaded.
+        changes: What has changed, if somebody wants to know.
     """
 
     def __init__(
@@ -100,6 +86,7 @@ class Store:
         quirks: Quirks = Quirks(),
         job_seconds: float = 0.05,
         job_seconds_per_item: float = 0.000_01,
+        segments: Iterable[Segment] = DEFAULT_SEGMENTS,
     ) -> None:
         self.quirks = quirks
         self.job_seconds = job_seconds
@@ -107,13 +94,16 @@ class Store:
         self.random = random.Random(seed)  # noqa: S311  # believable, not secret
         self.clock = clock
         self.customers: dict[str, Record] = {}
-        self.segments: list[Segment] = []
+        self.segments = list(segments)
         self.jobs: dict[str, Job] = {}
         self.tokens: dict[str, Token] = {}
+        self.base_url = ""
+        self.changes: Changes | None = None
         self._by_source_id: dict[str, Record] = {}
         self._waiting: deque[Job] = deque()
         self._job_ended: dt.datetime | None = None
-        self._sorted: dict[str, _Index] = {}
+        self._indexes: dict[tuple[str, CustomerFilter], Index] = {}
+        self._indexed = 0
 
     # ------------------------------------------------------------ ids and time
 
@@ -136,6 +126,10 @@ class Store:
         self.advance()
         return self.customers.get(key) or self._by_source_id.get(key)
 
+    def has_source_id(self, source_id: str) -> bool:
+        """Whether there is a customer with this source id."""
+        return source_id in self._by_source_id
+
     def get(self, key: str) -> Record:
         """The customer with this id or source id; else a 404."""
         record = self.find(key)
@@ -143,22 +137,21 @@ class Store:
             raise not_found("customer", key)
         return record
 
-    def upsert(self, body: Mapping[str, Any], *, replace: bool = False) -> Record:
-        """Create a customer, or update the one with this id or source id; see `update` for `replace`."""
-        record_id, source_id = body.get("id"), body.get("source_id")
+    def upsert(self, body: Mapping[str, Any], *, replace: bool = False, by_id: bool = True) -> Record:
+        """Create a customer, or update the one with this id, else the one with this source id.
+
+        Args:
+            body: What is given.
+            replace: Drop what is not given; see `update`.
+            by_id: Whether an id is told at all.
+        """
+        record_id, source_id = body.get("id") if by_id else None, body.get("source_id")
         self.advance()
-        by_id = None if record_id is None else self.customers.get(record_id)
-        by_source_id = None if source_id is None else self._by_source_id.get(source_id)
-        known = by_source_id if by_id is None else by_id
+        known = self.customers.get(record_id) if record_id else None
+        if known is None and source_id:
+            known = self._by_source_id.get(source_id)
         if known is None:
             return self.add(record_id, source_id, body)
-        if by_source_id is not None and by_source_id is not known:
-            raise ApiError(400, "invalid_payload", "id and source_id belong to two customers")
-        if source_id is not None and known.source_id not in {None, source_id}:
-            raise ApiError(400, "invalid_payload", "source_id of a customer cannot be changed")
-        if source_id is not None:
-            known.source_id = source_id
-            self._by_source_id[source_id] = known
         return self.update(known, body, replace=replace)
 
     def add(
@@ -175,13 +168,18 @@ class Store:
             created=created or self.now(),
         )
         record.change(body)
-        self.customers[record.id] = record
-        if source_id is not None:
-            self._by_source_id[source_id] = record
-        for index in self._sorted.values():
-            index.added.append(record)
+        self.put(record)
         self.record_event(record, "customer.created", record.created)
         return record
+
+    def put(self, record: Record) -> None:
+        """Take in a new customer, with what has happened to it so far."""
+        self.restore(record)
+        self._indexed += 1
+        for index in self._indexes.values():
+            index.add(record)
+        if self.changes is not None:
+            self.changes.customers[record.id] = None
 
     def burst(self, count: int, at: dt.datetime | None = None) -> list[Record]:
         """Create customers that share one `created_at`, as a bulk import does.
@@ -202,12 +200,14 @@ class Store:
 
     def update(self, record: Record, changes: Mapping[str, Any], *, replace: bool = False) -> Record:
         """Change a customer; with `replace`, what is not given is dropped."""
+        self._discard(record)
         if replace:
             record.fields, record.address, record.metadata = {}, None, None
         record.change(changes)
         record.updated = self.now()
-        for name in ("updated_at", "source_id"):  # the order of created_at stays as it is
-            self._sorted.pop(name, None)
+        for index in self._indexes.values():
+            if index.moves:
+                index.add(record)
         self.record_event(record, "customer.updated", record.updated)
         return record
 
@@ -216,63 +216,81 @@ class Store:
         del self.customers[record.id]
         if record.source_id is not None:
             del self._by_source_id[record.source_id]
-        self._sorted.clear()
+        self._discard(record, for_good=True)
+        if self.changes is not None:
+            self.changes.customers[record.id] = None
+        self._indexed -= 1
+
+    def _discard(self, record: Record, *, for_good: bool = False) -> None:
+        """Take a customer out of the indexes in which it may have another place once it has changed."""
+        useless = [
+            key
+            for key, index in self._indexes.items()
+            if (index.moves or for_good) and not index.discard(record)
+        ]
+        for key in useless:
+            del self._indexes[key]
 
     def record_event(self, record: Record, kind: str, at: dt.datetime, *, category: str = "ACTION") -> Event:
         """Note what happened to a customer, and what it was then."""
         event = Event(self.random.getrandbits(2 * HEX_ID_BITS), kind, at, record.snapshot(), category)
         record.activity.append(event)
+        if self.changes is not None:
+            self.changes.customers[record.id] = None
         return event
+
+    def restore(self, record: Record) -> None:
+        """Take a customer back that was kept."""
+        self.customers[record.id] = record
+        if record.source_id is not None:
+            self._by_source_id[record.source_id] = record
 
     def select(
         self,
-        matches: Callable[[Record], bool] | None,
+        asked: CustomerFilter,
         order: str,
         *,
-        created: Bounds | None = None,
+        created: Bounds = UNBOUNDED,
         skip: int = 0,
         after: dt.datetime | None = None,
     ) -> tuple[Iterable[Record], int]:
         """The customers that match, in order, from a place on; and how many match in all.
 
         Args:
-            matches: What is asked of a customer; `None` for nothing.
+            asked: What is asked of a customer.
             order: ``created_at``, ``updated_at`` or ``source_id``; a dash reverses.
-            created: Only customers created within, in the order of `created_at`.
+            created: Only customers created within; in the order of `created_at`.
             skip: How many to leave out at the beginning.
             after: A cursor: only customers created later in the order count from there.
         """
         name, descending = order.removeprefix("-"), order.startswith("-")
-        everyone = self._ascending(name)
-        places = range(len(everyone))
-        if created is not None:
-            places = created.places(everyone, _TIES["created_at"])
-        total = len(places) if matches is None else sum(matches(everyone[place]) for place in places)
+        sorted_ = self._ascending(name, asked)
+        places = created.places(sorted_, tie_of("created_at")) if created else range(len(sorted_))
+        total = len(places)
         if after is not None:
-            place = self._place(everyone, after, behind=self.quirks.strict_cursor != descending)
-            first, last = (0, place) if descending else (place, len(everyone))
+            place = self._place(sorted_, after, behind=self.quirks.strict_cursor != descending)
+            first, last = (0, place) if descending else (place, len(sorted_))
             places = range(max(places.start, first), min(places.stop, last))
         if descending:
             places = places[::-1]
-        if matches is None and not self.quirks.shuffled_ties:
+        if not self.quirks.shuffled_ties:
             # A range is cut at once: a page takes as long wherever it is.
-            places, skip = places[skip:], 0
-        rest: Iterable[Record] = map(everyone.__getitem__, places)
-        if matches is not None:
-            rest = filter(matches, rest)
-        if self.quirks.shuffled_ties:
-            rest = self._shuffle_ties(rest, _TIES[name])
-        return islice(rest, skip, None), total
+            return map(sorted_.__getitem__, places[skip:]), total
+        shuffled = self._shuffle_ties(map(sorted_.__getitem__, places), tie_of(name))
+        return islice(shuffled, skip, None), total
 
-    def _ascending(self, name: str) -> list[Record]:
-        """All customers, sorted by ``created_at``, ``updated_at`` or ``source_id``."""
+    def _ascending(self, name: str, asked: CustomerFilter) -> list[Record]:
+        """The customers that match, sorted by ``created_at``, ``updated_at`` or ``source_id``."""
         self.advance()
-        found = self._sorted.get(name)
-        # The lengths differ when someone has changed the customers without telling.
-        if found is None or len(found) != len(self.customers):
-            found = self._sorted[name] = _Index(sorted(self.customers.values(), key=_SORT_KEYS[name]))
-        found.put_in_place(_SORT_KEYS[name])
-        return found.records
+        if self._indexed != len(self.customers):  # someone has changed the customers without telling
+            self._indexes.clear()
+            self._indexed = len(self.customers)
+        key = (name, asked)
+        index = self._indexes.pop(key, None) or Index(name, asked, self.customers.values())
+        self._indexes[key] = index  # the last that was read is the last to go
+        if len(self._indexes) > _INDEXES_KEPT:
+            del self._indexes[next(iter(self._indexes))]
+        return index.look()
 
     def _place(self, records: Sequence[Record], instant: dt.datetime, *, behind: bool) -> int:
         """How many records come before the instant, or with `behind` before those after it."""
@@ -294,23 +312,33 @@ class Store:
 
     # ------------------------------------------------------------ jobs
 
-    def schedule(self, kind: str, request_id: str, items: int, run: Callable[[], Json]) -> Job:
+    def schedule(self, kind: str, request_id: str, work: Work) -> Job:
         """Queue a job behind those that wait."""
         self.advance()
-        now = self.clock()
-        starts = max(now, self._waiting[-1].ends) if self._waiting else now
         job = Job(
             id=self.make_hex_id("aa_"),
             type=kind,
             request_id=request_id,
-            created=now,
-            starts=starts,
-            ends=starts + self.job_seconds + items * self.job_seconds_per_item,
-            run=run,
+            created=self.clock(),
+            seconds=self.job_seconds + len(work) * self.job_seconds_per_item,
+            work=work,
         )
         self.jobs[job.id] = job
-        self._waiting.append(job)
+        self._queue(job, job.created)
         return job
+
+    def _queue(self, job: Job, since: float) -> None:
+        """Have a job wait for its turn; a large one needs several, between which it is others'."""
+        job.queue(max(since, self._waiting[-1].ends) if self._waiting else since, _TURN)
+        self._waiting.append(job)
+        if self.changes is not None:
+            self.changes.jobs[job.id] = None
+
+    def restore_jobs(self, jobs: Iterable[Job]) -> None:
+        """Take jobs back that were kept; those that have not ended wait for the turns that they had."""
+        self.jobs = {job.id: job for job in jobs}
+        waiting = [job for job in self.jobs.values() if not job.ended]
+        self._waiting = deque(sorted(waiting, key=lambda job: job.starts))
 
     def advance(self) -> None:
         """Let the jobs that are due take effect, in the order in which they were queued."""
@@ -318,16 +346,21 @@ class Store:
             return  # a job that takes effect looks at the store itself
         while self._waiting and self._waiting[0].ends <= self.clock():
             job = self._waiting.popleft()
-            run, job.run = job.run, None
             self._job_ended = to_instant(job.ends)
             try:
-                job.result = None if run is None else run()
+                job.work.do(self, range(job.first, job.last))
+                if job.last == len(job.work):
+                    job.result = job.work.result(self._job_ended)
             except Exception:
                 # Whoever looks next has nothing to do with it.
                 _logger.exception("the job %s broke", job.id)
                 job.failed = True
             finally:
                 self._job_ended = None
+            if not job.ended:
+                self._queue(job, job.ends)
+            elif self.changes is not None:
+                self.changes.jobs[job.id] = None
 
     # ------------------------------------------------------------ tokens
 
@@ -335,7 +368,17 @@ class Store:
         """A new access token."""
         token = Token(self.make_id("", 50), scope, self.clock() + TOKEN_LIFETIME)
         self.tokens[token.value] = token
+        self._note_tokens()
         return token
+
+    def revoke_token(self, token: Token) -> None:
+        """End a token before its time."""
+        del self.tokens[token.value]
+        self._note_tokens()
+
+    def _note_tokens(self) -> None:
+        if self.changes is not None:
+            self.changes.tokens = True
 
     def live_token(self, value: str) -> Token | None:
         """The token, if it is one and has not run out."""

@@ -1,0 +1,184 @@
+"""Background jobs of the sandbox, looked at without a server."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from typing import Any
+
+import pytest
+
+from voucherify_async.sandbox.errors import ApiError
+from voucherify_async.sandbox.jobs import BulkUpdate, CsvImport, MetadataUpdate, csv_rows, find_report
+from voucherify_async.sandbox.records import Job
+from voucherify_async.sandbox.store import Store
+
+TURN = 10_000
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> Store:
+    return Store(clock=clock, job_seconds=1.0, job_seconds_per_item=0.0)
+
+
+def work(name: str, items: int) -> BulkUpdate:
+    return BulkUpdate.of([{"source_id": f"{name}-{number}"} for number in range(items)])
+
+
+def schedule(store: Store, name: str, items: int) -> Job:
+    return store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", work(name, items))
+
+
+def done(store: Store) -> dict[str, int]:
+    """How many customers of each job there are."""
+    found: dict[str, int] = {}
+    for record in store.customers.values():
+        name = (record.source_id or "").partition("-")[0]
+        found[name] = found.get(name, 0) + 1
+    return found
+
+
+class TestTurns:
+    def test_small_jobs_run_in_order(self, store: Store, clock: Clock) -> None:
+        first, second = schedule(store, "a", 5), schedule(store, "b", 5)
+        assert [job.to_json(clock.now)["status"] for job in (first, second)] == ["IN_PROGRESS", "ENQUEUED"]
+        clock.now += 1.5
+        store.advance()
+        assert done(store) == {"a": 5}
+        assert [job.to_json(clock.now)["progress"] for job in (first, second)] == [100, 50]
+        clock.now += 0.5
+        store.advance()
+        assert done(store) == {"a": 5, "b": 5}
+
+    def test_large_jobs_take_turns(self, store: Store, clock: Clock) -> None:
+        large, small, other = (
+            schedule(store, "a", 5 * TURN // 2),
+            schedule(store, "b", 1),
+            schedule(store, "c", 2 * TURN),
+        )
+        seen: list[dict[str, int]] = []
+        statuses: list[list[str]] = []
+        while not all(job.ended for job in (large, small, other)):
+            statuses.append([job.to_json(clock.now)["status"] for job in (large, small, other)])
+            clock.now = min(job.ends for job in (large, small, other) if not job.ended)
+            store.advance()
+            seen.append(done(store))
+        assert seen == [
+            {"a": TURN},
+            {"a": TURN, "b": 1},
+            {"a": TURN, "b": 1, "c": TURN},
+            {"a": 2 * TURN, "b": 1, "c": TURN},
+            {"a": 2 * TURN, "b": 1, "c": 2 * TURN},
+            {"a": 5 * TURN // 2, "b": 1, "c": 2 * TURN},
+        ]
+        assert statuses[1] == ["IN_PROGRESS", "IN_PROGRESS", "ENQUEUED"]
+        assert statuses[3] == ["IN_PROGRESS", "DONE", "IN_PROGRESS"]
+        assert clock.now == pytest.approx(1003)  # each takes a second in all
+        assert large.result is not None
+        assert large.result["done_count"] == 5 * TURN // 2
+
+    def test_progress_only_grows(self, store: Store, clock: Clock) -> None:
+        large = schedule(store, "a", 3 * TURN)
+        schedule(store, "b", 3 * TURN)
+        seen: list[int] = []
+        for _ in range(25):
+            store.advance()
+            seen.append(large.to_json(clock.now)["progress"])
+            clock.now += 0.1
+        assert seen == sorted(seen)
+        assert seen[0] == 0
+        assert seen[-1] == 100
+        assert len(set(seen)) > 5
+
+    def test_a_job_without_items(self, store: Store, clock: Clock) -> None:
+        job = schedule(store, "a", 0)
+        clock.now += 0.5
+        assert job.to_json(clock.now)["progress"] == 50
+        clock.now += 0.5
+        store.advance()
+        assert job.result is not None
+        assert (job.result["done_count"], job.to_json(clock.now)["progress"]) == (0, 100)
+
+    def test_many_jobs_that_are_due_at_once(self, store: Store, clock: Clock) -> None:
+        jobs = [schedule(store, f"{number}", 2) for number in range(50)]
+        clock.now += 1e6
+        store.advance()
+        assert all(job.ended for job in jobs)
+        created = [store.get(f"{number}-0").created.timestamp() for number in range(50)]
+        assert created == [1001.0 + number for number in range(50)]
+
+
+def report(store: Store, job: Job) -> list[dict[str, str]]:
+    content = find_report(store, f"/-/reports/{job.id}.csv")
+    assert content is not None
+    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+
+
+class TestReports:
+    def test_of_a_bulk_update(self, store: Store, clock: Clock) -> None:
+        store.upsert({"source_id": "known"})
+        store.upsert({"source_id": "bad"})
+        customers: list[dict[str, Any]] = [
+            {"source_id": "known", "name": "Ada"},
+            {"source_id": 'new, "quoted"\n'},
+            {"source_id": "bad", "name": 5},
+            {"source_id": "worse", "name": 5},
+        ]
+        job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of(customers))
+        assert find_report(store, f"/-/reports/{job.id}.csv") is None
+        clock.now += 2
+        assert report(store, job) == [
+            {"source_id": "known", "found": "true", "updated": "true"},
+            {"source_id": 'new, "quoted"\n', "found": "false", "updated": "true"},
+            {"source_id": "bad", "found": "true", "updated": "false"},
+            {"source_id": "worse", "found": "false", "updated": "false"},
+        ]
+
+    def test_of_a_metadata_update(self, store: Store, clock: Clock) -> None:
+        store.upsert({"source_id": "a", "metadata": {"m": 1}})
+        work = MetadataUpdate(["a", "b"], metadata={"n": 2})
+        job = store.schedule("CUSTOMERS.METADATA_UPDATE", "v-1", work)
+        clock.now += 2
+        assert [row["found"] for row in report(store, job)] == ["true", "false"]
+        assert (store.get("a").metadata, store.get("b").metadata) == ({"m": 1, "n": 2}, {"n": 2})
+
+    def test_an_import_has_none(self, store: Store, clock: Clock) -> None:
+        job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of([{"Name": "Ada"}]))
+        clock.now += 2
+        store.advance()
+        assert job.ended
+        assert find_report(store, f"/-/reports/{job.id}.csv") is None
+
+    def test_they_are_kept_for_a_month(self, store: Store, clock: Clock) -> None:
+        job = schedule(store, "a", 1)
+        clock.now += 2
+        assert find_report(store, f"/-/reports/{job.id}.csv") is not None
+        assert job.result is not None
+        till = dt.datetime.fromisoformat(job.result["reports_available_till"]).timestamp()
+        clock.now = till
+        assert find_report(store, f"/-/reports/{job.id}.csv") is not None
+        clock.now = till + 1
+        assert find_report(store, f"/-/reports/{job.id}.csv") is None
+
+    @pytest.mark.parametrize("path", ["/-/reports/", "/-/reports/aa_1.csv", "/-/reports/../aa_1.csv"])
+    def test_there_is_none(self, store: Store, path: str) -> None:
+        assert find_report(store, path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"a b,c\n", b",a\n", b"\xff", b'a\n"b'])
+def test_files_that_are_no_csv(content: bytes) -> None:
+    with pytest.raises(ApiError, match="invalid_csv"):
+        csv_rows(content)
