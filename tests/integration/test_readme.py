@@ -13,6 +13,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.support.wire import raw_server, respond
@@ -24,7 +25,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
-    "operations", "lists", "resume", "stream", "sync", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
+    "operations", "lists", "resume", "stream", "sync", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox", "pytest",
 ]  # fmt: skip
 
 
@@ -166,7 +167,31 @@ async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, ou
 
 
 async def check_sandbox(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
-    await found["test_signup"]()
+    await found["test_signup_on_a_bad_day"]()
+
+
+async def check_pytest(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    """The tests of the block are run in a process of their own, with a shop that there is."""
+    shop = """
+import json, urllib.request
+
+class Shop:
+    def __init__(self, base_url, app_id, app_token):
+        self.base_url = base_url
+        self.headers = {"X-App-Id": app_id, "X-App-Token": app_token, "Content-Type": "application/json"}
+
+    def sign_up(self, email):
+        body = json.dumps({"source_id": email}).encode()
+        request = urllib.request.Request(self.base_url + "/v1/customers", body, self.headers)
+        urllib.request.urlopen(request).close()
+"""
+    await anyio.Path("test_shop.py").write_text(shop + BLOCKS["pytest"])
+    options = ["-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+    command = [sys.executable, "-m", "pytest", *options, "test_shop.py"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    told, _ = await process.communicate()
+    assert process.returncode == 0, told.decode()
+    assert "2 passed" in told.decode()
 
 
 CHECKS = {name: globals()[f"check_{name.replace(' ', '_')}"] for name in INSIDE_A_COROUTINE}

@@ -18,6 +18,7 @@ from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClien
 from voucherify_async.models import BulkUpdateResult
 from voucherify_async.sandbox import Sandbox, server
 from voucherify_async.sandbox.__main__ import serve
+from voucherify_async.sandbox.jobs import BulkUpdate
 from voucherify_async.sandbox.store import Store
 
 JSON = {"Content-Type": "application/json"}
@@ -31,7 +32,6 @@ async def http(sandbox: Sandbox) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 REFUSED: list[Any] = [
-    ("GET", "/", {}, 404, "not_found"),
     ("GET", "/v1", {}, 404, "not_found"),
     ("GET", "/v1/vouchers", {}, 404, "not_found"),
     ("PATCH", "/v1/customers", {}, 405, "method_not_allowed"),
@@ -188,21 +188,16 @@ async def test_who_is_refused(sandbox: Sandbox, headers: dict[str, str]) -> None
         assert (answer.status, (await answer.json())["key"]) == (401, "unauthorized")
 
 
-class TestUpsert:
-    async def test_two_customers(self, http: aiohttp.ClientSession) -> None:
-        first = await (await http.post("/v1/customers", json={"source_id": "a"})).json()
-        await http.post("/v1/customers", json={"source_id": "b"})
-        async with http.post("/v1/customers", json={"id": first["id"], "source_id": "b"}) as answer:
-            assert answer.status == 400
-
-    async def test_a_source_id_cannot_be_changed_but_given_later(self, http: aiohttp.ClientSession) -> None:
-        first = await (await http.post("/v1/customers", json={})).json()
-        async with http.post("/v1/customers", json={"id": first["id"], "source_id": "a"}) as answer:
-            assert (await answer.json())["source_id"] == "a"
-        async with http.post("/v1/customers", json={"id": first["id"], "source_id": "b"}) as answer:
-            assert answer.status == 400
-        async with http.get("/v1/customers/a") as answer:
-            assert (await answer.json())["id"] == first["id"]
+async def test_beside_an_id_that_exists_the_source_id_is_ignored(http: aiohttp.ClientSession) -> None:
+    first = await (await http.post("/v1/customers", json={})).json()
+    await http.post("/v1/customers", json={"source_id": "b"})
+    for source_id in ("b", "c"):
+        body = {"id": first["id"], "source_id": source_id, "name": "Ada"}
+        async with http.post("/v1/customers", json=body) as answer:
+            told = await answer.json()
+            assert (told["id"], told["source_id"], told["name"]) == (first["id"], None, "Ada")
+    async with http.get("/v1/customers/b") as answer:
+        assert "name" not in await answer.json()
 
 
 async def test_has_more_comes_only_with_starting_after(http: aiohttp.ClientSession) -> None:
@@ -297,7 +292,7 @@ class TestSeed:
 
     def test_they_are_believable(self) -> None:
         records = list(Sandbox(customers=500).store.customers.values())
-        assert len({record.source_id for record in records}) == 500
+        assert len({record.source_id or record.id for record in records}) == 500
         assert any(not record.fields["name"].isascii() for record in records)
         assert any("/" in str(record.source_id) for record in records)
         assert max(Counter(record.created for record in records).values()) > 1
@@ -316,10 +311,11 @@ def test_a_job_that_breaks_ends_as_failed_and_disturbs_nobody(caplog: pytest.Log
     now = 0.0
     store = Store(clock=lambda: now)
 
-    def broken() -> dict[str, Any]:
-        raise RuntimeError("broken")
+    class Broken(BulkUpdate):
+        def do(self, store: Store, items: range) -> None:
+            raise RuntimeError("broken")
 
-    job = store.schedule("X", "v-1", 1, broken)
+    job = store.schedule("X", "v-1", Broken(["a"]))
     now = 5.0
     store.advance()
     shown = job.to_json(now)
@@ -407,3 +403,23 @@ async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
         process.send_signal(signal.SIGTERM)
         await process.communicate()
     assert process.returncode == 0
+
+
+async def test_the_report_of_a_bulk_job_is_downloaded_without_credentials(
+    sandbox: Sandbox, voucherify: VoucherifyClient
+) -> None:
+    await voucherify.customers.create(source_id="known")
+    receipt = await voucherify.customers.update_in_bulk([{"source_id": "known"}, {"source_id": "new, one"}])
+    job = await voucherify.async_actions.wait(receipt.async_action_id)
+    assert isinstance(job.result, BulkUpdateResult)
+    assert job.result.reports is not None
+    (address,) = job.result.reports
+    assert address.startswith(sandbox.base_url)
+    async with aiohttp.ClientSession() as anybody:
+        async with anybody.get(address) as answer:
+            assert (answer.status, answer.content_type) == (200, "text/csv")
+            assert await answer.text() == (
+                'source_id,found,updated\r\nknown,true,true\r\n"new, one",false,true\r\n'
+            )
+        async with anybody.get(address.replace("aa_", "aa_0")) as answer:
+            assert answer.status == 404

@@ -60,14 +60,17 @@ def csv() -> aiohttp.FormData:
     return form
 
 
-async def test_without_a_limit_only_the_date_tells_the_time(clock: Clock) -> None:
+async def test_without_a_limit_there_is_one_that_nobody_reaches(clock: Clock) -> None:
     clock.now += 0.999_999_7  # a date has whole seconds, and is never ahead
     async with serving(clock, None) as http:
-        for path, status in (("/v1/customers", 200), ("/v1/vouchers", 404)):
+        for number, (path, status) in enumerate((("/v1/customers", 200), ("/v1/vouchers", 404)), 1):
             async with http.get(path) as answer:
                 assert answer.status == status
                 assert answer.headers.getall("Date") == ["Thu, 01 Jan 2026 00:00:00 GMT"]
-                assert not [name for name in answer.headers if "Rate" in name or name == "Retry-After"]
+                assert answer.headers["X-Rate-Limit-Limit"] == "1000000"
+                assert answer.headers["X-Rate-Limit-Remaining"] == str(1_000_000 - number)
+                assert answer.headers["X-Rate-Limit-Retry"] == str(EPOCH + 1)
+                assert "Retry-After" not in answer.headers
 
 
 async def test_every_answer_says_what_remains(

@@ -13,7 +13,7 @@ from typing import Final
 
 from voucherify_async.sandbox.errors import ApiError
 
-__all__ = ["Meter", "Meters", "Quota", "Reading"]
+__all__ = ["NO_LIMIT", "Meter", "Meters", "Quota", "Reading", "to_quota", "too_many"]
 
 API_CALLS: Final = "api_calls"
 BULK_API_CALLS: Final = "bulk_api_calls"
@@ -57,6 +57,24 @@ class Quota:
             raise ValueError(f"period must be a positive, finite number of seconds, not {self.period!r}")
 
 
+NO_LIMIT: Final = Quota(1_000_000, fixed=True)
+"""What answers say where there is no limit: more calls than one sandbox could take in a minute."""
+
+
+def to_quota(rate_limit: int | Quota | None) -> Quota | None:
+    """A number of calls is meant for a minute.
+
+    Raises:
+        ValueError: It is no positive int.
+    """
+    return rate_limit if rate_limit is None or isinstance(rate_limit, Quota) else Quota(rate_limit)
+
+
+def too_many() -> ApiError:
+    """429 for a call too many."""
+    return ApiError(429, "too_many_requests", message="Too many requests hit the API too quickly.")
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a meter says of a call.
@@ -82,8 +100,7 @@ class Reading:
             ApiError: 429; it is not admitted.
         """
         if not self.admitted:
-            message = "Too many requests hit the API too quickly."
-            raise ApiError(429, "too_many_requests", message=message)
+            raise too_many()
 
     def headers(self, now: float) -> dict[str, str]:
         """The headers of an answer that is given `now`. Whoever waits as they say does not come too early."""
@@ -110,15 +127,27 @@ class Meter:
 
     def count(self, now: float) -> Reading:
         """Count a call, if it is admitted."""
+        self._forget(now)
         quota, ends = self._quota, self._ends
-        while ends and ends[0] <= now:
-            ends.popleft()
         admitted = len(ends) < quota.limit
         if admitted:
             # The calls of a fixed window cease to count together.
             ends.append(ends[0] if quota.fixed and ends else now + quota.period)
-        remaining = quota.limit - len(ends)
-        return Reading(self._kind, admitted, quota.limit, remaining, now if remaining else ends[0])
+        return self._reading(now, admitted=admitted)
+
+    def read(self, now: float) -> Reading:
+        """What a call would meet, without counting one."""
+        self._forget(now)
+        return self._reading(now, admitted=len(self._ends) < self._quota.limit)
+
+    def _forget(self, now: float) -> None:
+        while self._ends and self._ends[0] <= now:
+            self._ends.popleft()
+
+    def _reading(self, now: float, *, admitted: bool) -> Reading:
+        limit = self._quota.limit
+        remaining = limit - len(self._ends)
+        return Reading(self._kind, admitted, limit, remaining, now if remaining else self._ends[0])
 
 
 class Meters:
@@ -139,3 +168,7 @@ class Meters:
         """
         bulk = method == "POST" and segments in _BULK
         return (self._bulk if bulk else self._others).count(now)
+
+    def read(self, now: float) -> tuple[Reading, ...]:
+        """What each meter shows, without counting a call."""
+        return self._others.read(now), self._bulk.read(now)

@@ -3,46 +3,78 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import hmac
+import ipaddress
 import logging
+import math
+import os
 import time
 from collections import deque
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
+from importlib import resources
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from anyio.from_thread import start_blocking_portal
 
 from voucherify_async.client import VoucherifyClient
+from voucherify_async.sandbox.connections import reset, until_gone
 from voucherify_async.sandbox.endpoints import routes
 from voucherify_async.sandbox.errors import ApiError, too_large
-from voucherify_async.sandbox.limits import Meters, Quota, Reading
+from voucherify_async.sandbox.faults import Dice, Fate, Fault, Faults, Latency, to_range
+from voucherify_async.sandbox.jobs import REPORT_PATH, find_report
+from voucherify_async.sandbox.limits import NO_LIMIT, Meters, Quota, Reading, to_quota
+from voucherify_async.sandbox.load import load_customers
 from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.sandbox.routing import Answer, Call
-from voucherify_async.sandbox.seed import seed_customers, seed_segments
+from voucherify_async.sandbox.seed import seed_customers
+from voucherify_async.sandbox.segments import DEFAULT_SEGMENTS, Segment
+from voucherify_async.sandbox.state import State
+from voucherify_async.sandbox.status import is_about_itself, refuse, reply
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import MAX_BODY_BYTES
 
-__all__ = ["Exchange", "Sandbox"]
+__all__ = ["EXPOSED", "Exchange", "Sandbox", "is_loopback"]
+
+EXPOSED: Final = "anyone who can reach this machine can read and change everything in the sandbox"
 
 APP_ID: Final = "sandbox-app-id"
 APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # it opens nothing but a sandbox
 
-_MULTIPART_OVERHEAD: Final = 64 * 1024
+_LONGEST_BODY: Final = MAX_BODY_BYTES + 64 * 1024
+"""Bytes of a body, with what comes around a file of the longest that is taken."""
 _EXCHANGES_KEPT: Final = 10_000
 _BYTES_KEPT: Final = 64 * 1024 * 1024
 _SHUTDOWN_SECONDS: Final = 0.5
+_LINGERING_SECONDS: Final = 1.0
+"""How long the rest of a body is read that was answered early, so that the answer is read and not reset."""
 _LONGEST_LINE: Final = 64 * 1024
 """Bytes of a request line or header; ids may be long, and percent-encoding makes them longer."""
+_LONGEST_HEAD: Final = 64 * 1024
+"""Bytes of all headers together."""
+_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # asked for
 
 _logger = logging.getLogger("voucherify_async.sandbox")
+_protocol_logger = logging.getLogger("voucherify_async.sandbox.protocol")
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    # Whoever sends what is no HTTP gets a 400 that says why; aiohttp would log it with a traceback.
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_protocol_logger.addFilter(_is_worth_a_line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +86,13 @@ class Exchange:
         target: Path and query, as they were sent.
         request_headers: Names compare without regard to case.
         request_body: The body as it was sent; empty if the answer did not wait for it.
-        status: HTTP status of the answer.
+        status: HTTP status of the answer; 0 if there was none.
         response_headers: Names compare without regard to case.
-        response_body: The body of the answer.
+        response_body: The body of the answer, as far as it was sent.
         at: When the request came, in epoch seconds.
-        elapsed: Seconds until the answer was given.
+        elapsed: Seconds until the answer was given, or until it was clear that there would be none.
+        fault: What hit it, as the attribute of `Faults` is named. Of ``stale_keepalive`` there are two: the
+            request that was answered, and the next on its connection, which was not.
     """
 
     method: str
@@ -70,6 +104,7 @@ class Exchange:
     response_body: bytes = field(repr=False)
     at: float = field(default=0.0, repr=False, compare=False)
     elapsed: float = field(default=0.0, repr=False, compare=False)
+    fault: Fault | None = field(default=None, repr=False, compare=False)
 
     @property
     def path(self) -> str:
@@ -97,6 +132,7 @@ class Sandbox:
         requests: What arrived, and what was answered; the last 10,000, or fewer when their bodies are large.
         app_id: The application id that it accepts.
         app_token: The token that belongs to it.
+        faults: How often which calls of the API fail, and how; may be set at any time.
     """
 
     def __init__(
@@ -106,9 +142,13 @@ class Sandbox:
         seed: int = 0,
         rate_limit: int | Quota | None = None,
         quirks: Quirks = Quirks(),
-        latency: float = 0.0,
+        latency: Latency = 0.0,
+        faults: Faults = Faults(),
         job_seconds: float = 0.05,
         job_seconds_per_item: float = 0.000_01,
+        segments: Iterable[Segment] = DEFAULT_SEGMENTS,
+        load: str | os.PathLike[str] | None = None,
+        state: str | os.PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -120,46 +160,85 @@ class Sandbox:
             rate_limit: How many calls it takes in any minute, or a `Quota`; bulk calls are counted apart.
                 `None` sets no limit.
             quirks: How it does what no source says of the service; see `quirks`.
-            latency: Seconds that every answer takes longer.
+            latency: Seconds that every answer of the API takes longer, or a range `(low, high)` from which each
+                gets its own, the same for the same seed.
+            faults: How often which calls of the API fail, and how; the same for the same seed.
             job_seconds: Seconds that any background job takes; may be set at any time, on the `store`.
             job_seconds_per_item: Seconds that each of its items adds; so may this.
-            host: Address to listen on.
+            segments: The segments that there are, by their rules.
+            load: A file of customers to start with: ``.ndjson`` or ``.jsonl``, one a line, as the service shows
+                them or as they are created; or ``.csv``, as the service imports it.
+            state: A file in which everything is kept over a restart. If it is there, what it holds comes in the
+                place of `customers` and `load`. It is locked until the sandbox is closed.
+            host: Address to listen on. Whoever reaches it can read and change everything.
             port: Port to listen on; 0 takes a free one.
 
         Raises:
-            ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative, or
-                `rate_limit` is less than 1.
+            ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative or not
+                finite, `latency` is no range, `rate_limit` is less than 1, `host` is empty, or `port` more than
+                65535; `load` cannot be read, or has a line that is no customer; or `state` cannot be kept.
+            FileNotFoundError: There is no file `load`.
         """
         _check_not_negative("customers", customers)
-        _check_not_negative("latency", latency)
         _check_not_negative("job_seconds", job_seconds)
         _check_not_negative("job_seconds_per_item", job_seconds_per_item)
+        if not host:
+            raise ValueError("host must not be empty; 0.0.0.0 stands for every address")
+        if not 0 <= port <= 65_535:
+            raise ValueError(f"port must be from 0 to 65535, not {port!r}")
         self.app_id = APP_ID
         self.app_token = APP_TOKEN
         self.latency = latency
+        self.faults = faults
+        self.rate_limit = rate_limit
         self.store = Store(
             seed=seed,
             quirks=quirks,
             job_seconds=job_seconds,
             job_seconds_per_item=job_seconds_per_item,
+            segments=segments,
         )
         self.requests: deque[Exchange] = deque()
+        self._seen = 0
         self._kept = 0
         self._kept_bytes = 0
-        if rate_limit is not None and not isinstance(rate_limit, Quota):
-            rate_limit = Quota(rate_limit)
-        self._meters = None if rate_limit is None else Meters(rate_limit)
+        self._dice = Dice(seed)
+        self._stale: set[asyncio.Transport] = set()
+        self._stalled: set[asyncio.Transport] = set()
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
         self._thread = ExitStack()
-        seed_segments(self.store)
-        seed_customers(self.store, customers)
+        with ExitStack() as stack:
+            self._state = None if state is None else State(state)
+            if self._state is not None:
+                stack.callback(self._state.close)
+            if self._state is None or not self._state.load(self.store):
+                seed_customers(self.store, customers)
+                if load is not None:
+                    load_customers(self.store, load)
+            if self._state is not None:
+                self._state.begin(self.store)
+            stack.pop_all()
 
     @property
     def rate_limit(self) -> Quota | None:
-        """How many calls it takes; `None` for any number."""
-        return None if self._meters is None else self._meters.quota
+        """How many calls it takes; `None` for any number. May be set at any time, and counts anew then."""
+        return None if self._meters.quota is NO_LIMIT else self._meters.quota
+
+    @rate_limit.setter
+    def rate_limit(self, rate_limit: int | Quota | None) -> None:
+        self._meters = Meters(to_quota(rate_limit) or NO_LIMIT)
+
+    @property
+    def latency(self) -> Latency:
+        """Seconds that every answer of the API takes longer, or their range; may be set at any time."""
+        low, high = self._delays
+        return low if low == high else (low, high)
+
+    @latency.setter
+    def latency(self, latency: Latency) -> None:
+        self._delays = to_range(latency)
 
     @property
     def quirks(self) -> Quirks:
@@ -172,39 +251,46 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """Where it listens.
+        """Where it listens; if that is everywhere, where this machine finds it.
 
         Raises:
             RuntimeError: It has not been started.
         """
         if self._runner is None:
             raise RuntimeError("the sandbox is not running: use `async with`, or start()")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        host = _EVERYWHERE.get(self._host, self._host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
 
     def client(self, **settings: Any) -> VoucherifyClient:
         """A client that is pointed at the sandbox; `settings` are those of `VoucherifyClient`."""
         # A proxy in the environment does not lead back to this machine.
-        settings = {"base_url": self.base_url, "trust_env": False, **settings}
+        settings = {"base_url": self.base_url, "trust_env": False, "allow_http": True, **settings}
         if "auth" not in settings:
             settings = {"app_id": self.app_id, "app_token": self.app_token, **settings}
         return VoucherifyClient(**settings)
 
     async def start(self) -> None:
-        """Begin to listen."""
+        """Begin to listen.
+
+        Raises:
+            OSError: It cannot listen there.
+            RuntimeError: It was closed, and its state with it.
+        """
+        if self._state is not None and self._state.closed:
+            raise RuntimeError("the sandbox has let go of its state: make a new one")
 
         @web.middleware
         async def answer_everything(request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG001  # a middleware
             # There are no routes: what aiohttp's router does not know, it answers in plain text.
             return await self._handle(request)
 
-        app = web.Application(
-            client_max_size=MAX_BODY_BYTES + _MULTIPART_OVERHEAD, middlewares=[answer_everything]
-        )
+        app = web.Application(client_max_size=_LONGEST_BODY, middlewares=[answer_everything])
         runner = web.AppRunner(
             app,
             access_log=None,
+            logger=_protocol_logger,
             shutdown_timeout=_SHUTDOWN_SECONDS,
+            lingering_time=_LINGERING_SECONDS,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
             auto_decompress=False,
@@ -215,14 +301,23 @@ class Sandbox:
         except OSError:
             await runner.cleanup()
             raise
+        if not is_loopback(self._host):
+            _logger.warning("listening on %s: %s", self._host, EXPOSED)
         self._port = runner.addresses[0][1]
         self._runner = runner
+        self.store.base_url = self.base_url
 
     async def aclose(self) -> None:
         """Stop listening. May be called twice."""
         runner, self._runner = self._runner, None
+        self._stale.clear()
+        for transport in self._stalled:
+            transport.abort()
         if runner is not None:
             await runner.cleanup()
+        if self._state is not None and not self._state.closed:
+            with closing(self._state):
+                self._state.save(self.store)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -248,17 +343,29 @@ class Sandbox:
         self._thread.close()
 
     async def _handle(self, request: web.Request) -> web.Response:
+        path = request.raw_path.partition("?")[0]
+        if is_about_itself(path):
+            return await self._tell(request, path)
         at, started = self.store.clock(), time.perf_counter()
-        reading = self._count(request)  # before anything is waited for: calls count in order of arrival
+        segments = _segments(request)
+        is_call = segments[:1] == ("v1",)
+        if is_call and request.transport in self._stale:
+            return self._drop(request, at)
+        # Before anything is waited for: calls count, and meet their fates, in order of arrival.
+        reading = self._meters.count(request.method, segments, at)
+        fate, delay = self._chance() if is_call else (None, 0.0)
         request_id = self.store.make_hex_id("v-")
-        if self.latency:
-            await asyncio.sleep(self.latency)
+        if delay:
+            await asyncio.sleep(delay)
         body = b""
         try:
-            if reading is not None:
-                reading.check()
+            reading.check()
             body = await _read(request)
+            if fate is not None:
+                fate.check()
             status, content = self._answer(request, body, request_id)
+            if self._state is not None:
+                self._state.save(self.store)
             encoded = None if content is None else msgspec.json.encode(content)
         except ApiError as error:
             status, encoded = error.status, msgspec.json.encode(error.to_json(request_id))
@@ -272,19 +379,89 @@ class Sandbox:
             content_type=None if encoded is None else "application/json",
             headers=self._headers(request_id, reading),
         )
-        self._keep(_exchange(request, body, response, at, time.perf_counter() - started))
+        exchange = _exchange(request, body, response, at, time.perf_counter() - started)
+        if fate is None:
+            self._keep(exchange)
+        else:
+            await self._strike(fate, request, response, exchange)
         return response
 
-    def _count(self, request: web.Request) -> Reading | None:
-        if self._meters is None:
-            return None
-        return self._meters.count(request.method, _segments(request), self.store.clock())
+    async def _tell(self, request: web.Request, path: str) -> web.Response:
+        """Answer what is no part of the service: it is neither counted nor kept, and nothing hits it."""
+        if request.method == "GET" and path.startswith(REPORT_PATH):
+            report = find_report(self.store, path)
+            if report is not None:
+                return web.Response(body=report, content_type="text/csv", charset="utf-8")
+        try:
+            answer = reply(
+                self,
+                request.method,
+                path,
+                request.headers,
+                await _read(request),
+                host=self._host,
+                seen=self._seen,
+                readings=self._meters.read(self.store.clock()),
+                page=_page,
+            )
+        except ApiError as error:
+            answer = refuse(error.status, error.message)
+        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
-    def _headers(self, request_id: str, reading: Reading | None) -> dict[str, str]:
+    def _chance(self) -> tuple[Fate | None, float]:
+        """What becomes of the next call, and how much longer its answer takes."""
+        roll = self._dice.roll()
+        low, high = self._delays
+        return self.faults.fate(roll), low + (high - low) * roll.latency
+
+    async def _strike(
+        self, fate: Fate, request: web.Request, response: web.Response, exchange: Exchange
+    ) -> None:
+        """Let a fault happen. What is left to be sent on a broken connection, aiohttp drops without a word."""
+        transport, content = request.transport, exchange.response_body
+        hit = replace(exchange, fault=fate.fault)
+        if fate.fault == "status":
+            refused = response.status != fate.status  # for another reason, before this one's turn
+            response.headers.extend({} if refused else fate.headers())
+            self._keep(exchange if refused else hit)
+        elif fate.fault == "stale_keepalive":
+            self._keep(hit)
+            if transport is not None:
+                self._stale = {known for known in self._stale if not known.is_closing()} | {transport}
+        elif fate.fault == "truncate" and content and request.method != "HEAD":
+            half = content[: len(content) // 2]
+            self._keep(replace(hit, response_body=half))
+            with contextlib.suppress(ConnectionError):  # the client may have been faster
+                await response.prepare(request)
+                await response.write(half)
+            if transport is not None:
+                transport.close()
+        else:
+            self._keep(_unanswered(hit))
+            if fate.fault == "stall":
+                await self._stall(transport)
+            reset(transport)
+
+    async def _stall(self, transport: asyncio.Transport | None) -> None:
+        if transport is not None and self._runner is not None:
+            self._stalled.add(transport)
+            try:
+                await until_gone(transport)
+            finally:
+                self._stalled.discard(transport)
+
+    def _drop(self, request: web.Request, at: float) -> web.Response:
+        """Refuse a request on a connection that is dead, though its client could not know."""
+        nothing = web.Response()
+        self._keep(replace(_unanswered(_exchange(request, b"", nothing, at, 0.0)), fault="stale_keepalive"))
+        reset(request.transport)
+        return nothing
+
+    def _headers(self, request_id: str, reading: Reading) -> dict[str, str]:
         now = self.store.clock()
         # Of the store's clock, as all other instants are: a client measures them against the date.
-        headers = {"Date": formatdate(int(now), usegmt=True), "X-Request-Id": request_id}
-        return headers if reading is None else headers | reading.headers(now)
+        date = formatdate(int(now), usegmt=True)
+        return {"Date": date, "X-Request-Id": request_id, **reading.headers(now)}
 
     def _answer(self, request: web.Request, body: bytes, request_id: str) -> Answer:
         call = Call(
@@ -302,6 +479,7 @@ class Sandbox:
         kept = self.requests
         if len(kept) != self._kept:  # someone has cleared them
             self._kept_bytes = sum(map(_size, kept))
+        self._seen += 1
         kept.append(exchange)
         self._kept_bytes += _size(exchange)
         while len(kept) > _EXCHANGES_KEPT or (self._kept_bytes > _BYTES_KEPT and len(kept) > 1):
@@ -343,13 +521,33 @@ def _exchange(
     )
 
 
+def _unanswered(exchange: Exchange) -> Exchange:
+    return replace(exchange, status=0, response_headers={}, response_body=b"")
+
+
+@functools.cache
+def _page() -> str:
+    return resources.files("voucherify_async.sandbox").joinpath("page.html").read_text("utf-8")
+
+
 def _size(exchange: Exchange) -> int:
-    return len(exchange.request_body) + len(exchange.response_body)
+    headers = sum(map(len, exchange.request_headers.values()))
+    return len(exchange.target) + headers + len(exchange.request_body) + len(exchange.response_body)
 
 
 def _check_not_negative(name: str, value: float) -> None:
     if value < 0:
         raise ValueError(f"{name} must not be negative, not {value!r}")
+    if not value < math.inf:
+        raise ValueError(f"{name} must be finite, not {value!r}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there, as far as the name says."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _same(given: str, expected: str) -> bool:
@@ -357,10 +555,17 @@ def _same(given: str, expected: str) -> bool:
 
 
 async def _read(request: web.Request) -> bytes:
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > _LONGEST_HEAD:
+        raise ApiError(
+            400, "headers_too_large", f"All headers together must not exceed {_LONGEST_HEAD} bytes"
+        )
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise ApiError(415, "unsupported_media_type", "The body must not be compressed")
+    if (request.content_length or 0) > _LONGEST_BODY:
+        raise too_large()
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
-        pass
-    raise too_large()
+        raise too_large() from None
+    except (ConnectionError, HttpProcessingError, web.RequestPayloadError) as error:
+        raise ApiError(400, "invalid_body", str(error), message="The body is broken off or broken") from None

@@ -1,0 +1,143 @@
+"""`python -m voucherify_async.sandbox`: what its options do, and what it says to bad ones."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox import __main__ as command
+from voucherify_async.sandbox.faults import Faults
+
+PROGRAM = "python -m voucherify_async.sandbox"
+
+
+@asynccontextmanager
+async def serving(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *argv: str
+) -> AsyncGenerator[tuple[Sandbox, str], None]:
+    """The sandbox that the command serves, and what it prints."""
+    made: list[Sandbox] = []
+
+    def make(*args: Any, **settings: Any) -> Sandbox:
+        made.append(Sandbox(*args, **settings))
+        return made[0]
+
+    monkeypatch.setattr(command, "Sandbox", make)
+    running = asyncio.create_task(command.serve(["--port", "0", *argv]))
+    while not (out := capsys.readouterr().out):  # noqa: ASYNC110  # another's print, which sets no event
+        await asyncio.sleep(0.005)
+    yield made[0], out
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.wait_for(running, 5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "latency", "faults"),
+    [
+        ((), 0.0, Faults()),
+        (("--latency", "0.05"), 0.05, Faults()),
+        (("--latency", "0.05-0.2"), (0.05, 0.2), Faults()),
+        (("--latency", "5e-2-2e-1"), (0.05, 0.2), Faults()),
+        (("--latency", "1e-3"), 0.001, Faults()),
+        (("--fault", "reset=0.01"), 0.0, Faults(reset=0.01)),
+        (
+            ("--fault", "503=0.01", "--fault", "stale-keepalive=0.2", "--fault", "429=0.5"),
+            0.0,
+            Faults(status={429: 0.5, 503: 0.01}, stale_keepalive=0.2),
+        ),
+        (("--fault=stall=.1", "--fault=truncate=0.25"), 0.0, Faults(stall=0.1, truncate=0.25)),
+    ],
+    ids=str,
+)
+async def test_options(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argv: tuple[str, ...],
+    latency: Any,
+    faults: Faults,
+) -> None:
+    async with serving(monkeypatch, capsys, *argv) as (sandbox, _):
+        assert (sandbox.latency, sandbox.faults) == (latency, faults)
+
+
+async def test_it_fails_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(monkeypatch, capsys, "--fault", "503=1") as (_, out):
+        found = re.search(r"BASE_URL=(\S+)", out)
+        assert found is not None
+        async with aiohttp.ClientSession(found[1]) as http, http.get("/v1/customers") as answer:
+            assert answer.status == 503
+
+
+async def test_where_it_listens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(monkeypatch, capsys) as (_, out):
+        assert "anyone" not in out
+    async with serving(monkeypatch, capsys, "--host", "0.0.0.0") as (_, out):
+        assert "\nCareful: anyone who can reach this machine can read and change everything in the" in out
+        assert "BASE_URL=http://127.0.0.1:" in out
+
+
+BAD: list[Any] = [
+    (["--rate-limit", "0"], "limit must be a whole number of calls, at least 1, not 0"),
+    (["--rate-limit", "many"], "argument --rate-limit: invalid int value: 'many'"),
+    (["--port", "99999"], "port must be from 0 to 65535, not 99999"),
+    (["--port", "-1"], "port must be from 0 to 65535, not -1"),
+    (["--host", ""], "host must not be empty; 0.0.0.0 stands for every address"),
+    (["--customers", "-1"], "customers must not be negative, not -1"),
+    (["--job-seconds", "-1"], "job_seconds must not be negative, not -1.0"),
+    (["--latency", "-1"], "latency must not be negative, not -1.0"),
+    (["--latency", "nan"], "latency must be seconds or a range (low, high), not nan"),
+    (["--latency", "0.2-0.1"], "latency must be a range (low, high) that does not fall, not (0.2, 0.1)"),
+    (["--latency", "soon"], "argument --latency: give seconds or a range such as 0.05-0.2, not 'soon'"),
+    (["--latency", "1-2-3"], "argument --latency: give seconds or a range such as 0.05-0.2, not '1-2-3'"),
+    (["--latency", "1.1.1"], "argument --latency: give seconds or a range such as 0.05-0.2, not '1.1.1'"),
+    (
+        ["--fault", "fire=0.1"],
+        (
+            "argument --fault: there is no fault 'fire';"
+            " there are reset, stale-keepalive, stall, truncate, and statuses like 503"
+        ),
+    ),
+    (["--fault", "reset"], "argument --fault: give a probability, as in reset=0.01, not 'reset'"),
+    (["--fault", "reset=often"], "argument --fault: give a probability, as in reset=0.01, not 'reset=often'"),
+    (["--fault", "reset=2"], "reset must be a probability from 0 to 1, not 2.0"),
+    (["--fault", "200=0.1"], "status must map HTTP statuses from 400 to 599, not 200"),
+    (["--fault", "503=-1"], "status[503] must be a probability from 0 to 1, not -1.0"),
+    (
+        ["--fault", "reset=0.6", "--fault", "503=0.6"],
+        "reset, truncate, status, stall and stale_keepalive must be at most 1 together, not 1.2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("argv", "message"), BAD, ids=str)
+async def test_bad_options(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        await command.serve(argv)
+    told = capsys.readouterr()
+    assert (caught.value.code, told.out) == (2, "")
+    assert told.err.startswith(f"usage: {PROGRAM} ")
+    assert told.err.endswith(f"{PROGRAM}: error: {message}\n")
+
+
+async def test_a_port_that_is_taken(sandbox: Sandbox) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voucherify_async.sandbox", "--port", str(URL(sandbox.base_url).port),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    (line,) = err.decode().splitlines()
+    assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1, port ")
+    assert line.endswith("address already in use")
