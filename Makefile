@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint types format bench clean
+.PHONY: help demo test soak interop conformance lint types format bench clean
 
 help: ## Show the commands.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 # One stamp for each set of dependencies: `make demo` needs nothing but the package itself.
 $(BIN)/python:
@@ -21,6 +21,14 @@ $(VENV)/.package: pyproject.toml | $(BIN)/python
 
 $(VENV)/.test: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.interop: $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group interop
+	@touch $@
+
+$(VENV)/.conformance: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group conformance
 	@touch $@
 
 $(VENV)/.types: $(VENV)/.package
@@ -39,6 +47,14 @@ test: $(VENV)/.test ## Run the tests.
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak
+
+interop: $(VENV)/.test $(VENV)/.interop ## Run the tests with the official client and a browser.
+	VOUCHERIFY_REQUIRE_INTEROP=1 $(BIN)/python -m pytest -m interop
+
+REQUESTS := 2000
+
+conformance: $(VENV)/.conformance ## Hold the sandbox to the published documents; REQUESTS=300 sends fewer requests.
+	$(BIN)/python -m tests.contract.conformance --requests $(REQUESTS)
 
 lint: $(VENV)/.lint ## Check style and format.
 	$(BIN)/ruff check .

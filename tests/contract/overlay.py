@@ -82,7 +82,7 @@ def _reachable(spec: Json, roots: list[Json]) -> Iterator[Json]:
         todo.extend(schema.get("properties", {}).values())
         for keyword in ("allOf", "anyOf", "oneOf"):
             todo.extend(schema.get(keyword, ()))
-        todo.extend(schema[keyword] for keyword in ("items", "additionalProperties") if keyword in schema)
+        todo.extend(schema[keyword] for keyword in ("items", "additionalProperties") if schema.get(keyword))
 
 
 def _named(spec: Json, reference: Json) -> Json:
@@ -251,7 +251,10 @@ def _lists_of_failures(spec: Json) -> int:
 
 
 def _by_type(spec: Json, name: str, types: list[str], parts: dict[str, Json]) -> int:
-    """Let the property `type` of the named schema say which of the parts must hold as well."""
+    """Let the property `type` of the named schema say which of the parts must hold as well.
+
+    The discriminator says so to those who know of discriminators, the enum of each branch to all others.
+    """
     if unknown := parts.keys() - set(types):
         raise LookupError(f"{name} has no types {sorted(unknown)}")
     schemas = spec["components"]["schemas"]
@@ -260,7 +263,12 @@ def _by_type(spec: Json, name: str, types: list[str], parts: dict[str, Json]) ->
     mapping: dict[str, str] = {}
     for kind in types:
         branch = f"{name}.{kind}"
-        schemas[branch] = {"allOf": [_reference(base), parts.get(kind, {})]}
+        of_this_type: Json = {
+            "type": "object",
+            "properties": {"type": {"type": "string", "enum": [kind]}},
+            "required": ["type"],
+        }
+        schemas[branch] = {"allOf": [_reference(base), of_this_type, parts.get(kind, {})]}
         mapping[kind] = _reference(branch)["$ref"]
     schemas[name] = {
         "oneOf": [{"$ref": reference} for reference in mapping.values()],
@@ -277,6 +285,57 @@ def _any_of(spec: Json) -> int:
                 part["anyOf"] = part.pop("oneOf")
                 count += 1
     return count
+
+
+def _closed_filters(spec: Json) -> int:
+    filters = spec["components"]["schemas"]["ParameterFiltersListCustomerRedeemables"]
+    count = 0
+    for part in list(_reachable(spec, [filters])):
+        for name, schema in part.get("properties", {}).items():
+            if schema.get("type") == "array":
+                count += "minItems" not in schema
+                schema["minItems"] = 1
+            if name == "conditions":
+                part["required"] = ["conditions"]
+        if "properties" in part and "additionalProperties" not in part:
+            part |= {"type": "object", "additionalProperties": False, "minProperties": 1}
+            count += 1
+    return count
+
+
+def _ids_are_not_empty(spec: Json) -> int:
+    bodies = ("CustomersCreateRequestBody", "CustomersUpdateInBulkRequestBody")
+    schemas: list[Json] = [
+        part["properties"][name]
+        for part in _reachable(spec, [_reference(body) for body in bodies])
+        for name in ("id", "source_id")
+        if name in part.get("properties", {})
+    ]
+    source_ids = spec["components"]["schemas"]["CustomersMetadataUpdateInBulkRequestBody"]["properties"]
+    schemas.append(source_ids["source_ids"]["items"])
+    count = 0
+    for schema in schemas:
+        count += "minLength" not in schema
+        schema["minLength"] = 1
+    return count
+
+
+def _instants_or_dates(spec: Json) -> int:
+    schemas = spec["components"]["schemas"]
+    if "anyOf" in schemas["ParameterDate"]:
+        return 0
+    schemas["ParameterDate"] = {"anyOf": [schemas["ParameterDate"], {"type": "string", "format": "date"}]}
+    return 1
+
+
+def _known_scopes(spec: Json) -> int:
+    scope = spec["components"]["schemas"]["OAuthTokenGenerateRequestBody"]["properties"]["scope"]
+    if "pattern" in scope:
+        return 0
+    # Which values are allowed is told in the description alone.
+    names = "|".join(re.findall(r"`([a-z_-]+)`", scope["description"].partition("Allowed values:")[2]))
+    scope["pattern"] = f"^(?:{names})(?: (?:{names}))*$"
+    return 1
 
 
 def _not_deprecated(spec: Json) -> int:
@@ -320,6 +379,16 @@ MENDS = (
         "The older form of the activity is missing the answer for a missing customer that the newer has.",
         _missing_customer_of_activities,
     ),
+    Mend(
+        CUSTOMERS,
+        "Any name at all is a filter, and any filter may be empty, which a query cannot say.",
+        _closed_filters,
+    ),
+    Mend(
+        CUSTOMERS,
+        "The empty string is an id like any other; yet no path could hold it, and nobody would be meant by it.",
+        _ids_are_not_empty,
+    ),
     Mend(CUSTOMERS, _WHY_STATUSES, _real_statuses),
     Mend(
         CUSTOMERS,
@@ -338,9 +407,15 @@ MENDS = (
         "What failed to be imported is declared as one object; the examples hold a list of such objects.",
         _lists_of_failures,
     ),
+    Mend(
+        ASYNC_ACTIONS,
+        "That `end_date` may be a date alone is told in words, with an example.",
+        _instants_or_dates,
+    ),
     Mend(ASYNC_ACTIONS, _WHY_STATUSES, _real_statuses),
     Mend(ASYNC_ACTIONS, _WHY_NULLS, _nulls_in_answers),
     Mend(OAUTH, "`required` lists properties of an object; here it is beside a string.", _grant_type),
+    Mend(OAUTH, "Any text is a scope; which ones there are is told in words alone.", _known_scopes),
     Mend(OAUTH, "Of an inactive token nothing is told but that it is inactive.", _inactive_token),
     Mend(OAUTH, _WHY_STATUSES, _real_statuses),
 )

@@ -1,0 +1,440 @@
+"""The status page in a browser: Chromium, if it and Playwright are installed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.support.interop import missing
+from voucherify_async import APIStatusError, RateLimitError, RetryPolicy, VoucherifyClient
+from voucherify_async.sandbox import Quota, Sandbox
+from voucherify_async.sandbox.faults import Faults
+
+if TYPE_CHECKING:  # whoever runs other tests need not have it
+    from playwright.async_api import Browser, ConsoleMessage, Dialog, Error, Locator, Page, Request, expect
+else:
+
+    def expect(locator: Any) -> Any:
+        from playwright.async_api import expect as of
+
+        return of(locator)
+
+
+pytestmark = [pytest.mark.interop, pytest.mark.asyncio(loop_scope="module")]
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+LOOK_AGAIN = "document.dispatchEvent(new Event('visibilitychange'))"
+HIDE = "hidden => Object.defineProperty(document, 'hidden', {get: () => hidden, configurable: true})"
+LOW_CONTRAST = """() => {
+  const parse = color => color.match(/[\\d.]+/g).map(Number);
+  const luminance = color => parse(color).slice(0, 3)
+    .map(part => part / 255)
+    .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
+  const behind = node => {
+    const color = getComputedStyle(node).backgroundColor;
+    return parse(color)[3] === 0 ? behind(node.parentElement) : color;
+  };
+  const texts = [...document.querySelectorAll("body *")].filter(node => node.checkVisibility()
+    && [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim()));
+  if (texts.length < 50) return ["too little to judge"];
+  return texts.flatMap(node => {
+    const [dark, light] = [getComputedStyle(node).color, behind(node)].map(luminance).sort((a, b) => a - b);
+    const ratio = (light + 0.05) / (dark + 0.05);
+    return ratio < 4.5 ? [`${node.textContent}: ${ratio}`] : [];
+  });
+}"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    try:
+        from playwright.async_api import async_playwright
+    except ImportError:
+        missing("playwright is not installed")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        missing("no Chromium is installed")
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def served() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(served: Sandbox) -> AsyncIterator[VoucherifyClient]:
+    async with served.client(retry=RetryPolicy(attempts=1), rate_limiter=None) as made:
+        yield made
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    """What went wrong in the browser. A test that expects something takes it out."""
+    return []
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """Where the browser has sent requests."""
+    return []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tab(browser: Browser) -> AsyncIterator[Page]:
+    """A page to be led elsewhere by each test: a new one for each takes longer than most of them."""
+    context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    yield await context.new_page()
+    await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(tab: Page, served: Sandbox, problems: list[str], asked: list[str]) -> AsyncIterator[Page]:
+    """The status page. In the end it must have met no problem, and have asked nobody else."""
+
+    def hear(said: ConsoleMessage) -> None:
+        problems.append(said.text)
+
+    def fail(error: Error) -> None:
+        problems.append(str(error))
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    def answer(dialog: Dialog) -> None:
+        problems.append(dialog.message)
+
+    listeners: Any = {"console": hear, "pageerror": fail, "request": note, "dialog": answer}
+    for event, listener in listeners.items():
+        tab.on(event, listener)
+    await tab.set_viewport_size({"width": 1400, "height": 900})
+    await tab.emulate_media(color_scheme="light", reduced_motion="reduce")
+    await tab.goto(served.base_url)
+    await expect(tab.get_by_text("Live", exact=True)).to_be_visible()
+    yield tab
+    await tab.goto("about:blank")
+    for event, listener in listeners.items():
+        tab.remove_listener(event, listener)
+    assert not problems
+    own = {f"{served.base_url}{path}" for path in ("/", "/-/status", "/-/settings")}
+    assert set(asked) - own <= {"about:blank"}
+
+
+def count(page: Page, name: str) -> Locator:
+    return page.locator(f"[data-count={name}]")
+
+
+async def set_number(field: Locator, value: str) -> None:
+    await field.fill(value)
+    await field.press("Enter")
+
+
+def in_force(served: Sandbox) -> Any:
+    return served.latency, served.rate_limit, served.faults
+
+
+async def fill_with_everything(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
+    """All that the page can show."""
+    served.store.job_seconds = 3600
+    await client.customers.create(source_id="a", metadata={"tier": "gold"})
+    await client.customers.update_metadata_in_bulk(["a"], {"tier": "silver"})
+    async with aiohttp.ClientSession(served.base_url) as http:
+        for path in ("/v1/" + 400 * "long", "/v1/customers/" + 100 * "%F0%9F%92%B3", "/v1/?" + 400 * "x"):
+            async with http.get(path):
+                pass
+    served.faults = Faults(status={503: 0.999}, reset=0.0001, truncate=0.0001, stall=0.0001)
+    for _ in range(3):
+        with pytest.raises(APIStatusError):
+            await client.customers.list()
+    served.latency = (0.001, 0.25)
+    served.rate_limit = Quota(1)
+    with pytest.raises(APIStatusError):
+        await client.customers.list()
+    await page.evaluate(LOOK_AGAIN)
+    await expect(page.get_by_text("0 of 1 left")).to_be_visible()
+
+
+async def test_a_page_of_nothing(served: Sandbox, page: Page) -> None:
+    await expect(page.get_by_role("heading", name="Voucherify sandbox")).to_be_visible()
+    for name in ("customers", "jobs", "tokens", "requests"):
+        await expect(count(page, name)).to_have_text("0")
+    await expect(page.locator("#base-url")).to_have_text(served.base_url)
+    await expect(page.locator("#app-token")).to_have_text(served.app_token)
+    await expect(page.get_by_text("any number of calls is taken")).to_be_visible()
+    assert not served.requests
+
+
+async def test_a_request_is_shown_by_itself(
+    served: Sandbox, client: VoucherifyClient, page: Page, asked: list[str]
+) -> None:
+    await client.customers.create(source_id="crm 1")
+    await client.customers.get("crm 1")
+    rows = page.get_by_role("table", name="Requests").locator("tbody").get_by_role("row")
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text("/v1/customers/crm 1")
+    await expect(rows.last.get_by_role("cell")).to_have_text(
+        [re.compile(r"^\d\d:\d\d:\d\d$"), "POST", "/v1/customers", "200", re.compile(r"^[\d.,]+$")]
+    )
+    await expect(rows.last.locator(".green")).to_have_text("200")
+    await expect(count(page, "customers")).to_have_text("1")
+    await expect(count(page, "requests")).to_have_text("2")
+    assert asked.count(f"{served.base_url}/") == 1  # never loaded again
+
+
+async def test_a_job_gets_on(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
+    now = NOW
+    served.store.clock = lambda: now
+    served.store.job_seconds, served.store.job_seconds_per_item = 10, 0
+    await client.customers.update_metadata_in_bulk(["a", "b"], {"tier": "gold"})
+    jobs = page.get_by_role("region", name="Jobs")
+    bar = jobs.get_by_role("progressbar")
+    for elapsed, value, words in ((0, 0, "0 % of 2"), (5, 50, "50 % of 2"), (10, 100, "2 done")):
+        now = NOW + elapsed
+        await page.evaluate(LOOK_AGAIN)
+        await expect(jobs.get_by_text(words)).to_be_visible()
+        await expect(bar).to_have_js_property("value", value)
+    await expect(jobs.get_by_text("done", exact=True)).to_be_visible()
+
+
+async def test_latency(served: Sandbox, page: Page) -> None:
+    chips = page.get_by_role("group", name="Settings in force")
+    await page.get_by_role("radio", name="Fixed").check()
+    await expect(chips).to_have_text("+200 ms")
+    assert in_force(served) == (0.2, None, Faults())
+    await set_number(page.get_by_label("Latency in milliseconds", exact=True), "0.3")
+    await expect(chips).to_have_text("+0.3 ms")
+    assert in_force(served) == (0.0003, None, Faults())
+    await page.get_by_role("radio", name="Range").check()
+    await expect(chips).to_have_text("+0.3\N{EN DASH}800 ms")
+    await set_number(page.get_by_label("Longest latency in milliseconds"), "1500")
+    await expect(chips).to_have_text("+0.3\N{EN DASH}1,500 ms")
+    assert in_force(served) == ((0.0003, 1.5), None, Faults())
+    await page.get_by_role("radio", name="Off").check()
+    await expect(chips).to_be_empty()
+    assert in_force(served) == (0, None, Faults())
+
+
+async def test_a_fault_is_switched_with_the_keyboard(served: Sandbox, page: Page) -> None:
+    switch = page.get_by_role("switch", name="Stall")
+    await switch.focus()
+    await page.keyboard.press("Space")
+    chance = page.get_by_label("Stall, in percent")
+    await expect(chance).to_have_value("5")
+    await expect(page.get_by_text("Stall 5 %")).to_be_visible()
+    assert served.faults == Faults(stall=0.05)
+    await page.keyboard.press("Tab")
+    await expect(chance).to_be_focused()
+    await page.keyboard.type("7")  # what is there is selected
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Stall 7 %")).to_be_visible()
+    assert served.faults == Faults(stall=0.07)
+    await switch.press("Space")
+    await expect(chance).to_be_hidden()
+    assert served.faults == Faults()
+
+
+async def test_an_error_status(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
+    await page.get_by_role("button", name="Add one").click()
+    await expect(page.get_by_text("503 5 %")).to_be_visible()
+    await set_number(page.get_by_label("Status 503, in percent"), "100")
+    await expect(page.get_by_text("503 100 %")).to_be_visible()
+    with pytest.raises(APIStatusError) as raised:
+        await client.customers.list()
+    assert raised.value.status == 503
+    await page.evaluate(LOOK_AGAIN)
+    await expect(page.locator("td.status .violet")).to_have_text("503 by chance")
+    await set_number(page.get_by_label("Status", exact=True), "500")
+    await expect(page.get_by_text("500 100 %")).to_be_visible()
+    assert served.faults == Faults(status={500: 1})
+    await page.get_by_role("button", name="Remove the status 500").click()
+    await expect(page.get_by_text("500 100 %")).to_be_hidden()
+    assert served.faults == Faults()
+
+
+async def test_the_rate_limit(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
+    await page.get_by_role("switch", name="Rate limit").click()
+    await expect(page.get_by_text("100 of 100 left")).to_have_count(2)
+    await set_number(page.get_by_label("Calls in one period"), "1")
+    await page.get_by_label("Kind of window").select_option("fixed window")
+    await expect(page.get_by_text("fixed window of 60 s")).to_be_visible()
+    assert served.rate_limit == Quota(1, fixed=True)
+    await client.customers.list()
+    with pytest.raises(RateLimitError):
+        await client.customers.list()
+    await page.evaluate(LOOK_AGAIN)
+    await expect(page.get_by_text("0 of 1 left")).to_be_visible()
+    await expect(page.get_by_text(re.compile(r"Opens again in \d+ s, at \d\d:\d\d:\d\d"))).to_be_visible()
+    await expect(page.get_by_role("progressbar", name="Bulk calls left")).to_have_js_property("value", 1)
+    await expect(page.locator("td.status .amber")).to_have_text("429")
+
+
+async def test_everything_off(served: Sandbox, page: Page) -> None:
+    served.latency, served.rate_limit = 0.5, Quota(7, 3600)
+    served.faults = Faults(reset=0.25, status={500: 0.5})
+    await page.evaluate(LOOK_AGAIN)
+    chips = page.get_by_role("group", name="Settings in force").locator("span")
+    await expect(chips).to_have_text(["+500 ms", "7 calls in 3600 s", "Reset 25 %", "500 50 %"])
+    await expect(page.get_by_label("Reset, in percent")).to_have_value("25")
+    await page.get_by_role("button", name="Turn everything off").click()
+    await expect(chips).to_have_count(0)
+    assert in_force(served) == (0, None, Faults())
+    await expect(page.get_by_role("switch", checked=True)).to_have_count(0)
+
+
+async def test_a_bad_value_is_explained_beside_it(served: Sandbox, page: Page, problems: list[str]) -> None:
+    served.faults = Faults(stall=0.5)
+    await page.get_by_role("switch", name="Reset").click()
+    form = page.get_by_role("form", name="Reset")
+    complaint, chance = form.get_by_role("alert"), page.get_by_label("Reset, in percent")
+    await expect(chance).to_have_value("5")
+    await set_number(chance, "150")
+    await expect(complaint).to_contain_text("100")  # in the browser's words
+    await expect(chance).to_have_attribute("aria-invalid", "true")
+    assert not problems
+    await set_number(chance, "60")
+    await expect(complaint).to_contain_text("must be at most 1 together")  # in the sandbox's
+    await expect(chance).to_have_attribute("aria-invalid", "true")
+    assert problems
+    assert all("400" in problem for problem in problems)
+    problems.clear()
+    await page.evaluate(LOOK_AGAIN)
+    await expect(chance).to_have_value("60")
+    assert served.faults == Faults(stall=0.5, reset=0.05)
+    await set_number(chance, "15")
+    await expect(page.get_by_text("Reset 15 %")).to_be_visible()
+    await expect(complaint).to_be_hidden()
+    await expect(chance).to_have_attribute("aria-invalid", "false")
+    assert served.faults == Faults(stall=0.5, reset=0.15)
+
+
+async def test_what_is_being_typed_stays(served: Sandbox, page: Page) -> None:
+    served.rate_limit = 10
+    await page.evaluate(LOOK_AGAIN)
+    field = page.get_by_label("Calls in one period")
+    await expect(field).to_have_value("10")
+    await field.fill("2")
+    served.rate_limit = 20
+    await page.evaluate(LOOK_AGAIN)
+    await expect(page.get_by_text("20 of 20 left")).to_have_count(2)
+    await expect(field).to_have_value("2")
+
+
+async def test_the_sandbox_goes_away_and_comes_back(
+    served: Sandbox, client: VoucherifyClient, page: Page, problems: list[str]
+) -> None:
+    await served.aclose()
+    away = page.get_by_role("alert").filter(has_text="gone away")
+    await page.evaluate(LOOK_AGAIN)
+    await expect(away).to_be_visible()
+    await expect(page.get_by_text("Away", exact=True)).to_be_visible()
+    await page.get_by_role("switch", name="Reset").click()
+    await expect(page.get_by_role("form", name="Reset").get_by_role("alert")).to_contain_text(
+        "did not answer"
+    )
+    await served.start()
+    await page.evaluate(LOOK_AGAIN)
+    await expect(away).to_be_hidden()
+    await client.customers.create(source_id="a")
+    await page.evaluate(LOOK_AGAIN)
+    await expect(count(page, "customers")).to_have_text("1")
+    assert all("net::ERR_" in problem for problem in problems)
+    problems.clear()
+
+
+async def test_a_hidden_page_asks_nothing(browser: Browser, served: Sandbox, asked: list[str]) -> None:
+    page = await browser.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    await page.clock.install()
+    await page.goto(served.base_url)
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await page.evaluate(HIDE, arg=True)
+    await page.evaluate(LOOK_AGAIN)
+    before = len(asked)
+    await page.clock.run_for(60_000)
+    assert len(asked) == before
+    await page.evaluate(HIDE, arg=False)
+    served.store.burst(3)
+    await page.evaluate(LOOK_AGAIN)
+    await expect(count(page, "customers")).to_have_text("3")
+    served.store.burst(3)
+    await page.clock.run_for(1000)
+    await expect(count(page, "customers")).to_have_text("6")
+    await page.close()
+
+
+async def test_nothing_runs_that_a_caller_sends(
+    served: Sandbox, page: Page, problems: list[str], asked: list[str]
+) -> None:
+    async with aiohttp.ClientSession(served.base_url) as http:
+        for path in (f"/v1/customers/{HOSTILE}", f"/v1/customers?q={HOSTILE}", "/v1/\u202egnp.exe"):
+            async with http.get(path):
+                pass
+    await page.evaluate(LOOK_AGAIN)
+    await expect(page.get_by_text(f"/v1/customers/{HOSTILE}")).to_be_visible()
+    await expect(page.get_by_text(f"?q={HOSTILE}")).to_be_visible()
+    await expect(page.locator("img")).to_have_count(0)
+    # Were there a way in, what comes in would not run.
+    refusal = await page.evaluate(
+        "() => { try { document.body.innerHTML = '<b>' } catch (error) { return error.name } }"
+    )
+    assert refusal == "TypeError"
+    assert any("Trusted" in problem for problem in problems)
+    problems.clear()
+
+
+async def test_copying(served: Sandbox, page: Page) -> None:
+    button = page.get_by_role("button", name="Copy the app token")
+    await button.click()
+    await expect(button).to_have_text("Copied")
+    assert await page.evaluate("navigator.clipboard.readText()") == served.app_token
+    await page.get_by_role("button", name="Copy all three").click()
+    await expect(page.get_by_role("button", name="Copy all three")).to_have_text("Copied")
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.splitlines() == [
+        f"export VOUCHERIFY_BASE_URL={served.base_url}",
+        f"export VOUCHERIFY_APP_ID={served.app_id}",
+        f"export VOUCHERIFY_APP_TOKEN={served.app_token}",
+    ]
+
+
+@pytest.mark.parametrize("width", [320, 360, 800, 1400])
+async def test_nothing_sticks_out(served: Sandbox, client: VoucherifyClient, page: Page, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": 740})
+    await fill_with_everything(served, client, page)
+    size: Any = await page.evaluate(
+        """() => [document.documentElement, ...document.querySelectorAll(".scroll")]
+          .map(node => [node.scrollWidth, node.clientWidth])"""
+    )
+    assert all(needed <= there for needed, there in size), size
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_is_readable_in(served: Sandbox, client: VoucherifyClient, page: Page, scheme: Any) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    await fill_with_everything(served, client, page)
+    ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    levels = [int(part) for part in re.findall(r"\d+", ground)]
+    assert (max(levels) < 40) if scheme == "dark" else (min(levels) > 230)
+    assert await page.evaluate(LOW_CONTRAST) == []
