@@ -42,8 +42,10 @@ $(VENV)/.lint: $(VENV)/.package
 demo: $(VENV)/.package ## Run the main job against the sandbox.
 	$(BIN)/python examples/demo.py
 
+TESTS := not soak
+
 test: $(VENV)/.test ## Run the tests.
-	$(BIN)/python -m pytest -m 'not soak' -n auto --dist worksteal --cov
+	$(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal --cov
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak

@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClient
+from voucherify_async import BadRequestError, ConnectionFailedError, RetryPolicy, VoucherifyClient
 from voucherify_async.models import BulkUpdateResult
-from voucherify_async.sandbox import Sandbox, server
+from voucherify_async.sandbox import Sandbox, exchanges
 from voucherify_async.sandbox.__main__ import serve
 from voucherify_async.sandbox.jobs import BulkUpdate
 from voucherify_async.sandbox.store import Store
@@ -232,7 +232,7 @@ class TestHowMuchIsKept:
     async def test_as_many_as_are_to_be_kept(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(server, "_EXCHANGES_KEPT", 3)
+        monkeypatch.setattr(exchanges, "_KEPT", 3)
         for number in range(5):
             await self.ask(http, number)
         assert self.kept(sandbox) == ["2", "3", "4"]
@@ -240,7 +240,7 @@ class TestHowMuchIsKept:
     async def test_fewer_when_their_bodies_are_large(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(server, "_BYTES_KEPT", 10_000)
+        monkeypatch.setattr(exchanges, "_BYTES_KEPT", 10_000)
         for number, size in enumerate([4_000, 4_000, 0, 4_000]):
             await self.ask(http, number, size)
         assert self.kept(sandbox) == ["1", "2", "3"]
@@ -423,3 +423,22 @@ async def test_the_report_of_a_bulk_job_is_downloaded_without_credentials(
             )
         async with anybody.get(address.replace("aa_", "aa_0")) as answer:
             assert answer.status == 404
+
+
+async def test_what_else_may_be_done_is_told(http: aiohttp.ClientSession) -> None:
+    async with http.patch("/v1/customers/a") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "DELETE, GET, PUT")
+
+
+async def test_a_thousand_tokens_at_a_time(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    now = sandbox.store.clock()
+    sandbox.store.clock = lambda: now
+    for _ in range(999):
+        sandbox.store.issue_token("api")
+    await voucherify.oauth.create_token()
+    with pytest.raises(BadRequestError) as caught:
+        await voucherify.oauth.create_token()
+    assert caught.value.key == "oauth_tokens_limit_exceeded"
+    now += 900
+    await voucherify.oauth.create_token()
+    assert len(sandbox.store.tokens) == 1

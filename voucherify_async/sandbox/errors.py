@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +23,7 @@ class ApiError(Exception):
         message: str | None = None,
         resource_id: str | None = None,
         resource_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status = status
         self.key = key
@@ -29,6 +31,7 @@ class ApiError(Exception):
         self.details = details
         self.resource_id = resource_id
         self.resource_type = resource_type
+        self.headers = headers or {}
         super().__init__(f"{status} {key}: {self.message}")
 
     def to_json(self, request_id: str) -> dict[str, Any]:

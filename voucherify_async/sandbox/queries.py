@@ -15,6 +15,9 @@ from voucherify_async.sandbox.errors import ApiError, bad_query
 from voucherify_async.sandbox.holdings import Redeemable
 
 __all__ = [
+    "DEFAULT_LIMIT",
+    "LIMIT",
+    "Parser",
     "check_customer",
     "choice",
     "event_type",
@@ -27,6 +30,10 @@ __all__ = [
 ]
 
 Parser = Callable[[str, str], Any]
+
+DEFAULT_LIMIT: Final = 10
+"""Items on a page, unless `limit` says otherwise."""
+
 Json = dict[str, Any]
 
 _Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
@@ -53,6 +60,10 @@ def any_integer(name: str, value: str) -> int:
     if not _INTEGER.fullmatch(value):
         raise bad_query(f"Property .{name} must be an integer")
     return int(value)
+
+
+LIMIT: Final[Mapping[str, Parser]] = {"limit": integer(1, 100)}
+"""The parameter that all lists have."""
 
 
 def text(name: str, value: str) -> str:  # noqa: ARG001  # a parser

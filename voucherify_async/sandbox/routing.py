@@ -49,16 +49,19 @@ _ANY: Final = "*"
 
 
 class Router:
-    """The endpoints, by method and path."""
+    """Endpoints, by method and path; those of others among them."""
 
-    def __init__(self) -> None:
-        self._routes: dict[tuple[str, ...], dict[str, Endpoint]] = {}
+    def __init__(self, *others: Router) -> None:
+        self.methods_of: dict[tuple[str, ...], dict[str, Endpoint]] = {}
+        for other in others:
+            for pattern, methods in other.methods_of.items():
+                self.methods_of.setdefault(pattern, {}).update(methods)
 
     def add(self, method: str, path: str) -> Callable[[Endpoint], Endpoint]:
         """Register an endpoint; ``*`` in its path stands for an id."""
 
         def register(endpoint: Endpoint) -> Endpoint:
-            self._routes.setdefault(tuple(path.split("/")[1:]), {})[method] = endpoint
+            self.methods_of.setdefault(tuple(path.split("/")[1:]), {})[method] = endpoint
             return endpoint
 
         return register
@@ -71,7 +74,7 @@ class Router:
         """
         store.advance()
         allowed: set[str] = set()
-        for pattern, methods in self._routes.items():
+        for pattern, methods in self.methods_of.items():
             if not _fits(pattern, call.segments):
                 continue
             if call.method in methods:
@@ -79,7 +82,8 @@ class Router:
                 return methods[call.method](store, call, key)
             allowed |= methods.keys()  # a customer may have the source id "importCSV": look on
         if allowed:
-            raise ApiError(405, "method_not_allowed", f"Allowed: {', '.join(sorted(allowed))}")
+            names = ", ".join(sorted(allowed))
+            raise ApiError(405, "method_not_allowed", f"Allowed: {names}", headers={"Allow": names})
         raise ApiError(404, "not_found", "There is no such endpoint", message="Resource not found")
 
 

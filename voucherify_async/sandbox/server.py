@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import hmac
 import ipaddress
@@ -11,10 +10,8 @@ import logging
 import math
 import os
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from importlib import resources
 from types import TracebackType
@@ -28,10 +25,11 @@ from aiohttp.typedefs import Handler
 from anyio.from_thread import start_blocking_portal
 
 from voucherify_async.client import VoucherifyClient
-from voucherify_async.sandbox.connections import reset, until_gone
+from voucherify_async.sandbox.connections import Accidents
 from voucherify_async.sandbox.endpoints import routes
 from voucherify_async.sandbox.errors import ApiError, too_large
-from voucherify_async.sandbox.faults import Dice, Fate, Fault, Faults, Latency, to_range
+from voucherify_async.sandbox.exchanges import Exchange, Exchanges
+from voucherify_async.sandbox.faults import Dice, Fate, Faults, Latency, to_range
 from voucherify_async.sandbox.jobs import REPORT_PATH, find_report
 from voucherify_async.sandbox.limits import NO_LIMIT, Meters, Quota, Reading, to_quota
 from voucherify_async.sandbox.load import load_customers
@@ -44,7 +42,7 @@ from voucherify_async.sandbox.status import is_about_itself, refuse, reply
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import MAX_BODY_BYTES
 
-__all__ = ["EXPOSED", "Exchange", "Sandbox", "is_loopback"]
+__all__ = ["EXPOSED", "Sandbox", "is_loopback"]
 
 EXPOSED: Final = "anyone who can reach this machine can read and change everything in the sandbox"
 
@@ -53,8 +51,6 @@ APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # it opens nothing but a s
 
 _LONGEST_BODY: Final = MAX_BODY_BYTES + 64 * 1024
 """Bytes of a body, with what comes around a file of the longest that is taken."""
-_EXCHANGES_KEPT: Final = 10_000
-_BYTES_KEPT: Final = 64 * 1024 * 1024
 _SHUTDOWN_SECONDS: Final = 0.5
 _LINGERING_SECONDS: Final = 1.0
 """How long the rest of a body is read that was answered early, so that the answer is read and not reset."""
@@ -75,46 +71,6 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
 
 
 _protocol_logger.addFilter(_is_worth_a_line)
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request that arrived, and what was answered.
-
-    Attributes:
-        method: HTTP method.
-        target: Path and query, as they were sent.
-        request_headers: Names compare without regard to case.
-        request_body: The body as it was sent; empty if the answer did not wait for it.
-        status: HTTP status of the answer; 0 if there was none.
-        response_headers: Names compare without regard to case.
-        response_body: The body of the answer, as far as it was sent.
-        at: When the request came, in epoch seconds.
-        elapsed: Seconds until the answer was given, or until it was clear that there would be none.
-        fault: What hit it, as the attribute of `Faults` is named. Of ``stale_keepalive`` there are two: the
-            request that was answered, and the next on its connection, which was not.
-    """
-
-    method: str
-    target: str
-    request_headers: Mapping[str, str] = field(repr=False)
-    request_body: bytes = field(repr=False)
-    status: int
-    response_headers: Mapping[str, str] = field(repr=False)
-    response_body: bytes = field(repr=False)
-    at: float = field(default=0.0, repr=False, compare=False)
-    elapsed: float = field(default=0.0, repr=False, compare=False)
-    fault: Fault | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def path(self) -> str:
-        """The path, decoded."""
-        return unquote(self.target.partition("?")[0])
-
-    @property
-    def query(self) -> list[tuple[str, str]]:
-        """The query parameters, decoded."""
-        return parse_qsl(self.target.partition("?")[2], keep_blank_values=True)
 
 
 class Sandbox:
@@ -198,13 +154,9 @@ class Sandbox:
             job_seconds_per_item=job_seconds_per_item,
             segments=segments,
         )
-        self.requests: deque[Exchange] = deque()
-        self._seen = 0
-        self._kept = 0
-        self._kept_bytes = 0
+        self.requests = Exchanges()
         self._dice = Dice(seed)
-        self._stale: set[asyncio.Transport] = set()
-        self._stalled: set[asyncio.Transport] = set()
+        self._accidents = Accidents(self._keep)
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -295,6 +247,7 @@ class Sandbox:
             max_field_size=_LONGEST_LINE,
             auto_decompress=False,
         )
+        self._accidents = Accidents(self._keep)
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
@@ -310,9 +263,7 @@ class Sandbox:
     async def aclose(self) -> None:
         """Stop listening. May be called twice."""
         runner, self._runner = self._runner, None
-        self._stale.clear()
-        for transport in self._stalled:
-            transport.abort()
+        self._accidents.end()
         if runner is not None:
             await runner.cleanup()
         if self._state is not None and not self._state.closed:
@@ -349,8 +300,8 @@ class Sandbox:
         at, started = self.store.clock(), time.perf_counter()
         segments = _segments(request)
         is_call = segments[:1] == ("v1",)
-        if is_call and request.transport in self._stale:
-            return self._drop(request, at)
+        if is_call and self._accidents.has_killed(request.transport):
+            return self._accidents.drop(request, at)
         # Before anything is waited for: calls count, and meet their fates, in order of arrival.
         reading = self._meters.count(request.method, segments, at)
         fate, delay = self._chance() if is_call else (None, 0.0)
@@ -358,6 +309,7 @@ class Sandbox:
         if delay:
             await asyncio.sleep(delay)
         body = b""
+        more: Mapping[str, str] = {}
         try:
             reading.check()
             body = await _read(request)
@@ -369,6 +321,7 @@ class Sandbox:
             encoded = None if content is None else msgspec.json.encode(content)
         except ApiError as error:
             status, encoded = error.status, msgspec.json.encode(error.to_json(request_id))
+            more = error.headers
         except Exception:  # a defect of the sandbox; whoever tests against it gets an answer all the same
             _logger.exception("%s: the sandbox broke", request_id)
             broken = ApiError(500, "internal_error", "The sandbox broke; its log says how")
@@ -377,13 +330,13 @@ class Sandbox:
             status=status,
             body=encoded,
             content_type=None if encoded is None else "application/json",
-            headers=self._headers(request_id, reading),
+            headers={**self._headers(request_id, reading), **more},
         )
-        exchange = _exchange(request, body, response, at, time.perf_counter() - started)
+        exchange = Exchange.of(request, body, response, at, time.perf_counter() - started)
         if fate is None:
             self._keep(exchange)
         else:
-            await self._strike(fate, request, response, exchange)
+            await self._accidents.strike(fate, request, response, exchange)
         return response
 
     async def _tell(self, request: web.Request, path: str) -> web.Response:
@@ -400,7 +353,7 @@ class Sandbox:
                 request.headers,
                 await _read(request),
                 host=self._host,
-                seen=self._seen,
+                seen=self.requests.seen,
                 readings=self._meters.read(self.store.clock()),
                 page=_page,
             )
@@ -413,49 +366,6 @@ class Sandbox:
         roll = self._dice.roll()
         low, high = self._delays
         return self.faults.fate(roll), low + (high - low) * roll.latency
-
-    async def _strike(
-        self, fate: Fate, request: web.Request, response: web.Response, exchange: Exchange
-    ) -> None:
-        """Let a fault happen. What is left to be sent on a broken connection, aiohttp drops without a word."""
-        transport, content = request.transport, exchange.response_body
-        hit = replace(exchange, fault=fate.fault)
-        if fate.fault == "status":
-            refused = response.status != fate.status  # for another reason, before this one's turn
-            response.headers.extend({} if refused else fate.headers())
-            self._keep(exchange if refused else hit)
-        elif fate.fault == "stale_keepalive":
-            self._keep(hit)
-            if transport is not None:
-                self._stale = {known for known in self._stale if not known.is_closing()} | {transport}
-        elif fate.fault == "truncate" and content and request.method != "HEAD":
-            half = content[: len(content) // 2]
-            self._keep(replace(hit, response_body=half))
-            with contextlib.suppress(ConnectionError):  # the client may have been faster
-                await response.prepare(request)
-                await response.write(half)
-            if transport is not None:
-                transport.close()
-        else:
-            self._keep(_unanswered(hit))
-            if fate.fault == "stall":
-                await self._stall(transport)
-            reset(transport)
-
-    async def _stall(self, transport: asyncio.Transport | None) -> None:
-        if transport is not None and self._runner is not None:
-            self._stalled.add(transport)
-            try:
-                await until_gone(transport)
-            finally:
-                self._stalled.discard(transport)
-
-    def _drop(self, request: web.Request, at: float) -> web.Response:
-        """Refuse a request on a connection that is dead, though its client could not know."""
-        nothing = web.Response()
-        self._keep(replace(_unanswered(_exchange(request, b"", nothing, at, 0.0)), fault="stale_keepalive"))
-        reset(request.transport)
-        return nothing
 
     def _headers(self, request_id: str, reading: Reading) -> dict[str, str]:
         now = self.store.clock()
@@ -476,15 +386,7 @@ class Sandbox:
         return routes.answer(self.store, call)
 
     def _keep(self, exchange: Exchange) -> None:
-        kept = self.requests
-        if len(kept) != self._kept:  # someone has cleared them
-            self._kept_bytes = sum(map(_size, kept))
-        self._seen += 1
-        kept.append(exchange)
-        self._kept_bytes += _size(exchange)
-        while len(kept) > _EXCHANGES_KEPT or (self._kept_bytes > _BYTES_KEPT and len(kept) > 1):
-            self._kept_bytes -= _size(kept.popleft())
-        self._kept = len(kept)
+        self.requests.keep(exchange)
 
     def _authenticate(self, headers: Mapping[str, str], *, keys_only: bool) -> None:
         app_id, app_token = headers.get("X-App-Id"), headers.get("X-App-Token")
@@ -504,35 +406,9 @@ def _segments(request: web.Request) -> tuple[str, ...]:
     return tuple(unquote(segment) for segment in path.split("/")[1:])
 
 
-def _exchange(
-    request: web.Request, body: bytes, response: web.Response, at: float, elapsed: float
-) -> Exchange:
-    content = response.body
-    return Exchange(
-        method=request.method,
-        target=request.raw_path,
-        request_headers=request.headers,
-        request_body=body,
-        status=response.status,
-        response_headers=response.headers,
-        response_body=content if isinstance(content, bytes) else b"",
-        at=at,
-        elapsed=elapsed,
-    )
-
-
-def _unanswered(exchange: Exchange) -> Exchange:
-    return replace(exchange, status=0, response_headers={}, response_body=b"")
-
-
 @functools.cache
 def _page() -> str:
     return resources.files("voucherify_async.sandbox").joinpath("page.html").read_text("utf-8")
-
-
-def _size(exchange: Exchange) -> int:
-    headers = sum(map(len, exchange.request_headers.values()))
-    return len(exchange.target) + headers + len(exchange.request_body) + len(exchange.response_body)
 
 
 def _check_not_negative(name: str, value: float) -> None:

@@ -24,8 +24,9 @@ from voucherify_async.sandbox.faults import Faults, Latency, to_range
 from voucherify_async.sandbox.limits import Quota, Reading
 
 if TYPE_CHECKING:  # they import this module
+    from voucherify_async.sandbox.exchanges import Exchange
     from voucherify_async.sandbox.records import Job
-    from voucherify_async.sandbox.server import Exchange, Sandbox
+    from voucherify_async.sandbox.server import Sandbox
 
 __all__ = ["Reply", "is_about_itself", "refuse", "reply"]
 

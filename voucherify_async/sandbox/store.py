@@ -371,6 +371,12 @@ class Store:
         self._note_tokens()
         return token
 
+    def forget_tokens(self) -> None:
+        """Drop the tokens that have run out."""
+        now = self.clock()
+        for token in [token for token in self.tokens.values() if token.expires <= now]:
+            self.revoke_token(token)
+
     def revoke_token(self, token: Token) -> None:
         """End a token before its time."""
         del self.tokens[token.value]

@@ -1,0 +1,140 @@
+"""The endpoints of what a customer has: activity, redeemables and segments. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from operator import attrgetter
+from typing import Any, Final, TypeVar
+
+from voucherify_async.sandbox.errors import not_found
+from voucherify_async.sandbox.queries import (
+    DEFAULT_LIMIT,
+    LIMIT,
+    Parser,
+    choice,
+    event_type,
+    instant,
+    parse_query,
+    redeemable_filter,
+    text,
+)
+from voucherify_async.sandbox.records import Event, Record
+from voucherify_async.sandbox.routing import Answer, Call, Router
+from voucherify_async.sandbox.store import Store
+
+__all__ = ["routes"]
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+routes = Router()
+
+_ACTIVITY: Final[Mapping[str, Parser]] = {
+    **LIMIT,
+    "order": choice("created_at", "-created_at"),
+    "starting_after_id": text,
+    "start_date": instant,
+    "end_date": instant,
+    "campaign_id": text,
+    "campaign_type": choice(
+        "PROMOTION", "GIFT_VOUCHERS", "REFERRAL_PROGRAM", "DISCOUNT_COUPONS", "LOYALTY_PROGRAM"
+    ),
+    "category": choice("ACTION", "EFFECT"),
+    "type": event_type,
+}
+_ACTIVITIES: Final[Mapping[str, Parser]] = {
+    **{name: parser for name, parser in _ACTIVITY.items() if name not in {"category", "type", "order"}},
+    # Of these only the first two have a meaning here.
+    "order": choice(
+        *("created_at", "-created_at", "updated_at", "-updated_at", "type", "-type"),
+        *("code", "-code", "campaign", "-campaign", "category", "-category"),
+    ),
+    "starting_after": instant,
+    "product_id": text,
+}
+_REDEEMABLES: Final[Mapping[str, Parser]] = {
+    **LIMIT,
+    "order": choice("id", "-id"),
+    "starting_after_id": text,
+}
+
+
+@routes.add("GET", "/v1/customers/*/activity")
+def _list_activity(store: Store, call: Call, key: str) -> Answer:
+    query = parse_query(call.query, _ACTIVITY)
+    return 200, _activity(store.get(key), query)
+
+
+@routes.add("GET", "/v1/customers/*/activities")
+def _list_activities(store: Store, call: Call, key: str) -> Answer:
+    query = parse_query(call.query, _ACTIVITIES)
+    record = store.get(key)
+    total = sum(_event_matches(event, query) for event in record.activity)
+    page = _activity(record, query)
+    return 200, {"object": "list", "data_ref": "data", "data": page["data"], "total": total}
+
+
+def _activity(record: Record, query: Mapping[str, Any]) -> Json:
+    events = record.activity[::-1] if query.get("order", "-created_at") == "-created_at" else record.activity
+    page = _page_by_id(
+        events, lambda event: _event_matches(event, query), query, "customer event", attrgetter("id")
+    )
+    page["data"] = [event.to_json() for event in page["data"]]
+    return page
+
+
+def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
+    asked = (
+        ("type", event.kind),
+        ("category", event.category),
+        ("campaign_id", event.campaign_id),
+        ("campaign_type", event.campaign_type),
+        ("product_id", event.product_id),
+    )
+    if any(name in query and query[name] != value for name, value in asked):
+        return False
+    since, until = query.get("start_date"), query.get("end_date")
+    return (since is None or event.at >= since) and (until is None or event.at <= until)
+
+
+@routes.add("GET", "/v1/customers/*/redeemables")
+def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
+    others, matches = redeemable_filter(call.query, store.now())
+    query = parse_query(others, _REDEEMABLES)
+    held = sorted(store.get(key).redeemables, key=attrgetter("id"), reverse=query.get("order") == "-id")
+    page = _page_by_id(held, matches, query, "redeemable", attrgetter("id"))
+    page["data"] = [redeemable.to_json() for redeemable in page["data"]]
+    return 200, {**page, "total": sum(map(matches, held))}
+
+
+def _page_by_id(
+    items: Sequence[T],
+    matches: Callable[[T], bool],
+    query: Mapping[str, Any],
+    kind: str,
+    id_of: Callable[[T], str],
+) -> Json:
+    """A page of the items that match; the cursor may be one that does not."""
+    start = 0
+    after = query.get("starting_after_id")
+    if after is not None:
+        start = next((index for index, item in enumerate(items, start=1) if id_of(item) == after), -1)
+        if start < 0:
+            raise not_found(kind, after)
+    limit: int = query.get("limit", DEFAULT_LIMIT)
+    page = list(islice(filter(matches, items[start:]), limit + 1))
+    has_more = len(page) > limit
+    content: Json = {"object": "list", "data_ref": "data", "data": page[:limit], "has_more": has_more}
+    if has_more:
+        content["more_starting_after"] = id_of(page[limit - 1])
+    return content
+
+
+@routes.add("GET", "/v1/customers/*/segments")
+def _list_segments(store: Store, call: Call, key: str) -> Answer:
+    parse_query(call.query, {})
+    # For a customer that does not exist: what it would qualify for if it came to be.
+    record = store.find(key) or Record(id="", source_id=key, created=store.now())
+    segments = [segment.to_json() for segment in store.segments_of(record)]
+    return 200, {"object": "list", "data_ref": "data", "data": segments, "total": len(segments)}
