@@ -157,7 +157,7 @@ def test_says_which_test_has_what_problem(
     """
     result = run(pytester, plugins, source)
     result.assert_outcomes(errors=1)
-    (line,) = (line for line in result.outlines if f": {problem}" in line)
+    line = next(line for line in result.outlines if f": {problem}" in line)
     assert re.match(r"test_\w+\.py::test_it(\[asyncio\])?: ", line)
 
 

@@ -19,6 +19,7 @@ from voucherify_async.models import BulkUpdateResult
 from voucherify_async.sandbox import Sandbox, exchanges
 from voucherify_async.sandbox.__main__ import serve
 from voucherify_async.sandbox.jobs import BulkUpdate
+from voucherify_async.sandbox.records import Customers
 from voucherify_async.sandbox.store import Store
 
 JSON = {"Content-Type": "application/json"}
@@ -312,7 +313,7 @@ def test_a_job_that_breaks_ends_as_failed_and_disturbs_nobody(caplog: pytest.Log
     store = Store(clock=lambda: now)
 
     class Broken(BulkUpdate):
-        def do(self, store: Store, items: range) -> None:
+        def do(self, customers: Customers, items: range) -> None:
             raise RuntimeError("broken")
 
     job = store.schedule("X", "v-1", Broken(["a"]))

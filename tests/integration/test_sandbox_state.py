@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.activity import show
 from voucherify_async.sandbox.state import State
 from voucherify_async.sandbox.store import Store
 
@@ -31,7 +32,7 @@ def held(store: Store) -> dict[str, Any]:
     store.advance()
     return {
         "customers": [
-            (record.to_json(), [event.to_json() for event in record.activity],
+            (record.to_json(), [show(event) for event in record.activity],
              [redeemable.to_json() for redeemable in record.redeemables])
             for record in store.customers.values()
         ],

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.activity import show
 from voucherify_async.sandbox.believable import CULTURES, WEIGHTED
 from voucherify_async.sandbox.holdings import Order, Product
 from voucherify_async.sandbox.records import EPOCH, Record
@@ -26,9 +27,11 @@ DIGEST = """
 import hashlib
 import msgspec
 from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.activity import show
 digest = hashlib.sha256()
 for record in Sandbox(200, seed=7).store.customers.values():
-    digest.update(msgspec.json.encode([item.to_json() for item in (record, *record.activity, *record.redeemables)]))
+    held = [redeemable.to_json() for redeemable in record.redeemables]
+    digest.update(msgspec.json.encode([record.to_json(), *map(show, record.activity), *held]))
 print(digest.hexdigest())
 """
 
@@ -40,8 +43,9 @@ def seeded(count: int, seed: int = 7) -> list[Record]:
 def shown(records: list[Record]) -> bytes:
     everything: list[Any] = []
     for record in records:
-        everything += [record, *record.activity, *record.redeemables]
-    return msgspec.json.encode([item.to_json() for item in everything])
+        everything += [record.to_json(), *map(show, record.activity)]
+        everything += [held.to_json() for held in record.redeemables]
+    return msgspec.json.encode(everything)
 
 
 @pytest.fixture(scope="module")

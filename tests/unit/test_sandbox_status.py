@@ -37,7 +37,7 @@ def ask(
     body: bytes = b"",
     **rest: Any,
 ) -> Reply:
-    given: Any = {"host": "127.0.0.1", "seen": 0, "readings": (), "page": lambda: HTML, **rest}
+    given: Any = {"host": "127.0.0.1", "readings": (), "page": lambda: HTML, **rest}
     return reply(sandbox, method, path, headers, body, **given)
 
 
@@ -216,7 +216,8 @@ def test_counts(sandbox: Sandbox) -> None:
     sandbox.store.issue_token("api")
     sandbox.store.clock = lambda: NOW + 10_000  # both have run out
     sandbox.store.issue_token("api")
-    counts = content(ask(sandbox, seen=12_345))["counts"]
+    sandbox.requests.seen = 12_345
+    counts = content(ask(sandbox))["counts"]
     assert (counts["customers"], counts["tokens"], counts["requests"]) == (3, 1, 12_345)
 
 
@@ -241,7 +242,8 @@ def test_a_request_is_shown_decoded_and_cut(sandbox: Sandbox, target: str, path:
     sandbox.requests.append(
         exchange(target, at=NOW, elapsed=0.012_345_6, status=503, fault="status"),
     )
-    assert content(ask(sandbox, seen=7))["requests"] == [
+    sandbox.requests.seen = 7
+    assert content(ask(sandbox))["requests"] == [
         {
             "number": 7,
             "at": NOW,
@@ -256,8 +258,9 @@ def test_a_request_is_shown_decoded_and_cut(sandbox: Sandbox, target: str, path:
 
 
 def test_the_last_hundred_requests_the_newest_first(sandbox: Sandbox) -> None:
-    sandbox.requests.extend(exchange(f"/{number}") for number in range(1, 151))
-    shown = content(ask(sandbox, seen=150))["requests"]
+    for number in range(1, 151):
+        sandbox.requests.keep(exchange(f"/{number}"))
+    shown = content(ask(sandbox))["requests"]
     assert [request["number"] for request in shown] == list(range(150, 50, -1))
     assert [request["path"] for request in shown] == [f"/{number}" for number in range(150, 50, -1)]
 

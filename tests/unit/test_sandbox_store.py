@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox.activity import show
 from voucherify_async.sandbox.index import EVERYONE
 from voucherify_async.sandbox.jobs import BulkUpdate
-from voucherify_async.sandbox.records import Record
+from voucherify_async.sandbox.records import Customers, Record
 from voucherify_async.sandbox.store import Store
 
 
@@ -52,7 +53,7 @@ class Chore:
     def __len__(self) -> int:
         return self.items
 
-    def do(self, store: Store, items: range) -> None:
+    def do(self, customers: Customers, items: range) -> None:
         self.done.append(items)
 
     def result(self, ended: dt.datetime) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class Chore:
 
 
 def told(record: Record) -> list[dict[str, Any]]:
-    return [event.to_json() for event in record.activity]
+    return [show(event) for event in record.activity]
 
 
 class TestEvents:

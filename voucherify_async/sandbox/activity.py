@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from voucherify_async.sandbox.holdings import Campaign, Order, Redeemable, Tier, digits, letters
+from voucherify_async.sandbox.records import Event, Snapshot
 from voucherify_async.transport.wire import format_instant
 
-if TYPE_CHECKING:
-    from voucherify_async.sandbox.records import Event, Snapshot
-
-__all__ = ["data_of", "in_short"]
+__all__ = ["in_short", "show"]
 
 Json = dict[str, Any]
 
@@ -23,7 +21,18 @@ _LASTING: Final = dt.timedelta(days=365)
 _SENT: Final = {"sent": "sent_at", "failed": "failed_at", "recovered": "recovered_at"}
 
 
-def data_of(event: Event) -> Json:
+def show(event: Event) -> Json:
+    """The event as the service lists it."""
+    return {
+        "id": event.id,
+        "type": event.kind,
+        "data": {"data": _data_of(event), "event_source": {"channel": "API"}},
+        "created_at": format_instant(event.at),
+        "group_id": digits("v-", event.number),
+    }
+
+
+def _data_of(event: Event) -> Json:
     """What the event is about, by its kind."""
     build = _DATA.get(event.kind)
     if build is not None:

@@ -7,6 +7,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
+from voucherify_async.sandbox.activity import show
 from voucherify_async.sandbox.errors import not_found
 from voucherify_async.sandbox.queries import (
     DEFAULT_LIMIT,
@@ -80,7 +81,7 @@ def _activity(record: Record, query: Mapping[str, Any]) -> Json:
     page = _page_by_id(
         events, lambda event: _event_matches(event, query), query, "customer event", attrgetter("id")
     )
-    page["data"] = [event.to_json() for event in page["data"]]
+    page["data"] = [show(event) for event in page["data"]]
     return page
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.queries import check_customer
-from voucherify_async.sandbox.records import to_instant
+from voucherify_async.sandbox.records import Customers, to_instant
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import format_instant
 
@@ -80,13 +80,13 @@ class BulkUpdate(msgspec.Struct, tag=True):
     def __len__(self) -> int:
         return len(self.source_ids)
 
-    def do(self, store: Store, items: range) -> None:
+    def do(self, customers: Customers, items: range) -> None:
         """Upsert a part of them."""
         for number in items:
             source_id = self.source_ids[number]
-            fate = _FOUND * store.has_source_id(source_id)
+            fate = _FOUND * customers.has_source_id(source_id)
             try:
-                store.upsert(check_customer(self._customer(number), ids=True), by_id=False)
+                customers.upsert(check_customer(self._customer(number), ids=True), by_id=False)
                 fate |= _UPDATED
             except ApiError as error:
                 self.errors.append(
@@ -147,12 +147,12 @@ class CsvImport(msgspec.Struct, tag=True):
     def __len__(self) -> int:
         return self.count
 
-    def do(self, store: Store, items: range) -> None:
+    def do(self, customers: Customers, items: range) -> None:
         """Import a part of the rows."""
         for number in items:
             row = self.rows[number]
             try:
-                store.upsert(checked_row(row), replace=True)
+                customers.upsert(checked_row(row), replace=True)
             except ApiError as error:
                 source_id = customer_of(row).get("source_id") or ""
                 reason = error.details or error.message

@@ -9,16 +9,12 @@ import bisect
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from voucherify_async.sandbox.activity import data_of
 from voucherify_async.sandbox.holdings import NOTHING, About, Redeemable, digits
 from voucherify_async.transport.wire import format_instant
-
-if TYPE_CHECKING:
-    from voucherify_async.sandbox.store import Store
 
 __all__ = [
     "EPOCH",
@@ -26,6 +22,7 @@ __all__ = [
     "MILLISECOND",
     "UNBOUNDED",
     "Bounds",
+    "Customers",
     "Event",
     "Job",
     "Record",
@@ -133,16 +130,6 @@ class Event(msgspec.Struct, gc=False):
         """The product that was ordered, if any."""
         return None if self.about.order is None else self.about.order.product.id
 
-    def to_json(self) -> Json:
-        """The event as the service lists it."""
-        return {
-            "id": self.id,
-            "type": self.kind,
-            "data": {"data": data_of(self), "event_source": {"channel": "API"}},
-            "created_at": format_instant(self.at),
-            "group_id": digits("v-", self.number),
-        }
-
 
 class Record(Snapshot, kw_only=True, gc=False):
     """A stored customer."""
@@ -182,6 +169,18 @@ def _no_summary() -> Json:
     }
 
 
+class Customers(Protocol):
+    """What a background job works on."""
+
+    def has_source_id(self, source_id: str) -> bool:
+        """Whether there is a customer with this source id."""
+        ...
+
+    def upsert(self, body: Mapping[str, Any], *, replace: bool = False, by_id: bool = True) -> Record:
+        """Create a customer, or update the one that there is."""
+        ...
+
+
 class Work(Protocol):
     """What a background job has to do."""
 
@@ -189,7 +188,7 @@ class Work(Protocol):
         """How many items there are."""
         ...
 
-    def do(self, store: Store, items: range) -> None:
+    def do(self, customers: Customers, items: range) -> None:
         """Do a part of them."""
         ...
 

@@ -353,7 +353,6 @@ class Sandbox:
                 request.headers,
                 await _read(request),
                 host=self._host,
-                seen=self.requests.seen,
                 readings=self._meters.read(self.store.clock()),
                 page=_page,
             )

@@ -14,19 +14,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote_plus
 
 import msgspec
 
 from voucherify_async.models.base import is_array, is_mapping
+from voucherify_async.sandbox.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox.faults import Faults, Latency, to_range
 from voucherify_async.sandbox.limits import Quota, Reading
-
-if TYPE_CHECKING:  # they import this module
-    from voucherify_async.sandbox.exchanges import Exchange
-    from voucherify_async.sandbox.records import Job
-    from voucherify_async.sandbox.server import Sandbox
+from voucherify_async.sandbox.records import Job
+from voucherify_async.sandbox.store import Store
 
 __all__ = ["Reply", "is_about_itself", "refuse", "reply"]
 
@@ -69,6 +67,26 @@ class Reply:
     body: bytes
 
 
+class Shown(Protocol):
+    """A sandbox, as far as it is shown and changed."""
+
+    app_id: str
+    app_token: str
+    store: Store
+    requests: Exchanges
+    faults: Faults
+
+    @property
+    def latency(self) -> Latency:
+        """Seconds that every answer takes longer, or their range."""
+        ...
+
+    @property
+    def rate_limit(self) -> Quota | None:
+        """How many calls it takes."""
+        ...
+
+
 class _Refused(Exception):  # noqa: N818  # it is no error of ours
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -82,14 +100,13 @@ def is_about_itself(path: str) -> bool:
 
 
 def reply(
-    sandbox: Sandbox,
+    sandbox: Shown,
     method: str,
     path: str,
     headers: Mapping[str, str],
     body: bytes,
     *,
     host: str,
-    seen: int,
     readings: Iterable[Reading],
     page: Callable[[], str],
 ) -> Reply:
@@ -102,7 +119,6 @@ def reply(
         headers: Names compare without regard to case.
         body: As it was sent.
         host: The name or address that the sandbox was told to listen on.
-        seen: How many requests there have been.
         readings: How far the rate limit is used up; not shown if there is none.
         page: The page's HTML.
     """
@@ -116,7 +132,7 @@ def reply(
             for name, value in _read_changes(sandbox, body).items():
                 setattr(sandbox, name, value)
             return _json(200, _settings(sandbox))
-        return _json(200, _status(sandbox, seen, readings))
+        return _json(200, _status(sandbox, readings))
     except _Refused as refused:
         return refuse(refused.status, str(refused), refused.headers)
 
@@ -179,8 +195,8 @@ def _digests(html: str, name: str) -> Iterator[str]:
 # ---------------------------------------------------------------- what is shown
 
 
-def _status(sandbox: Sandbox, seen: int, readings: Iterable[Reading]) -> Json:
-    store = sandbox.store
+def _status(sandbox: Shown, readings: Iterable[Reading]) -> Json:
+    store, seen = sandbox.store, sandbox.requests.seen
     store.advance()
     now = store.clock()
     requests = islice(reversed(sandbox.requests), _REQUESTS_SHOWN)
@@ -246,7 +262,7 @@ def _job(job: Job, now: float) -> Json:
 # ---------------------------------------------------------------- what may be changed
 
 
-def _settings(sandbox: Sandbox) -> Json:
+def _settings(sandbox: Shown) -> Json:
     faults, quota = sandbox.faults, sandbox.rate_limit
     return {
         "latency": sandbox.latency,
@@ -263,7 +279,7 @@ def _settings(sandbox: Sandbox) -> Json:
     }
 
 
-def _read_changes(sandbox: Sandbox, body: bytes) -> Json:
+def _read_changes(sandbox: Shown, body: bytes) -> Json:
     """The attributes of the sandbox that are to be set; all of them can be, or none is."""
     try:
         given = msgspec.json.decode(body)
