@@ -175,3 +175,21 @@ def test_nothing_is_imported():
     command = [sys.executable, "-m", "pytest", "-p", "voucherify_async", "-p", "no:cacheprovider", test.name]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_loop_of_a_test_is_the_one_that_is_configured(pytester: pytest.Pytester) -> None:
+    source = """
+    loops = []
+
+    @pytest.mark.asyncio
+    async def test_first(voucherify):
+        await voucherify.customers.create()
+        loops.append(asyncio.get_running_loop())
+
+    @pytest.mark.asyncio
+    async def test_second(voucherify):
+        assert loops == [asyncio.get_running_loop()]
+        assert await voucherify.customers.list().to_list() == []
+    """
+    plugins = f"{ASYNCIO} -o asyncio_default_test_loop_scope=module"
+    run(pytester, plugins, source).assert_outcomes(passed=2)

@@ -17,7 +17,7 @@ from yarl import URL
 from voucherify_async import BadRequestError, ConnectionFailedError, RetryPolicy, VoucherifyClient
 from voucherify_async.models import BulkUpdateResult
 from voucherify_async.sandbox import Sandbox, exchanges
-from voucherify_async.sandbox.__main__ import serve
+from voucherify_async.sandbox.__main__ import make_sandbox, serve
 from voucherify_async.sandbox.jobs import BulkUpdate
 from voucherify_async.sandbox.records import Customers
 from voucherify_async.sandbox.store import Store
@@ -372,7 +372,7 @@ async def test_odd_requests_are_answered_in_json(sandbox: Sandbox, http: aiohttp
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_it_serves_until_a_signal(capsys: pytest.CaptureFixture[str], number: signal.Signals) -> None:
-    serving = asyncio.create_task(serve(["--port", "0", "--customers", "3"]))
+    serving = asyncio.create_task(serve(make_sandbox(["--port", "0", "--customers", "3"])))
     while not (out := capsys.readouterr().out):  # noqa: ASYNC110  # another's print, which sets no event
         await asyncio.sleep(0.01)
     assert out.startswith("Voucherify sandbox with 3 customers")
@@ -443,3 +443,76 @@ async def test_a_thousand_tokens_at_a_time(sandbox: Sandbox, voucherify: Voucher
     now += 900
     await voucherify.oauth.create_token()
     assert len(sandbox.store.tokens) == 1
+
+
+@pytest.mark.parametrize("deep", [False, True])
+async def test_how_deep_a_body_may_be_nested(http: aiohttp.ClientSession, deep: bool) -> None:
+    levels = 99 if deep else 98
+    body = b'{"metadata":{"n":' + b"[" * levels + b"]" * levels + b"}}"
+    async with http.post("/v1/customers", data=body, headers=JSON) as answer:
+        assert answer.status == (400 if deep else 200)
+
+
+class TestActivities:
+    @staticmethod
+    async def listed(http: aiohttp.ClientSession, **query: str) -> list[dict[str, Any]]:
+        url = URL("/v1/customers/a/activities").with_query(limit="100", **query)
+        async with http.get(url) as answer:
+            content = await answer.json()
+            assert "has_more" not in content
+            found: list[dict[str, Any]] = content["data"]
+            return found
+
+    @pytest.fixture(autouse=True)
+    def lived(self, sandbox: Sandbox) -> None:
+        record = sandbox.store.upsert({"source_id": "a"})
+        seeded = Sandbox(60, seed=7).store.customers.values()
+        record.activity = max((other.activity for other in seeded), key=len)
+
+    @pytest.mark.parametrize("order", ["created_at", "-created_at"])
+    async def test_starting_after_an_instant(self, http: aiohttp.ClientSession, order: str) -> None:
+        everything = await self.listed(http, order=order)
+        middle = everything[len(everything) // 2]["created_at"]
+        found = await self.listed(http, order=order, starting_after=middle)
+        wanted = [
+            event
+            for event in everything
+            if (event["created_at"] < middle if order.startswith("-") else event["created_at"] > middle)
+        ]
+        assert found == wanted
+        assert found
+
+    @pytest.mark.parametrize("order", ["type", "category", "campaign", "code", "updated_at"])
+    async def test_orders(self, http: aiohttp.ClientSession, order: str) -> None:
+        rising = await self.listed(http, order=order)
+        assert await self.listed(http, order=f"-{order}") == rising[::-1]
+        if order == "type":
+            assert [event["type"] for event in rising] == sorted(event["type"] for event in rising)
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"), [("api", 200), ("customers vouchers", 200), ("vouchers async-actions", 403)]
+)
+async def test_a_scope_is_a_limit(sandbox: Sandbox, scope: str, status: int) -> None:
+    token = sandbox.store.issue_token(scope).value
+    async with (
+        aiohttp.ClientSession(sandbox.base_url, headers={"Authorization": f"Bearer {token}"}) as http,
+        http.get("/v1/customers") as answer,
+    ):
+        assert answer.status == status
+
+
+async def test_it_runs_once(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    with pytest.raises(RuntimeError, match="running already"):
+        await sandbox.start()
+    with pytest.raises(RuntimeError, match="running already"), sandbox:
+        pass
+    await voucherify.customers.create(source_id="a")
+
+
+async def test_the_source_id_of_a_row_says_whose_it_is(voucherify: VoucherifyClient) -> None:
+    for number in "12":
+        await voucherify.customers.create(id=f"I{number}", source_id=f"S{number}")
+    receipt = await voucherify.customers.import_csv(b"Id,Source_id,Name\nI1,S2,changed\n")
+    await voucherify.async_actions.wait(receipt.async_action_id)
+    assert [(await voucherify.customers.get(f"S{number}")).name for number in "12"] == [None, "changed"]

@@ -33,7 +33,7 @@ async def serving(
         return made[0]
 
     monkeypatch.setattr(command, "Sandbox", make)
-    running = asyncio.create_task(command.serve(["--port", "0", *argv]))
+    running = asyncio.create_task(command.serve(command.make_sandbox(["--port", "0", *argv])))
     while not (out := capsys.readouterr().out):  # noqa: ASYNC110  # another's print, which sets no event
         await asyncio.sleep(0.005)
     yield made[0], out
@@ -124,7 +124,7 @@ BAD: list[Any] = [
 @pytest.mark.parametrize(("argv", "message"), BAD, ids=str)
 async def test_bad_options(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        await command.serve(argv)
+        await command.serve(command.make_sandbox(argv))
     told = capsys.readouterr()
     assert (caught.value.code, told.out) == (2, "")
     assert told.err.startswith(f"usage: {PROGRAM} ")

@@ -429,3 +429,19 @@ class TestWhereItListens:
             f"listening on {host}: anyone who can reach this machine can read and change everything in the sandbox"
         )
         caplog.clear()
+
+
+async def test_clients_that_went_away_in_a_stall_are_forgotten() -> None:
+    async with Sandbox(faults=Faults(stall=1.0)) as sandbox:
+        runner = sandbox._runner
+        assert runner is not None
+        assert runner.server is not None
+        for _ in range(3):
+            async with connected(sandbox) as client:
+                client.send("GET", "/v1/customers")
+                while not runner.server.connections or len(sandbox.requests) < 1:  # noqa: ASYNC110  # a socket sets no event
+                    await asyncio.sleep(0.001)
+            sandbox.requests.clear()
+        async with asyncio.timeout(5):
+            while runner.server.connections:  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.001)

@@ -16,7 +16,7 @@ import pytest
 from yarl import URL
 
 from voucherify_async.sandbox import Quota, Sandbox, server
-from voucherify_async.sandbox.__main__ import serve
+from voucherify_async.sandbox.__main__ import make_sandbox, serve
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 EPOCH = int(NOW)
@@ -204,7 +204,7 @@ async def test_a_call_counts_and_is_refused_before_its_body_is_read() -> None:
 
 
 async def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    running = asyncio.create_task(serve(["--port", "0", "--rate-limit", "5"]))
+    running = asyncio.create_task(serve(make_sandbox(["--port", "0", "--rate-limit", "5"])))
     while not (out := capsys.readouterr().out):  # noqa: ASYNC110  # another's print, which sets no event
         await asyncio.sleep(0.01)
     found = re.search(r"BASE_URL=(\S+)", out)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ import pytest
 
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.activity import show
+from voucherify_async.sandbox.jobs import BulkUpdate
+from voucherify_async.sandbox.records import Record
+from voucherify_async.sandbox.seed import seed_customers
 from voucherify_async.sandbox.state import State
 from voucherify_async.sandbox.store import Store
 
@@ -77,22 +81,21 @@ async def test_ids_do_not_come_again(path: Path) -> None:
     assert len(ids) == 9
 
 
-async def test_jobs_go_on(path: Path) -> None:
+async def test_jobs_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that waits, and one of which a part is done."""
+    monkeypatch.setattr("voucherify_async.sandbox.store._TURN", 100)
     now = 1000.0
     async with (
         Sandbox(state=path, job_seconds=100.0, job_seconds_per_item=0) as sandbox,
         sandbox.client() as client,
     ):
         sandbox.store.clock = lambda: now
-        large: list[Any] = [
-            {"source_id": f"a-{number}", "metadata": {"n": number}} for number in range(12_000)
-        ]
+        large: list[Any] = [{"source_id": f"a-{number}", "metadata": {"n": number}} for number in range(120)]
         first = await client.customers.update_in_bulk([*large, {"source_id": "bad", "name": "x"}])
         second = await client.customers.update_metadata_in_bulk(["b"], {"n": 1})
         now = 1190.0
         assert (await client.async_actions.get(first.async_action_id)).status == "IN_PROGRESS"
-        assert len(sandbox.store.customers) == 10_001
+        assert len(sandbox.store.customers) == 101
         before = sandbox.store.jobs[first.async_action_id].to_json(now)["progress"]
     async with Sandbox(state=path) as sandbox, sandbox.client() as client:
         sandbox.store.clock = lambda: now
@@ -101,10 +104,10 @@ async def test_jobs_go_on(path: Path) -> None:
         now = 1300.0
         for receipt in (first, second):
             assert (await client.async_actions.get(receipt.async_action_id)).status == "DONE"
-        assert len(sandbox.store.customers) == 12_002
+        assert len(sandbox.store.customers) == 122
         report = sandbox.store.jobs[first.async_action_id].work.report()
         assert report is not None
-        assert report.count("false,true") == 12_001
+        assert report.count("false,true") == 121
 
 
 def create(settings: dict[str, str]) -> str:
@@ -237,3 +240,145 @@ def test_a_customer_that_comes_again_with_the_same_id(path: Path) -> None:
     with Sandbox(state=path) as sandbox:
         assert held(sandbox.store) == before
         assert len(sandbox.store.get("cust_1").activity) == 1
+
+
+def reopened(
+    path: Path, *, seed: int = 0, clock: Callable[[], float] = lambda: 1000.0
+) -> tuple[State, Store]:
+    state, store = State(path), Store(seed=seed, clock=clock)
+    state.load(store)
+    state.begin(store)
+    return state, store
+
+
+ALONE: list[Callable[[Store], object]] = [
+    lambda store: store.upsert({"source_id": "b"}),
+    lambda store: store.update(store.get("a"), {"name": "Ada"}),
+    lambda store: store.remove(store.get("a")),
+    lambda store: store.record_event(store.get("a"), "customer.confirmed", store.now()),
+    lambda store: store.put(Record(id="cust_1", source_id=None, created=store.now())),
+    lambda store: store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of([])),
+    lambda store: store.issue_token("api"),
+    lambda store: store.revoke_token(next(iter(store.tokens.values()))),
+]
+
+
+@pytest.mark.parametrize("change", ALONE)
+def test_each_change_is_kept_by_itself(path: Path, change: Callable[[Store], object]) -> None:
+    state, store = reopened(path)
+    store.upsert({"source_id": "a"})
+    store.issue_token("api")
+    state.save(store)
+    before = held(store)
+    change(store)
+    after = held(store)
+    assert after != before
+    state.save(store)
+    assert not store.changes
+    state.close()
+    state, store = reopened(path)
+    assert held(store) == after
+    state.close()
+
+
+def test_a_job_that_ended_with_nothing_done_is_kept(path: Path) -> None:
+    now = 1000.0
+    state, store = reopened(path, clock=lambda: now)
+    job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of([]))
+    state.save(store)
+    now += 10
+    store.advance()
+    state.save(store)
+    state.close()
+    state, store = reopened(path, clock=lambda: now)
+    assert store.jobs[job.id].result == job.result is not None
+    state.close()
+
+
+def test_what_happened_is_kept_once_however_often_it_is_opened(path: Path) -> None:
+    before = held(Store())
+    for number in range(4):
+        state, store = reopened(path)
+        assert held(store) == before
+        store.upsert({"source_id": "a", "name": f"{number}"})
+        store.upsert({"source_id": "b"})
+        state.save(store)
+        before = held(store)
+        assert len(store.get("a").activity) == number + 1
+        state.close()
+
+
+def test_a_change_that_cannot_be_kept_holds_up_none_of_the_others_later(path: Path) -> None:
+    state, store = reopened(path)
+    seed_customers(store, 30)  # with campaigns, which they share
+    bad = store.upsert({"source_id": "b"})
+    bad.metadata = {"f": lambda: 0}
+    for _ in range(2):
+        with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+            state.save(store)
+    bad.metadata = None
+    state.save(store)
+    before = held(store)
+    state.close()
+    state, store = reopened(path)
+    assert held(store) == before
+    state.close()
+
+
+def test_the_seed_has_the_same_say_with_a_state(path: Path, tmp_path: Path) -> None:
+    def ids(seed: int, path: Path) -> list[str]:
+        state, store = reopened(path, seed=seed)
+        made = [record.id for record in store.burst(3)]
+        state.close()
+        return made
+
+    assert ids(7, path) == [record.id for record in Store(seed=7).burst(3)]
+    again = ids(7, path)
+    assert ids(7, tmp_path / "same") != again == ids(7, tmp_path / "same")
+    assert ids(8, tmp_path / "other") != ids(8, tmp_path / "other") != again
+
+
+@pytest.mark.parametrize(
+    "statements",
+    ["CREATE TABLE t (id); PRAGMA user_version = 1", "PRAGMA application_id = 5; PRAGMA user_version = 1"],
+)
+def test_databases_of_others_with_the_same_version(path: Path, statements: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(statements)
+    with pytest.raises(ValueError, match="is not a file of the sandbox$"):
+        State(path)
+
+
+def test_a_file_that_is_refused_is_let_go_of(path: Path) -> None:
+    other_version(path)
+    with pytest.raises(ValueError, match="of another version") as caught:
+        State(path)
+    with closing(sqlite3.connect(path, timeout=0)) as database:
+        database.execute("PRAGMA user_version = 1")
+    assert caught.value.__traceback__ is not None  # holds on to everything that it has passed
+    State(path).close()
+
+
+def test_what_is_written_does_not_grow_with_what_has_happened(path: Path) -> None:
+    state, store = reopened(path)
+    record = store.upsert({"source_id": "a"})
+    sizes: list[int] = []
+    for number in range(20):
+        store.update(record, {"name": f"{number:09}"})
+        state.save(store)
+        for table in ("customers", "activity"):
+            query = f"SELECT length(body) FROM {table} ORDER BY rowid DESC"
+            sizes += state._database.execute(query).fetchone()
+    assert sum(sizes[-2:]) < 2 * sum(sizes[:2])
+    state.close()
+
+
+def test_a_job_that_somebody_took_out_is_not_kept(path: Path) -> None:
+    state, store = reopened(path)
+    store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of([]))
+    store.jobs.clear()
+    state.save(store)
+    state.close()
+    state, store = reopened(path)
+    assert not store.jobs
+    state.close()

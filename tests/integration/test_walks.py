@@ -221,7 +221,7 @@ def with_changes(walk: Walk, changes: list[Change]) -> Walk:
 CHANGING_WALKS = st.builds(with_changes, WALKS, CHANGES)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(WALKS)
 def test_what_is_delivered_is_what_is_stored(theatre: Theatre, walk: Walk) -> None:
     assert Counter(theatre.play(walk)) == Counter(theatre.stage.first)
@@ -235,7 +235,7 @@ def test_what_is_delivered_is_what_is_stored_for_long(theatre: Theatre, walk: Wa
     assert Counter(theatre.play(walk)) == Counter(theatre.stage.first)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(CHANGING_WALKS)
 def test_who_stays_is_delivered_once(theatre: Theatre, walk: Walk) -> None:
     theatre.check(walk)

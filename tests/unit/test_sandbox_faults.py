@@ -314,3 +314,41 @@ def test_a_look_at_the_meters_counts_nothing() -> None:
     assert full == Reading("api_calls", False, 1, 0, 61.0)
     assert empty.admitted
     assert meters.read(61.0)[0].admitted
+
+
+def test_everything_by_shares_that_were_computed() -> None:
+    shares = [0.1 * 3, 0.1 * 6, 0.1 * 1]
+    assert math.fsum(shares) > 1
+    assert Faults(reset=shares[0], stall=shares[1], truncate=shares[2]).fate(NOT_AT_ALL) is not None
+
+
+def hit(statuses: dict[int, float], which_status: float) -> int:
+    fate = Faults(status=statuses).fate(NOT_AT_ALL._replace(status=0.0, which_status=which_status))
+    assert fate is not None
+    return fate.status
+
+
+def test_each_status_has_its_share() -> None:
+    statuses = {400: 0.125, 429: 0.125, 500: 0.125, 503: 0.125}
+    assert [hit(statuses, drawn) for drawn in (0, 0.2, 0.25, 0.5, 0.7, 0.75, 0.99)] == [
+        *(400, 400),
+        429,
+        *(500, 500),
+        *(503, 503),
+    ]
+
+
+def test_a_status_without_a_share_is_not_hit_by_rounding() -> None:
+    least = math.ulp(0.0)
+    assert 0.9 * least == least
+    assert hit({500: least, 599: 0.0}, 0.9) == 500
+
+
+def test_the_order_of_statuses_matters_to_nobody() -> None:
+    shares = {503: 0.25, 429: 0.25, 500: 0.125}
+    assert fates(Faults(status=shares)) == fates(Faults(status=dict(sorted(shares.items()))))
+
+
+@pytest.mark.parametrize(("now", "wait"), [(0.0, "60"), (0.5, "60"), (59.5, "1"), (60.0, "1"), (75.0, "1")])
+def test_how_long_to_wait(now: float, wait: str) -> None:
+    assert Reading("api_calls", False, 1, 0, 60.0).headers(now)["Retry-After"] == wait

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from voucherify_async.sandbox.index import EVERYONE, CustomerFilter
+from voucherify_async.sandbox.index import EVERYONE, CustomerFilter, Index
+from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.sandbox.records import Bounds, Record
 from voucherify_async.sandbox.segments import Segment
 from voucherify_async.sandbox.store import Store
@@ -125,3 +126,106 @@ def test_a_page_of_a_filtered_list_takes_as_long_wherever_it_is() -> None:
     store.update(next(iter(store.customers.values())), {"name": "Ada"})
     store.select(asked, "-created_at")
     assert looked == 2  # the one that has changed, before and after
+
+
+def seconds(count: int) -> Store:
+    """So many customers, one a second."""
+    store = Store()
+    for number in range(count):
+        store.burst(1, at=at(number))
+    return store
+
+
+@pytest.mark.parametrize("order", ["created_at", "-created_at"])
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_a_cursor_within_bounds(order: str, inclusive: bool) -> None:
+    store = seconds(10)
+    sign = -1 if order.startswith("-") else 1
+    for after, before in ((2, 7), (2, None), (None, 7), (7, 2), (4, 4)):
+        bounds = Bounds(
+            None if after is None else at(after), None if before is None else at(before), inclusive=inclusive
+        )
+        within = [number for number in range(10)[::sign] if bounds.hold(at(number))]
+        for cursor in range(-1, 11):
+            found, total = store.select(EVERYONE, order, created=bounds, after=at(cursor))
+            wanted = [number for number in within if number * sign > cursor * sign]
+            assert [record.created for record in found] == [at(number) for number in wanted]
+            assert total == len(within)
+
+
+def test_no_instant_is_within_no_bound() -> None:
+    assert Bounds().hold(None)
+    assert not Bounds(after=at(0)).hold(None)
+
+
+class TestShuffledTies:
+    @pytest.mark.parametrize("order", ["updated_at", "-updated_at"])
+    def test_of_the_instants_that_are_sorted_by(self, order: str) -> None:
+        now = 1000.0
+        store = Store(clock=lambda: now, quirks=Quirks(shuffled_ties=True))
+        records = store.burst(20)
+        for record in records:
+            now += 1
+            store.update(record, {})
+        assert list(store.select(EVERYONE, order)[0]) == records[:: -1 if order.startswith("-") else 1]
+        others = [store.update(record, {}) for record in seconds_apart(store, 20)]
+        assert len({record.updated for record in others}) == 1
+        found = [[r for r in store.select(EVERYONE, order)[0] if r in others] for _ in range(3)]
+        assert found[0] != found[1] or found[1] != found[2]
+
+    def test_without_a_source_id_is_no_tie(self) -> None:
+        store = Store(quirks=Quirks(shuffled_ties=True))
+        records = [store.upsert({}) for _ in range(20)]
+        assert list(store.select(EVERYONE, "source_id")[0]) == sorted(records, key=lambda record: record.id)
+
+
+def seconds_apart(store: Store, count: int) -> list[Record]:
+    return [store.burst(1, at=at(number))[0] for number in range(count)]
+
+
+class TestUpkeep:
+    def index(self, count: int) -> tuple[Index, list[Record]]:
+        records = list(seconds(count).customers.values())
+        return Index("updated_at", EVERYONE, records), records
+
+    def test_after_many_changes_a_new_one_is_better(self) -> None:
+        index, records = self.index(150)
+        assert [index.discard(record) for record in records[:3]] == [True, True, False]
+
+    def test_changes_are_counted_between_two_looks(self) -> None:
+        index, records = self.index(150)
+        for record in records[:6:3]:
+            assert index.discard(record)
+        assert index.look() == [record for record in records if record not in records[:6:3]]
+        assert all(index.discard(record) for record in records[6:8])
+
+    def test_what_is_not_where_it_should_be_takes_nobody_else_out(self) -> None:
+        store = seconds(200)
+        records = list(store.select(EVERYONE, "updated_at")[0])
+        records[50].updated = at(100.5)  # nobody is told
+        store.update(records[50], {})
+        assert list(store.select(EVERYONE, "updated_at")[0]) == [*records[:50], *records[51:], records[50]]
+
+
+def test_lists_in_use_are_kept_while_customers_come_and_go() -> None:
+    looked = 0
+
+    class Looking(Segment):
+        def holds(self, record: Record) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().holds(record)
+
+    store = Store()
+    store.burst(200)
+    asked = CustomerFilter(segment=Looking(id="seg_1"))
+    store.select(asked, "created_at")
+    looked = 0
+    for number in range(30):
+        record = store.upsert({})
+        store.update(record, {"name": "Ada"})
+        assert store.select(asked, "created_at")[1] == 201
+        store.remove(record)
+        assert store.select(asked, "created_at")[1] == 200
+        store.select(CustomerFilter(name=f"{number}"), "created_at")
+    assert looked < 200  # none of the others

@@ -10,11 +10,17 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox.errors import ApiError
+from voucherify_async.sandbox.index import EVERYONE
 from voucherify_async.sandbox.jobs import BulkUpdate, CsvImport, MetadataUpdate, csv_rows, find_report
 from voucherify_async.sandbox.records import Job
 from voucherify_async.sandbox.store import Store
 
-TURN = 10_000
+TURN = 100
+
+
+@pytest.fixture(autouse=True)
+def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voucherify_async.sandbox.store._TURN", TURN)
 
 
 class Clock:
@@ -182,3 +188,119 @@ class TestReports:
 def test_files_that_are_no_csv(content: bytes) -> None:
     with pytest.raises(ApiError, match="invalid_csv"):
         csv_rows(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\xef\xbb\xbfname,city\nAda,Paris\n", "Ada"),
+        (b"name,city\rAda,Paris\r", "Ada"),
+        (b'name,city\r\n"Ada\r\nL",Paris\r\n', "Ada\r\nL"),
+        (b'name,city\n"Ada\rL",Paris', "Ada\rL"),
+    ],
+)
+def test_line_ends_and_byte_order_marks(content: bytes, name: str) -> None:
+    assert csv_rows(content) == [{"name": name, "city": "Paris"}]
+
+
+def test_what_is_wrong_with_a_row_is_told(store: Store, clock: Clock) -> None:
+    rows = [{"name": "Ada"}, {"Source_id": "a", "birthdate": "soon"}, {"name": "Bob", "": "extra"}]
+    job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of(rows))
+    clock.now += 2
+    store.advance()
+    assert job.result is not None
+    assert (job.result["done_count"], job.result["failed_count"]) == (1, 2)
+    assert job.result["failed"] == [
+        {
+            "source_id": "a",
+            "row": 2,
+            "reason": "Property .birthdate must be a date in the form YYYY-MM-DD",
+        },
+        {"source_id": "", "row": 3, "reason": "The row has more values than there are columns"},
+    ]
+
+
+def test_what_is_done_is_not_kept(store: Store, clock: Clock) -> None:
+    """Jobs are kept for ever, and in the file of the state."""
+    bulk, table = work("a", 3), CsvImport.of([{"name": "Ada"}])
+    for one in (bulk, table):
+        store.schedule("X", "v-1", one)
+    clock.now += 3
+    store.advance()
+    assert (bulk.customers, table.rows) == ([], [])
+
+
+def test_a_report_has_one_address(store: Store, clock: Clock) -> None:
+    job = schedule(store, "a", 1)
+    clock.now += 2
+    assert find_report(store, f"/-/reports/{job.id}.csv") is not None
+    assert find_report(store, f"/-/reports/{job.id}.txt") is None
+
+
+class TestWhenNobodyLooked:
+    def test_turns_follow_one_another_all_the_same(self, store: Store, clock: Clock) -> None:
+        job, other = schedule(store, "a", 5 * TURN // 2), schedule(store, "b", 1)
+        clock.now += 1e6
+        store.advance()
+        assert (job.ended, other.ended) == (True, True)
+        assert [other.ends, job.ends] == pytest.approx([1001.4, 1002.0])
+
+    def test_customers_were_updated_when_the_job_ended(self, store: Store, clock: Clock) -> None:
+        store.upsert({"source_id": "a-0"})
+        schedule(store, "a", 1)
+        clock.now += 1e6
+        assert store.get("a-0").updated == dt.datetime.fromtimestamp(1001, dt.UTC)
+
+    @pytest.mark.parametrize("look", ["find", "upsert", "select", "schedule"])
+    def test_whoever_does_sees_what_is_due(self, store: Store, clock: Clock, look: str) -> None:
+        customers = [{"source_id": "a", "name": "Ada"}]
+        store.schedule("X", "v-1", BulkUpdate.of(customers))
+        clock.now += 1
+        if look == "find":
+            assert store.find("a") is not None
+        elif look == "upsert":
+            assert store.upsert({"source_id": "a", "name": "Bob"}).updated is not None
+            assert store.get("a").fields == {"name": "Bob"}
+        elif look == "select":
+            assert store.select(EVERYONE, "created_at")[1] == 1
+        else:
+            assert schedule(store, "b", 1).starts == 1001.0
+            assert done(store) == {"a": 1}
+
+    def test_a_job_that_is_due_is_no_further_than_done(self, store: Store) -> None:
+        job = schedule(store, "a", 3)
+        shown = job.to_json(job.ends + 5)
+        assert (shown["status"], shown["progress"]) == ("IN_PROGRESS", 100)
+
+
+def test_a_job_is_not_updated_after_its_end(store: Store, clock: Clock) -> None:
+    job = schedule(store, "a", 3)
+    shown = [job.to_json(now)["updated_at"] for now in (1000.0, 1000.5, 1001.0, 1005.0)]
+    assert [instant[-7:] for instant in shown] == ["40.000Z", "40.500Z", "41.000Z", "41.000Z"]
+
+
+def test_jobs_that_were_kept_wait_for_the_turns_that_they_had(store: Store, clock: Clock) -> None:
+    large, small = schedule(store, "a", 2 * TURN), schedule(store, "b", 1)
+    clock.now += 0.5
+    store.advance()
+    again = Store(clock=clock)
+    again.restore_jobs([large, small])
+    clock.now = small.ends
+    again.advance()
+    assert done(again) == {"b": 1}
+    clock.now = large.ends
+    again.advance()
+    assert done(again) == {"a": TURN, "b": 1}
+    assert large.ended
+
+
+def test_time_goes_on_after_an_interrupt(store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    schedule(store, "a", 1)
+    monkeypatch.setattr(BulkUpdate, "do", interrupt)
+    clock.now += 5
+    with pytest.raises(KeyboardInterrupt):
+        store.advance()
+    assert store.now().timestamp() == clock.now

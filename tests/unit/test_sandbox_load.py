@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.__main__ import serve
+from voucherify_async.sandbox.__main__ import make_sandbox, serve
 from voucherify_async.sandbox.load import load_customers
 from voucherify_async.sandbox.records import Record
 from voucherify_async.sandbox.store import Store
@@ -219,7 +220,7 @@ class TestRefused:
     @pytest.mark.parametrize("name", ["folder.csv", "folder.ndjson"])
     def test_a_folder(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).mkdir()
-        with pytest.raises(ValueError, match="^load: .*folder.* cannot be read: Is a directory$"):
+        with pytest.raises(ValueError, match="^load: .*folder.* cannot be read: it is no file$"):
             Sandbox(load=tmp_path / name)
 
 
@@ -243,7 +244,7 @@ async def test_the_command_says_what_is_wrong(ndjson: Path, capsys: pytest.Captu
         (lines(ndjson, {}, 1), f"load: {ndjson}, line 2: The body must be an object"),
     ):
         with pytest.raises(SystemExit) as caught:
-            await serve(["--load", str(path)])
+            await serve(make_sandbox(["--load", str(path)]))
         assert caught.value.code == 2
         assert capsys.readouterr().err.endswith(f"error: {why}\n")
 
@@ -252,3 +253,45 @@ def test_beside_seeded_ones(ndjson: Path) -> None:
     sandbox = Sandbox(5, load=lines(ndjson, {"source_id": "mine"}))
     assert len(sandbox.store.customers) == 6
     assert sandbox.store.get("mine").source_id == "mine"
+
+
+def test_what_is_there_already_keeps_what_makes_it_itself(ndjson: Path) -> None:
+    former = {"id": "cust_1", "source_id": "a", "created_at": "2024-01-01T00:00:00Z"}
+    later = {"id": "cust_2", "source_id": "a", "created_at": "2025-01-01T00:00:00Z", "name": "Ada"}
+    (record,) = loaded(lines(ndjson, former, later))
+    assert (record.id, record.fields) == ("cust_1", {"name": "Ada"})
+    assert record.created == dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
+
+def test_of_those_who_have_done_nothing_nothing_is_kept(ndjson: Path) -> None:
+    (record,) = loaded(lines(ndjson, Store().upsert({}).to_json()))
+    assert (record.summary, record.loyalty, record.referrals) == (None, None, None)
+
+
+def test_all_are_created_at_once(ndjson: Path) -> None:
+    store = Store(clock=itertools.count(1000).__next__)
+    load_customers(store, lines(ndjson, {}, {}))
+    assert len({record.created for record in store.customers.values()}) == 1
+
+
+REFERRAL = {
+    "campaign_id": "camp_1",
+    "referrer_id": "cust_2",
+    "related_object_id": "v_1",
+    "related_object_type": "voucher",
+    "date": "2024-03-22T18:48:18+01:00",
+}
+
+
+def test_instants_of_referrals(ndjson: Path) -> None:
+    (record,) = loaded(lines(ndjson, {"referrals": {"total": 1, "campaigns": [REFERRAL]}}))
+    assert record.to_json()["referrals"]["campaigns"] == [REFERRAL | {"date": "2024-03-22T17:48:18.000Z"}]
+    with pytest.raises(ValueError, match="line 1: Property .referrals.campaigns.date cannot be recognized"):
+        loaded(lines(ndjson, {"referrals": {"campaigns": [REFERRAL | {"date": "soon"}]}}))
+
+
+def test_what_is_nested_too_deep(ndjson: Path) -> None:
+    for levels in (200, 50_000):
+        ndjson.write_text('{"source_id": "a", "metadata": {"n": ' + "[" * levels + "]" * levels + "}}")
+        with pytest.raises(ValueError, match=r"^load: .*, line 1: "):
+            loaded(ndjson)

@@ -131,3 +131,47 @@ def test_unknown_parts_of_an_address_are_dropped() -> None:
     body = {"address": address}
     assert check_customer(body, ids=True) == {"address": {"city": "London", "line_1": None}}
     assert body == {"address": address}
+
+
+@pytest.mark.parametrize(
+    ("prop", "operator", "value", "held"),
+    [
+        ("id", "$starts_with", HELD.id[1:4], False),
+        ("id", "$ends_with", HELD.id[-4:], True),
+        ("id", "$ends_with", HELD.id[-4:-1], False),
+        ("id", "$not_contain", HELD.id[1:4], False),
+        ("id", "$is_not", HELD.id, False),
+        ("id", "$is_not", HELD.id[1:4], True),
+        ("campaign_id", "$in", "camp_1", False),
+        ("campaign_id", "$not_in", "camp_1", True),
+        ("campaign_id", "$is_not", "camp_1", True),
+        ("campaign_id", "$not_contain", "camp_1", True),
+        ("created_at", "$before", "2026-01-01T00:00:00Z", False),
+        ("created_at", "$before", "2026-01-01T00:00:00.001Z", True),
+        ("created_at", "$less_than", "10", False),
+        ("created_at", "$less_than", "11", True),
+    ],
+)
+def test_one_filter(prop: str, operator: str, value: str, held: bool) -> None:
+    assert holds((f"[{prop}][conditions][{operator}]", value)) is held
+
+
+def test_or_of_nothing_asks_nothing() -> None:
+    assert holds(("[junction]", "or"))
+
+
+@pytest.mark.parametrize(
+    ("operator", "days", "held"),
+    [("more_than", 9, False), ("more_than", 8, True), ("less_than", 10, True), ("less_than", 9, False)],
+)
+def test_days_are_whole_ones(operator: str, days: int, held: bool) -> None:
+    pairs = [(f"filters[created_at][conditions][${operator}]", str(days))]
+    assert redeemable_filter(pairs, HELD.created + dt.timedelta(days=9.5))[1](HELD) is held
+
+
+def test_null_fits_everything_but_an_id() -> None:
+    names = ("name", "description", "email", "phone", "birthday", "birthdate", "address", "metadata")
+    body: dict[str, Any] = dict.fromkeys((*names, "source_id"))
+    assert check_customer(body, ids=True) == body
+    parts: dict[str, Any] = {"address": dict.fromkeys(("city", "line_1"))}
+    assert check_customer(parts, ids=True) == parts

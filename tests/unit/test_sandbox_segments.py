@@ -103,3 +103,33 @@ def test_what_is_no_segment(name: str, value: Any) -> None:
     rules: dict[str, Any] = {"id": "seg_1", name: value}
     with pytest.raises(ValueError, match=f"^{name} of a segment"):
         Segment(**rules)
+
+
+@pytest.mark.parametrize(("name", "value"), [("city", 0), ("email", False), ("email", b"")])
+def test_what_is_false_is_no_rule_either(name: str, value: Any) -> None:
+    rules: dict[str, Any] = {"id": "seg_1", name: value}
+    with pytest.raises(ValueError, match=f"^{name} of a segment"):
+        Segment(**rules)
+
+
+def test_its_rules_stay_as_they_were_given() -> None:
+    rules = {"tier": "gold"}
+    segment = Segment(id="a", metadata=rules)
+    rules["tier"] = "silver"
+    assert segment.holds(record(metadata={"tier": "gold"}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["seg_1:city=London,tier=gold", "seg_1,city=London", "seg_1=x", "seg_1:city=A,city=B",
+     "seg_1:metadata.a=1,metadata.a=2"],
+)  # fmt: skip
+def test_slips_are_told(text: str) -> None:
+    with pytest.raises(ValueError, match="of a segment"):
+        Segment.parse(text)
+
+
+def test_a_bracket_is_a_bracket() -> None:
+    segment = Segment(id="a", email="[a]*")
+    assert segment.holds(record("[a]da@example.com"))
+    assert not segment.holds(record("ada@example.com"))

@@ -409,3 +409,17 @@ def test_a_body_that_is_no_json(sandbox: Sandbox, body: bytes) -> None:
 def test_refuse() -> None:
     answer = refuse(413, "Too large")
     assert (answer.status, json.loads(answer.body)) == (413, {"message": "Too large"})
+
+
+def test_text_that_is_no_utf_8(sandbox: Sandbox) -> None:
+    answer = ask(sandbox, "/-/settings", "PATCH", JSON, b'{"latency": "\xff"}')
+    assert answer.status == 400
+    assert json.loads(answer.body)["message"].startswith("The body is no JSON: ")
+
+
+def test_a_token_that_has_just_run_out_is_none(sandbox: Sandbox) -> None:
+    token = sandbox.store.issue_token("api")
+    sandbox.store.clock = lambda: token.expires - 1
+    assert content(ask(sandbox))["counts"]["tokens"] == 1
+    sandbox.store.clock = lambda: token.expires
+    assert content(ask(sandbox))["counts"]["tokens"] == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -183,3 +185,40 @@ class TestHowLongJobsTake:
         store.advance()
         shown = job.to_json(clock.now)
         assert (shown["status"], shown["processing_time"]) == ("DONE", 0)
+
+
+def test_what_was_shown_or_happened_is_not_changed_later(store: Store) -> None:
+    address, metadata = {"city": "London"}, {"n": 1}
+    record = store.upsert({"source_id": "a", "address": address, "metadata": metadata})
+    shown = copy.deepcopy(record.to_json())
+    for changes in ({"address": {"country": "UK"}}, {"metadata": {"n": 2}}, {"name": "Ada"}):
+        store.update(record, changes)
+    assert record.activity[0].customer.to_json() == shown
+    assert (address, metadata) == ({"city": "London"}, {"n": 1})
+
+
+def test_no_metadata_is_not_shown_and_empty_metadata_is(store: Store) -> None:
+    assert "metadata" not in store.upsert({}).to_json()
+    record = store.upsert({"metadata": {}})
+    assert record.to_json()["metadata"] == {}
+    assert "metadata" not in store.update(record, {"metadata": None}).to_json()
+
+
+def test_an_id_goes_before_a_source_id(store: Store) -> None:
+    record = store.upsert({})
+    other = store.upsert({"source_id": record.id})
+    assert store.get(record.id) is record
+    assert store.get(other.id) is other
+
+
+def test_a_burst_is_kept_in_utc(store: Store) -> None:
+    (record,) = store.burst(1, at=dt.datetime(2026, 1, 1, 1, tzinfo=ZoneInfo("Europe/Warsaw")))
+    assert (record.created, record.created.tzinfo) == (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.UTC)
+
+
+def test_a_token_lives_until_it_runs_out(store: Store, clock: Clock) -> None:
+    token = store.issue_token("api")
+    clock.now = token.expires - 0.001
+    assert store.live_token(token.value) is token
+    clock.now = token.expires
+    assert store.live_token(token.value) is None

@@ -283,7 +283,7 @@ def check_windows(case: dict[str, Any], edges: list[int]) -> None:
     assert Counter(delivered) == Counter(list(stored))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CASES, EDGES)
 def test_windows_are_exact_and_disjoint(case: dict[str, Any], edges: list[int]) -> None:
     check_windows(case, edges)
@@ -297,7 +297,7 @@ def test_windows_are_exact_and_disjoint_for_long(case: dict[str, Any], edges: li
     check_windows(case, edges)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(CASES)
 def test_what_is_delivered_is_what_is_stored(case: dict[str, Any]) -> None:
     check(case)

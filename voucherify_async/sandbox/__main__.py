@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import re
 import signal
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -14,13 +15,12 @@ from voucherify_async.sandbox.faults import Faults, Latency
 from voucherify_async.sandbox.segments import DEFAULT_SEGMENTS, Segment
 from voucherify_async.sandbox.server import EXPOSED, Sandbox, is_loopback
 
+_PROGRAM: Final = "python -m voucherify_async.sandbox"
 _FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m voucherify_async.sandbox", description="A local Voucherify."
-    )
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description="A local Voucherify.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--port", type=int, default=8181, help="port; 0 takes a free one (default: %(default)s)"
@@ -122,21 +122,16 @@ def _faults(given: Iterable[tuple[str, float]]) -> Faults:
     )
 
 
-async def serve(argv: Sequence[str] | None = None) -> None:
-    """Serve until a signal says to stop.
+def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
+    """The sandbox that these arguments ask for.
 
     Raises:
-        SystemExit: It cannot: the arguments make no sense, or it cannot listen there.
+        SystemExit: They make no sense.
     """
     parser = _parser()
     given = parser.parse_args(argv)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # not on every platform; there the default is left
-            loop.add_signal_handler(number, stop.set)
     try:
-        sandbox = Sandbox(
+        return Sandbox(
             given.customers,
             seed=given.seed,
             rate_limit=given.rate_limit,
@@ -152,24 +147,55 @@ async def serve(argv: Sequence[str] | None = None) -> None:
         )
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
+
+
+async def serve(sandbox: Sandbox) -> None:
+    """Serve until a signal says to stop.
+
+    Raises:
+        SystemExit: It cannot listen there, or it cannot keep what it holds.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # not on every platform; there the default is left
+            loop.add_signal_handler(number, stop.set)
     try:
         await sandbox.start()
     except OSError as error:
-        where = f"{given.host}, port {given.port}"
-        parser.exit(1, f"{parser.prog}: cannot listen on {where}: {error.strerror or error}\n")
-    careful = "" if is_loopback(given.host) else f"Careful: {EXPOSED}.\n"
-    async with contextlib.aclosing(sandbox):
-        print(  # noqa: T201  # what the command is for
-            f"Voucherify sandbox with {len(sandbox.store.customers):,} customers. Point a client at it with\n"
-            f"  export VOUCHERIFY_BASE_URL={sandbox.base_url}\n"
-            f"  export VOUCHERIFY_APP_ID={sandbox.app_id}\n"
-            f"  export VOUCHERIFY_APP_TOKEN={sandbox.app_token}\n"
-            f"{careful}"
-            f"Stop it with Ctrl-C.",
-            flush=True,
-        )
-        await stop.wait()
+        raise SystemExit(
+            f"{_PROGRAM}: cannot listen on {sandbox.host}, port {sandbox.port}: {error.strerror or error}"
+        ) from None
+    careful = "" if is_loopback(sandbox.host) else f"Careful: {EXPOSED}.\n"
+    try:
+        async with contextlib.aclosing(sandbox):
+            print(  # noqa: T201  # what the command is for
+                f"Voucherify sandbox with {len(sandbox.store.customers):,} customers. Point a client at it with\n"
+                f"  export VOUCHERIFY_BASE_URL={sandbox.base_url}\n"
+                f"  export VOUCHERIFY_APP_ID={sandbox.app_id}\n"
+                f"  export VOUCHERIFY_APP_TOKEN={sandbox.app_token}\n"
+                f"{careful}"
+                f"Stop it with Ctrl-C.",
+                flush=True,
+            )
+            await stop.wait()
+    except (OSError, sqlite3.Error) as error:
+        raise SystemExit(f"{_PROGRAM}: what has changed last is not kept: {error}") from None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Fill a sandbox, and serve it.
+
+    Raises:
+        SystemExit: The arguments make no sense, or it cannot be served.
+    """
+    # Outside of the event loop, in which an interrupt would have to wait until all is there.
+    try:
+        sandbox = make_sandbox(argv)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    asyncio.run(serve(sandbox))
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    main()

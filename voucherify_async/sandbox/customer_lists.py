@@ -31,6 +31,14 @@ T = TypeVar("T")
 
 routes = Router()
 
+_SORT_KEYS: Final[Mapping[str, Callable[[Event], Any]]] = {
+    "created_at": lambda event: event.at,
+    "updated_at": lambda event: event.at,  # an event does not change
+    "type": lambda event: event.kind,
+    "code": lambda event: event.about.voucher.code if event.about.voucher else "",
+    "campaign": lambda event: event.about.campaign.name if event.about.campaign else "",
+    "category": lambda event: event.category,
+}
 _ACTIVITY: Final[Mapping[str, Parser]] = {
     **LIMIT,
     "order": choice("created_at", "-created_at"),
@@ -46,11 +54,7 @@ _ACTIVITY: Final[Mapping[str, Parser]] = {
 }
 _ACTIVITIES: Final[Mapping[str, Parser]] = {
     **{name: parser for name, parser in _ACTIVITY.items() if name not in {"category", "type", "order"}},
-    # Of these only the first two have a meaning here.
-    "order": choice(
-        *("created_at", "-created_at", "updated_at", "-updated_at", "type", "-type"),
-        *("code", "-code", "campaign", "-campaign", "category", "-category"),
-    ),
+    "order": choice(*(f"{sign}{name}" for name in _SORT_KEYS for sign in ("", "-"))),
     "starting_after": instant,
     "product_id": text,
 }
@@ -64,20 +68,34 @@ _REDEEMABLES: Final[Mapping[str, Parser]] = {
 @routes.add("GET", "/v1/customers/*/activity")
 def _list_activity(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITY)
-    return 200, _activity(store.get(key), query)
+    return 200, _activity(_in_order(store.get(key), query), query)
 
 
 @routes.add("GET", "/v1/customers/*/activities")
 def _list_activities(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITIES)
-    record = store.get(key)
-    total = sum(_event_matches(event, query) for event in record.activity)
-    page = _activity(record, query)
+    events = _in_order(store.get(key), query)
+    total = sum(_event_matches(event, query) for event in events)
+    after = query.get("starting_after")
+    if after is not None:
+        falling = _order_of(query).startswith("-")
+        events = [event for event in events if (event.at < after if falling else event.at > after)]
+    page = _activity(events, query)
     return 200, {"object": "list", "data_ref": "data", "data": page["data"], "total": total}
 
 
-def _activity(record: Record, query: Mapping[str, Any]) -> Json:
-    events = record.activity[::-1] if query.get("order", "-created_at") == "-created_at" else record.activity
+def _order_of(query: Mapping[str, Any]) -> str:
+    order: str = query.get("order", "-created_at")
+    return order
+
+
+def _in_order(record: Record, query: Mapping[str, Any]) -> list[Event]:
+    order = _order_of(query)
+    events = sorted(record.activity, key=_SORT_KEYS[order.removeprefix("-")])
+    return events[::-1] if order.startswith("-") else events
+
+
+def _activity(events: Sequence[Event], query: Mapping[str, Any]) -> Json:
     page = _page_by_id(
         events, lambda event: _event_matches(event, query), query, "customer event", attrgetter("id")
     )

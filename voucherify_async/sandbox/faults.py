@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -191,7 +192,9 @@ def to_range(latency: Latency) -> tuple[float, float]:
         ValueError: A number of seconds is negative or not finite, or the range falls.
     """
     bounds = latency if isinstance(latency, tuple) else (latency, latency)
-    if len(bounds) != 2 or not all(_is_number(seconds) and seconds < math.inf for seconds in bounds):
+    if len(bounds) != 2 or not all(
+        _is_number(seconds) and seconds <= sys.float_info.max for seconds in bounds
+    ):
         raise ValueError(f"latency must be seconds or a range (low, high), not {latency!r}")
     low, high = bounds
     if low < 0 or high < 0:

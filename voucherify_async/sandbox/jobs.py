@@ -152,7 +152,7 @@ class CsvImport(msgspec.Struct, tag=True):
         for number in items:
             row = self.rows[number]
             try:
-                customers.upsert(checked_row(row), replace=True)
+                _import(customers, checked_row(row))
             except ApiError as error:
                 source_id = customer_of(row).get("source_id") or ""
                 reason = error.details or error.message
@@ -207,6 +207,13 @@ def rows_of(reader: Iterator[list[str]]) -> Iterator[dict[str, str]]:
                 **dict(zip(header, row, strict=False)),
                 **({"": "extra"} if len(row) > len(header) else {}),
             }
+
+
+def _import(customers: Customers, customer: Mapping[str, Any]) -> None:
+    source_id = customer.get("source_id")
+    # The customer with the source id is meant, whatever the id says.
+    by_id = source_id is None or not customers.has_source_id(source_id)
+    customers.upsert(customer, replace=True, by_id=by_id)
 
 
 def checked_row(row: dict[str, str]) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ import msgspec
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.jobs import checked_row, rows_of
-from voucherify_async.sandbox.queries import check_customer, instant
+from voucherify_async.sandbox.queries import DEEPEST, check_customer, instant, is_deep
 from voucherify_async.sandbox.records import Record
 from voucherify_async.sandbox.seed import undisturbed
 from voucherify_async.sandbox.store import Store
@@ -47,6 +47,8 @@ def load_customers(store: Store, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"load must be a file that ends in {', '.join(_FORMATS)}, not {str(path)!r}")
     if not path.exists():
         raise FileNotFoundError(f"load: there is no file {path}")
+    if not path.is_file():
+        raise ValueError(f"load: {path} cannot be read: it is no file")
     now = store.now()
     replace = read is _csv_rows  # as an import does
     with undisturbed():
@@ -75,8 +77,11 @@ def _json_lines(path: Path) -> Iterator[Line]:
                     line = line.removeprefix(_BYTE_ORDER_MARK)  # noqa: PLW2901  # of the file, not of the line
                 if not line.isspace():
                     try:
-                        yield number, check_customer(decode(line), ids=True)
-                    except (msgspec.DecodeError, UnicodeDecodeError, ApiError) as error:
+                        body = decode(line)
+                        if is_deep(body):
+                            raise _refused(path, number, f"it is nested deeper than {DEEPEST} levels")
+                        yield number, check_customer(body, ids=True)
+                    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ApiError) as error:
                         raise _refused(path, number, error) from None
     except OSError as error:
         raise _unreadable(path, error) from None

@@ -15,6 +15,7 @@ from voucherify_async.sandbox.errors import ApiError, bad_query
 from voucherify_async.sandbox.holdings import Redeemable
 
 __all__ = [
+    "DEEPEST",
     "DEFAULT_LIMIT",
     "LIMIT",
     "Parser",
@@ -24,6 +25,7 @@ __all__ = [
     "instant",
     "instant_or_date",
     "integer",
+    "is_deep",
     "parse_query",
     "redeemable_filter",
     "text",
@@ -33,6 +35,9 @@ Parser = Callable[[str, str], Any]
 
 DEFAULT_LIMIT: Final = 10
 """Items on a page, unless `limit` says otherwise."""
+
+DEEPEST: Final = 100
+"""Levels of JSON."""
 
 Json = dict[str, Any]
 
@@ -193,6 +198,22 @@ def _check_address(address: Any) -> None:
     for part in _ADDRESS_PARTS:
         if not _is_text(address.get(part)):
             raise _bad_body(f"Property .address.{part} must be a string")
+
+
+def is_deep(value: Any) -> bool:
+    """Whether JSON is nested deeper than is taken: what recurses over it later must not run out of stack."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            part
+            for whole in level
+            if isinstance(whole, dict | list)
+            for part in (whole.values() if isinstance(whole, dict) else whole)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _is_text(value: Any) -> bool:

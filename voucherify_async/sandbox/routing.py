@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from voucherify_async.sandbox.errors import ApiError, too_large
+from voucherify_async.sandbox.queries import DEEPEST, is_deep
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import MAX_BODY_BYTES
 
@@ -98,9 +99,13 @@ def read_json(call: Call) -> Any:
     _check_size(call.body)
     _check_type(call, "application/json")
     try:
-        return msgspec.json.decode(call.body)
+        body = msgspec.json.decode(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, "invalid_json", str(error), message="Invalid JSON") from None
+    if is_deep(body):
+        details = f"The body is nested deeper than {DEEPEST} levels"
+        raise ApiError(400, "invalid_json", details, message="Invalid JSON")
+    return body
 
 
 def read_form(call: Call) -> dict[str, str]:

@@ -66,10 +66,14 @@ class Segment:
         Raises:
             ValueError: It is not of this form.
         """
-        segment_id, _, rules = text.partition(":")
+        segment_id, colon, rules = text.partition(":")
+        if "=" in segment_id or (not colon and "," in text):
+            raise ValueError(f"id of a segment must come first, and a colon after it, in {text!r}")
         given: dict[str, Any] = {"id": segment_id, "metadata": {}}
-        for rule in filter(None, re.split(r",(?=name=|city=|email=|metadata\.)", rules)):
+        for rule in filter(None, re.split(r",(?=[\w.-]+=)", rules)):
             name, equals, value = rule.partition("=")
+            if name in given or name.removeprefix(_METADATA) in given["metadata"]:
+                raise ValueError(f"a rule of a segment is given more than once: {name}")
             if equals and name.startswith(_METADATA):
                 given["metadata"][name.removeprefix(_METADATA)] = _json_or_text(value)
             elif equals and name in {"name", "city", "email"}:
@@ -86,7 +90,7 @@ class Segment:
             return False
         if self.email is not None:
             email = record.fields.get("email") or ""
-            if not fnmatchcase(email.casefold(), self.email.casefold()):
+            if not fnmatchcase(email.casefold(), self.email.casefold().replace("[", "[[]")):
                 return False
         metadata = record.metadata or {}
         return all(_equal(metadata.get(key), value) for key, value in self.metadata.items())

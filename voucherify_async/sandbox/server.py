@@ -88,6 +88,8 @@ class Sandbox:
         requests: What arrived, and what was answered; the last 10,000, or fewer when their bodies are large.
         app_id: The application id that it accepts.
         app_token: The token that belongs to it.
+        host: The address that it listens on.
+        port: The port; 0 until it has taken a free one.
         faults: How often which calls of the API fail, and how; may be set at any time.
     """
 
@@ -157,8 +159,8 @@ class Sandbox:
         self.requests = Exchanges()
         self._dice = Dice(seed)
         self._accidents = Accidents(self._keep)
-        self._host = host
-        self._port = port
+        self.host = host
+        self.port = port
         self._runner: web.AppRunner | None = None
         self._thread = ExitStack()
         with ExitStack() as stack:
@@ -210,8 +212,8 @@ class Sandbox:
         """
         if self._runner is None:
             raise RuntimeError("the sandbox is not running: use `async with`, or start()")
-        host = _EVERYWHERE.get(self._host, self._host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._port}"
+        host = _EVERYWHERE.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def client(self, **settings: Any) -> VoucherifyClient:
         """A client that is pointed at the sandbox; `settings` are those of `VoucherifyClient`."""
@@ -226,8 +228,10 @@ class Sandbox:
 
         Raises:
             OSError: It cannot listen there.
-            RuntimeError: It was closed, and its state with it.
+            RuntimeError: It is running already, or it was closed, and its state with it.
         """
+        if self._runner is not None:
+            raise RuntimeError("the sandbox is running already")
         if self._state is not None and self._state.closed:
             raise RuntimeError("the sandbox has let go of its state: make a new one")
 
@@ -250,13 +254,13 @@ class Sandbox:
         self._accidents = Accidents(self._keep)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            await web.TCPSite(runner, self.host, self.port).start()
         except OSError:
             await runner.cleanup()
             raise
-        if not is_loopback(self._host):
-            _logger.warning("listening on %s: %s", self._host, EXPOSED)
-        self._port = runner.addresses[0][1]
+        if not is_loopback(self.host):
+            _logger.warning("listening on %s: %s", self.host, EXPOSED)
+        self.port = runner.addresses[0][1]
         self._runner = runner
         self.store.base_url = self.base_url
 
@@ -283,8 +287,8 @@ class Sandbox:
         """Run in a thread of its own, for programs that are not asynchronous."""
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal("asyncio"))
-            stack.callback(portal.call, self.aclose)
             portal.call(self.start)
+            stack.callback(portal.call, self.aclose)
             self._thread = stack.pop_all()
         return self
 
@@ -352,7 +356,7 @@ class Sandbox:
                 path,
                 request.headers,
                 await _read(request),
-                host=self._host,
+                host=self.host,
                 readings=self._meters.read(self.store.clock()),
                 page=_page,
             )
@@ -381,23 +385,25 @@ class Sandbox:
             body=body,
             request_id=request_id,
         )
-        self._authenticate(request.headers, keys_only=call.segments[:2] == ("v1", "oauth"))
+        self._authenticate(request.headers, call.segments[1] if len(call.segments) > 1 else "")
         return routes.answer(self.store, call)
 
     def _keep(self, exchange: Exchange) -> None:
         self.requests.keep(exchange)
 
-    def _authenticate(self, headers: Mapping[str, str], *, keys_only: bool) -> None:
+    def _authenticate(self, headers: Mapping[str, str], section: str) -> None:
         app_id, app_token = headers.get("X-App-Id"), headers.get("X-App-Token")
         if app_id is not None and app_token is not None:
             if _same(app_id, self.app_id) and _same(app_token, self.app_token):
                 return
             raise ApiError(401, "unauthorized", "Invalid application id or token")
         bearer = headers.get("X-Voucherify-OAuth") or headers.get("Authorization") or ""
-        kind, _, token = bearer.partition(" ")
-        if not keys_only and kind == "Bearer" and self.store.live_token(token) is not None:
-            return
-        raise ApiError(401, "unauthorized", "Missing or invalid credentials")
+        kind, _, value = bearer.partition(" ")
+        token = self.store.live_token(value) if kind == "Bearer" else None
+        if token is None or section == "oauth":  # tokens are not made by tokens
+            raise ApiError(401, "unauthorized", "Missing or invalid credentials")
+        if not {"api", section} & set(token.scope.split()):
+            raise ApiError(403, "forbidden", f"The token's scope is {token.scope}, which lacks {section}")
 
 
 def _segments(request: web.Request) -> tuple[str, ...]:

@@ -60,7 +60,9 @@ class State:
         Raises:
             ValueError: `path` cannot be opened, is in use, or is another kind of file.
         """
-        self._path = os.fspath(path)
+        if not os.fspath(path):
+            raise ValueError("state must name a file")
+        self._path = os.path.abspath(path)  # noqa: PTH100  # SQLite has names of its own for what is no file
         self._events: dict[str, int] = {}
         """How many events of each customer are in the file: there are only ever more."""
         self._shared: dict[str, Any] = {}
@@ -112,7 +114,11 @@ class State:
         Raises:
             ValueError: The file is damaged.
         """
-        (opened,) = self._database.execute("SELECT count(*) FROM openings").fetchone()
+        with self._explained():
+            (health,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            if health != "ok":
+                raise ValueError(f"state: {self._path} is damaged: {health}")
+            (opened,) = self._database.execute("SELECT count(*) FROM openings").fetchone()
         if opened:
             # The same numbers again would give new customers the ids of old ones.
             store.random = random.Random(f"{store.random.random()} {opened}")  # noqa: S311  # as the store's
@@ -140,16 +146,24 @@ class State:
         store.tokens = {token.value: token for token in self._values("tokens")}
 
     def begin(self, store: Store) -> None:
-        """Keep what the store holds at first. From then on, the file is one that was there before."""
-        self._save(store, "INSERT INTO openings DEFAULT VALUES")
+        """Keep what the store holds at first. From then on, the file is one that was there before.
+
+        Raises:
+            ValueError: The file cannot be written.
+        """
+        with self._explained():
+            self._save(store, "INSERT INTO openings DEFAULT VALUES")
 
     def save(self, store: Store) -> None:
         """Keep what has changed since the last time, if anything has.
 
         Raises:
+            OSError: The file is gone.
             sqlite3.Error: The file cannot be written; what has changed is kept the next time.
         """
         if store.changes:
+            if not os.path.exists(self._path):  # noqa: PTH110  # at every call
+                raise FileNotFoundError(f"state: {self._path} is gone, and what is written to it is lost")
             self._save(store)
 
     def _save(self, store: Store, *first: str) -> None:
