@@ -64,6 +64,7 @@ def test_who_belongs(segment: Segment, customer: Record, belongs: bool) -> None:
         ("seg_1:metadata.a=1,metadata.b=true,metadata.c=null", None, None, {"a": 1, "b": True, "c": None}),
         ('seg_1:metadata.a="1",metadata.b=[1,2]', None, None, {"a": "1", "b": [1, 2]}),
         ("seg_1:metadata.a=x=y", None, None, {"a": "x=y"}),
+        ("seg_1:metadata.city=x,city=London", "London", None, {"city": "x"}),
     ],
 )
 def test_a_segment_in_one_line(

@@ -70,10 +70,12 @@ class Segment:
         if "=" in segment_id or (not colon and "," in text):
             raise ValueError(f"id of a segment must come first, and a colon after it, in {text!r}")
         given: dict[str, Any] = {"id": segment_id, "metadata": {}}
+        seen: set[str] = set()
         for rule in filter(None, re.split(r",(?=[\w.-]+=)", rules)):
             name, equals, value = rule.partition("=")
-            if name in given or name.removeprefix(_METADATA) in given["metadata"]:
+            if name in seen:
                 raise ValueError(f"a rule of a segment is given more than once: {name}")
+            seen.add(name)
             if equals and name.startswith(_METADATA):
                 given["metadata"][name.removeprefix(_METADATA)] = _json_or_text(value)
             elif equals and name in {"name", "city", "email"}:
