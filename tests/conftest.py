@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -29,6 +30,14 @@ def worth_a_look(exchanges: list[Exchange]) -> Iterator[Exchange]:
         if size < CHECKED_BYTES or number % CHECKED_OF_THE_REST == 0:
             yield exchange
         size += len(exchange.request_body) + len(exchange.response_body)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the collector need not look at it in each."""
+    if OPENAPI is not None:
+        load(Path(OPENAPI))
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from jsonschema.validators import extend  # type: ignore[import-untyped]  # it has no annotations
 from jsonschema_path import SchemaPath
 from openapi_core import V30RequestValidator, V30ResponseValidator
 from openapi_core.casting.schemas import oas30_types_caster
@@ -16,12 +17,16 @@ from openapi_core.validation.schemas import (
     oas30_write_schema_validators_factory,
 )
 from openapi_core.validation.schemas.factories import SchemaValidatorsFactory
+from openapi_core.validation.schemas.validators import SchemaValidator
 from werkzeug.datastructures import Headers
 
 from .overlay import Json
 
 # The documents know the service by this name; where the exchange really went does not matter.
 _HOST = "https://api.voucherify.io"
+
+_PLACES = 100_000
+"""Of a document as many are kept as were looked up: the library would start at its root each time."""
 
 
 @dataclass
@@ -48,10 +53,37 @@ class Response:
 
 
 class _SchemaValidators(SchemaValidatorsFactory):
-    """Shares one format checker, which the library copies for every schema it checks."""
+    """Makes one validator for each schema, where the library makes one for every value it checks."""
+
+    def __init__(self, validators: Any) -> None:
+        super().__init__(_made_once(validators))
+        self._made: dict[SchemaPath, SchemaValidator] = {}
 
     def get_format_checker(self, *_: Any, **__: Any) -> Any:
         return self.format_checker
+
+    def create(self, spec: SchemaPath, schema: SchemaPath, *of: Any, **how: Any) -> SchemaValidator:
+        if schema not in self._made:
+            self._made[schema] = super().create(spec, schema, *of, **how)
+        return self._made[schema]
+
+
+def _made_once(validators: Any) -> Any:
+    """Return the class of validators, whose validators of parts of a schema are made once each."""
+    result: Any = extend(validators)
+    evolve = result.evolve
+    made: dict[int, Any] = {}
+
+    def evolve_once(validator: Any, **changes: Any) -> Any:
+        schema = changes["schema"]
+        if "$ref" in schema:  # such a one is made up for one value, and its id is another's afterwards
+            return evolve(validator, **changes)
+        if id(schema) not in made:
+            made[id(schema)] = evolve(validator, **changes)
+        return made[id(schema)]
+
+    result.evolve = evolve_once
+    return result
 
 
 class _PathFinder(APICallPathFinder):
@@ -75,7 +107,7 @@ class Document:
     """One overlaid document with its validators."""
 
     def __init__(self, spec: Json) -> None:
-        path = SchemaPath.from_dict(spec)
+        path = SchemaPath.from_dict(spec, resolved_cache_maxsize=_PLACES)
         write = _SchemaValidators(oas30_write_schema_validators_factory.schema_validator_cls)
         read = _SchemaValidators(oas30_read_schema_validators_factory.schema_validator_cls)
         self.requests = V30RequestValidator(

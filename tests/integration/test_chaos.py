@@ -32,7 +32,7 @@ from voucherify_async.sandbox.store import Store
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 
-CALLS = 1_000
+CALLS = 600
 CONCURRENCY = 200
 SEED = 2_026
 FAULT_RATE = 0.10

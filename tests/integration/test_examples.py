@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.support.programs import load_example
-from voucherify_async import Customer
+from voucherify_async import Customer, RetryPolicy, VoucherifyClient
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -167,8 +168,10 @@ def test_it_says_that_keys_are_missing(run: Run, output: Path) -> None:
 
 
 def test_it_says_that_the_service_cannot_be_reached(
-    run: Run, output: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, example: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without_pauses = partial(VoucherifyClient, retry=RetryPolicy(base=0.0))
+    monkeypatch.setattr(example, "VoucherifyClient", without_pauses)
     monkeypatch.setenv("VOUCHERIFY_APP_ID", "id")
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "token")
     monkeypatch.setenv("VOUCHERIFY_BASE_URL", "http://127.0.0.1:1")

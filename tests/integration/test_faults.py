@@ -53,7 +53,7 @@ from voucherify_async.sandbox import Sandbox
 Call = Callable[[VoucherifyClient], Awaitable[Any]]
 Failure = type[VoucherifyError]
 
-SHORT = 0.2
+SHORT = 0.1
 """Seconds for an attempt that is to end by its timeout."""
 
 # Sent, and no usable answer: the fault, and as what the attempt has failed.

@@ -31,7 +31,7 @@ async def test_it_delivers_what_a_walk_does() -> None:
 
 
 async def test_it_is_nearly_twice_as_fast_where_both_take_as_long() -> None:
-    async with Sandbox(customers=1_500, latency=0.05) as sandbox, sandbox.client() as voucherify:
+    async with Sandbox(customers=900, latency=0.05) as sandbox, sandbox.client() as voucherify:
         pager = voucherify.customers.list(limit=100)
 
         async def plain() -> None:
@@ -51,7 +51,7 @@ async def test_it_is_nearly_twice_as_fast_where_both_take_as_long() -> None:
             began = time.monotonic()
             await walk()
             seconds.append(time.monotonic() - began)
-    assert seconds[0] / seconds[1] > 1.6  # 1.9 where nothing else runs
+    assert seconds[0] / seconds[1] > 1.6  # 1.8 where nothing else runs
 
 
 @pytest.mark.parametrize("pages", [1, 2, 5])

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -24,11 +25,20 @@ from voucherify_async import (
 )
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
 
-CALLS = 1_500
-CONCURRENCY = 50
-LIMIT = 600
+
+@dataclass(frozen=True)
+class Job:
+    """So many calls, so many of them at once, where so many a minute are allowed."""
+
+    calls: int
+    concurrency: int
+    limit: int
+
+
+WHOLE = Job(calls=1_500, concurrency=50, limit=600)
+FIFTH = Job(calls=300, concurrency=10, limit=120)
 SHORTEST = 120.0
-"""Seconds; 600 calls at once, 600 a minute later, and the rest when another minute is over."""
+"""Seconds; the limit at once, as many a minute later, and the rest when another minute is over."""
 
 
 async def in_turn(numbers: Iterator[int], call: Callable[[int], Awaitable[object]]) -> None:
@@ -36,10 +46,10 @@ async def in_turn(numbers: Iterator[int], call: Callable[[int], Awaitable[object
         await call(number)
 
 
-async def run_job(voucherify: VoucherifyClient) -> None:
-    numbers = iter(range(CALLS))
+async def run_job(voucherify: VoucherifyClient, job: Job) -> None:
+    numbers = iter(range(job.calls))
     async with asyncio.TaskGroup() as workers:
-        for _ in range(CONCURRENCY):
+        for _ in range(job.concurrency):
             workers.create_task(
                 in_turn(numbers, lambda number: voucherify.customers.create(source_id=f"crm-{number}"))
             )
@@ -72,49 +82,47 @@ async def served(
         yield server, client
 
 
+@pytest.mark.parametrize("job", [FIFTH, pytest.param(WHOLE, marks=pytest.mark.soak)], ids=["fifth", "whole"])
+@pytest.mark.parametrize("fixed", [False, True], ids=["sliding", "fixed"])
 class TestJobs:
-    """1,500 calls at concurrency 50 where 600 a minute are allowed."""
-
-    @pytest.mark.parametrize("fixed", [False, True], ids=["sliding", "fixed"])
     @pytest.mark.parametrize("limiter", ["adaptive", "local"])
-    async def test_it_ends_soon_and_is_hardly_ever_refused(self, fixed: bool, limiter: str) -> None:
-        async with limited_sandbox(Quota(LIMIT, fixed=fixed)) as (sandbox, voucherify, clock):
-            local = LocalRateLimiter(LIMIT, 60, clock=voucherify._sessions.clock)
+    async def test_it_ends_soon_and_is_hardly_ever_refused(self, job: Job, fixed: bool, limiter: str) -> None:
+        async with limited_sandbox(Quota(job.limit, fixed=fixed)) as (sandbox, voucherify, clock):
+            local = LocalRateLimiter(job.limit, 60, clock=voucherify._sessions.clock)
+            client = voucherify.with_options(rate_limiter=local) if limiter == "local" else voucherify
             began = clock.monotonic()
-            await run_job(voucherify.with_options(rate_limiter=local) if limiter == "local" else voucherify)
+            await run_job(client, job)
             seconds = clock.monotonic() - began
-        assert len(sandbox.store.customers) == CALLS
-        assert refused(sandbox) < 0.02 * CALLS
+        assert len(sandbox.store.customers) == job.calls
+        assert refused(sandbox) < 0.02 * job.calls
         assert seconds < 1.15 * SHORTEST
 
-    @pytest.mark.parametrize("fixed", [False, True], ids=["sliding", "fixed"])
-    async def test_without_a_limiter_the_gate_alone_sees_it_through(self, fixed: bool) -> None:
-        settings = {"rate_limiter": None}
-        async with limited_sandbox(Quota(LIMIT, fixed=fixed), **settings) as (sandbox, voucherify, clock):
+    async def test_without_a_limiter_the_gate_alone_sees_it_through(self, job: Job, fixed: bool) -> None:
+        quota = Quota(job.limit, fixed=fixed)
+        async with limited_sandbox(quota, rate_limiter=None) as (sandbox, voucherify, clock):
             began = clock.monotonic()
-            await run_job(voucherify)
+            await run_job(voucherify, job)
             seconds = clock.monotonic() - began
-        assert len(sandbox.store.customers) == CALLS
-        assert 0 < refused(sandbox) <= 3 * CONCURRENCY
+        assert len(sandbox.store.customers) == job.calls
+        assert 0 < refused(sandbox) <= 3 * job.concurrency
         assert seconds < 1.15 * SHORTEST
 
-    @pytest.mark.soak
-    @pytest.mark.timeout(300)
-    async def test_for_real(self) -> None:
-        """No clock but the real one, for both windows at once."""
 
-        async def job(fixed: bool) -> tuple[int, float]:
-            async with (
-                Sandbox(rate_limit=Quota(LIMIT, fixed=fixed)) as sandbox,
-                sandbox.client() as voucherify,
-            ):
-                began = time.monotonic()
-                await run_job(voucherify)
-                return refused(sandbox), time.monotonic() - began
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+async def test_a_job_for_real() -> None:
+    """No clock but the real one, for both windows at once."""
 
-        for many, seconds in await asyncio.gather(job(fixed=False), job(fixed=True)):
-            assert many < 0.02 * CALLS
-            assert seconds < 1.15 * SHORTEST
+    async def run(fixed: bool) -> tuple[int, float]:
+        quota = Quota(WHOLE.limit, fixed=fixed)
+        async with Sandbox(rate_limit=quota) as sandbox, sandbox.client() as voucherify:
+            began = time.monotonic()
+            await run_job(voucherify, WHOLE)
+            return refused(sandbox), time.monotonic() - began
+
+    for many, seconds in await asyncio.gather(run(fixed=False), run(fixed=True)):
+        assert many < 0.02 * WHOLE.calls
+        assert seconds < 1.15 * SHORTEST
 
 
 class TestGate:

@@ -383,7 +383,7 @@ async def test_it_serves_until_a_signal(capsys: pytest.CaptureFixture[str], numb
 async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "voucherify_async.sandbox", "--port", "0", "--customers", "25", "--seed", "7",
-        "--job-seconds", "0.5", "--job-seconds-per-item", "0.25",
+        "--job-seconds", "0.1", "--job-seconds-per-item", "0.05",
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
@@ -399,7 +399,7 @@ async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(await client.customers.list().to_list()) == 25
             receipt = await client.customers.update_in_bulk([{"source_id": "a"}, {"source_id": "b"}])
             job = await client.async_actions.wait(receipt.async_action_id)
-            assert job.processing_time == 1_000
+            assert job.processing_time == 200
     finally:
         process.send_signal(signal.SIGTERM)
         await process.communicate()

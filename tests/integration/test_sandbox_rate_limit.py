@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.support.clocks import SetClock
 from voucherify_async.sandbox import Quota, Sandbox, server
 from voucherify_async.sandbox.__main__ import make_sandbox, serve
 
@@ -22,22 +23,14 @@ NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 EPOCH = int(NOW)
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock(NOW)
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    clock: Clock, rate_limit: int | Quota | None, **settings: Any
+    clock: SetClock, rate_limit: int | Quota | None, **settings: Any
 ) -> AsyncGenerator[aiohttp.ClientSession, None]:
     sandbox = Sandbox(rate_limit=rate_limit, **settings)
     sandbox.store.clock = clock
@@ -60,7 +53,7 @@ def csv() -> aiohttp.FormData:
     return form
 
 
-async def test_without_a_limit_there_is_one_that_nobody_reaches(clock: Clock) -> None:
+async def test_without_a_limit_there_is_one_that_nobody_reaches(clock: SetClock) -> None:
     clock.now += 0.999_999_7  # a date has whole seconds, and is never ahead
     async with serving(clock, None) as http:
         for number, (path, status) in enumerate((("/v1/customers", 200), ("/v1/vouchers", 404)), 1):
@@ -74,7 +67,7 @@ async def test_without_a_limit_there_is_one_that_nobody_reaches(clock: Clock) ->
 
 
 async def test_every_answer_says_what_remains(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    clock: SetClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock.now += 0.5
     refused = {"X-App-Token": "wrong"}
@@ -92,7 +85,7 @@ async def test_every_answer_says_what_remains(
     assert "broke" in caplog.text
 
 
-async def test_a_call_too_many(clock: Clock) -> None:
+async def test_a_call_too_many(clock: SetClock) -> None:
     async with serving(clock, Quota(1, period=3600)) as http:
         assert await call(http, "GET", "/v1/customers") == (200, 0, 3600)
         clock.now += 0.25
@@ -117,7 +110,7 @@ async def test_a_call_too_many(clock: Clock) -> None:
         assert await call(http, "GET", "/v1/customers") == (200, 0, 7200)
 
 
-async def test_bulk_calls_are_counted_apart(clock: Clock) -> None:
+async def test_bulk_calls_are_counted_apart(clock: SetClock) -> None:
     upserts = [{"source_id": "a"}]
     metadata = {"source_ids": ["a"], "metadata": {"n": 1}}
     async with serving(clock, 3) as http:
@@ -154,21 +147,21 @@ async def test_bulk_calls_are_counted_apart(clock: Clock) -> None:
     ],
     ids=["sliding", "fixed"],
 )
-async def test_windows(clock: Clock, quota: Quota, wanted: list[tuple[int, ...]]) -> None:
+async def test_windows(clock: SetClock, quota: Quota, wanted: list[tuple[int, ...]]) -> None:
     async with serving(clock, quota) as http:
         for at, *said in wanted:
             clock.now = NOW + at
             assert await call(http, "GET", "/v1/customers") == tuple(said), at
 
 
-async def test_of_calls_at_once_as_many_pass_as_may(clock: Clock) -> None:
+async def test_of_calls_at_once_as_many_pass_as_may(clock: SetClock) -> None:
     async with serving(clock, 10, latency=0.001) as http:
         answers = await asyncio.gather(*(call(http, "GET", "/v1/customers") for _ in range(30)))
     assert Counter(status for status, *_ in answers) == {200: 10, 429: 20}
     assert sorted(remaining for status, remaining, _ in answers if status == 200) == list(range(10))
 
 
-async def test_a_call_counts_when_it_arrives(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_counts_when_it_arrives(clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
     async def pass_time(seconds: float) -> None:
         clock.now += seconds
 

@@ -36,16 +36,16 @@ SHAPES: list[Any] = [
     pytest.param([], id="none"),
     pytest.param([(1, lambda _: HOUR)], id="one"),
     pytest.param([(700, lambda chance: HOUR * chance.random())], id="even"),
-    pytest.param([(450, lambda _: HOUR)], id="one instant"),
+    pytest.param([(250, lambda _: HOUR)], id="one instant"),
     pytest.param(
         [(5, lambda chance: 20_000 * HOUR * chance.random()), (900, lambda chance: HOUR * chance.random())],
         id="nearly all in the last hour",
     ),
     pytest.param(
-        [(600, lambda chance: 20_000 * HOUR + MILLISECOND * chance.randrange(3)), (3, lambda _: HOUR)],
+        [(350, lambda chance: 20_000 * HOUR + MILLISECOND * chance.randrange(3)), (3, lambda _: HOUR)],
         id="bursts at the beginning",
     ),
-    pytest.param([(1_000, lambda chance: MILLISECOND * chance.randrange(12))], id="a dozen instants"),
+    pytest.param([(500, lambda chance: MILLISECOND * chance.randrange(6))], id="half a dozen instants"),
 ]
 
 

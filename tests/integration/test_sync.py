@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import random
 import time
@@ -134,6 +135,10 @@ def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[str], bool]) -
         return check_customer(body, ids=ids)
 
     monkeypatch.setattr("voucherify_async.sandbox.jobs.check_customer", check)
+
+
+SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
+SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, int(50 * SOAK_SCALE)))]
 
 
 @pytest.fixture
@@ -391,7 +396,7 @@ async def test_no_more_jobs_are_open_than_may_be(
     assert watch.most_open == concurrency
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_customers_with_one_id_keep_their_order(
     sandbox: Sandbox, quick: VoucherifyClient, watch: Watch, seed: int
 ) -> None:
@@ -403,13 +408,13 @@ async def test_customers_with_one_id_keep_their_order(
             "name": f"{number}",
             "metadata": {"n": number},
         }
-        for number in range(400)
+        for number in range(200)
     ]
     report = await quick.customers.sync(source, concurrency=4, max_body_items=chance.choice([3, 20, 100]))
     add_up(report)
-    assert report.succeeded == 400
+    assert report.succeeded == 200
     assert not watch.clashes
-    assert watch.items == 400
+    assert watch.items == 200
     assert held(sandbox) == applied(source)
     for record in sandbox.store.customers.values():
         names = [int(event.customer.fields["name"]) for event in record.activity]

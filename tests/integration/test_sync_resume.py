@@ -182,7 +182,7 @@ from voucherify_async import RetryPolicy, VoucherifyClient
 
 async def main(base_url, path, journal, items):
     retry = RetryPolicy(base=0.001, cap=0.01)
-    client = VoucherifyClient("sandbox-app-id", "sandbox-app-token", base_url=base_url, timeout=0.5, retry=retry)
+    client = VoucherifyClient("sandbox-app-id", "sandbox-app-token", base_url=base_url, timeout=0.25, retry=retry)
     options = {"journal": journal, "max_body_items": int(items)}
     async with client as voucherify:
         if path.endswith(".csv"):
@@ -375,8 +375,8 @@ async def job_of(
 
 
 async def test_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with job_of(json_lines(650, seed=SEED), tmp_path / "customers.ndjson", monkeypatch) as job:
-        report = await job.kill_again_and_again(5, random.Random(SEED))
+    async with job_of(json_lines(390, seed=SEED), tmp_path / "customers.ndjson", monkeypatch) as job:
+        report = await job.kill_again_and_again(3, random.Random(SEED))
         job.assert_done(report)
         assert report["failures"] == []
 
@@ -477,6 +477,8 @@ def prepare(name):
     (template.parent / name).mkdir()
     (template.parent / name / template.name).write_text(template.read_text().replace("NAME", name))
 
+prepare("before")
+asyncio.run(sync(template.parent / "before" / template.name, "first"))  # what is imported and made once
 prepare("whole")
 assert wait([fork("whole", "second")]) == [0]
 total = json.loads((template.parent / "whole" / "second.json").read_bytes())["moments"]

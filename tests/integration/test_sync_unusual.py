@@ -34,6 +34,13 @@ Json = dict[str, Any]
 HASTE = RetryPolicy(base=0.001, cap=0.01)
 
 
+@pytest.fixture
+async def voucherify(sandbox: Sandbox) -> AsyncIterator[VoucherifyClient]:
+    """A client, and its sandbox, for which waits take no time."""
+    async with sandbox.client() as client, skipping_clock(client, sandbox):
+        yield client
+
+
 def nested(depth: int) -> Any:
     value: Any = {}
     for _ in range(depth):

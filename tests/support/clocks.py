@@ -1,4 +1,4 @@
-"""A clock for tests whose waits take no time."""
+"""Clocks for tests whose waits take no time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,23 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
 
 from voucherify_async import VoucherifyClient
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.transport.clock import Clock
+
+
+@dataclass
+class SetClock:
+    """Epoch seconds, as they are set."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
 
 _Sleeper = tuple[float, int, "asyncio.Future[None]"]
 
@@ -62,16 +75,24 @@ async def skipping_clock(
 ) -> AsyncGenerator[SkippingClock]:
     """Let a client, and a sandbox, go by one such clock."""
     pool = client._sessions.pool  # pyright: ignore[reportPrivateUsage]
-    places = pool._places  # pyright: ignore[reportPrivateUsage]
-    assert places is not None
-    all_places = places._value  # pyright: ignore[reportPrivateUsage]
-    clock = SkippingClock(lambda: places._value < all_places)  # pyright: ignore[reportPrivateUsage]
+    exchange, under_way = pool.exchange, 0
+
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        nonlocal under_way
+        under_way += 1
+        try:
+            return await exchange(*args, **kwargs)
+        finally:
+            under_way -= 1
+
+    clock = SkippingClock(lambda: under_way > 0)
     clock.set(pool.clock)
     if sandbox is not None:
         sandbox.store.clock = clock.epoch
     runner = asyncio.create_task(clock.run())
     try:
-        yield clock
+        with patch.object(pool, "exchange", counted):
+            yield clock
     finally:
         runner.cancel()
         await asyncio.gather(runner, return_exceptions=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -44,7 +45,7 @@ class Service:
         total = len(rows)
         after = query.get(self.parameter)
         if after is not None:
-            rows = [row for row in rows if self._follows(self._cut(row[0]), self._cut(after), descending)]
+            rows = rows[self._first_after(rows, self._cut(after), descending) :]
         size = query.get("limit") or 10
         start = (query.get("page", 1) - 1) * size
         page = rows[start : start + size]
@@ -82,10 +83,13 @@ class Service:
             return (after is None or created >= after) and (before is None or created <= before)
         return (after is None or created > after) and (before is None or created < before)
 
-    def _follows(self, created: dt.datetime, after: dt.datetime, descending: bool) -> bool:
-        if created == after:
-            return not self.strict
-        return created < after if descending else created > after
+    def _first_after(self, rows: list[tuple[dt.datetime, str]], after: dt.datetime, descending: bool) -> int:
+        def distance(row: tuple[dt.datetime, str]) -> dt.timedelta:
+            created = self._cut(row[0])
+            return after - created if descending else created - after
+
+        bisect = bisect_right if self.strict else bisect_left
+        return bisect(rows, dt.timedelta(), key=distance)
 
     def _show(self, key: str, created: dt.datetime) -> dict[str, Any]:
         if key in self.undated:

@@ -90,8 +90,7 @@ class Fate:
 
     def headers(self) -> dict[str, str]:
         """What the answer has besides the usual headers."""
-        limited = self.fault == "status" and self.status == HTTPStatus.TOO_MANY_REQUESTS
-        return {"Retry-After": "1"} if limited else {}
+        return {"Retry-After": "1"} if self.status == HTTPStatus.TOO_MANY_REQUESTS else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

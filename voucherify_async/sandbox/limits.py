@@ -57,7 +57,7 @@ class Quota:
             raise ValueError(f"period must be a positive, finite number of seconds, not {self.period!r}")
 
 
-NO_LIMIT: Final = Quota(1_000_000, fixed=True)
+NO_LIMIT: Final = Quota(1_000_000)
 """What answers say where there is no limit: more calls than one sandbox could take in a minute."""
 
 

@@ -147,7 +147,7 @@ def _facts(body: Mapping[str, Any]) -> Json:
     for name in ("created_at", "updated_at"):
         value = body.get(name)
         if value is not None:
-            facts[name.removesuffix("_at")] = instant(name, value if isinstance(value, str) else "")
+            facts[name.removesuffix("_at")] = instant(name, value)
     for name, kind in _SUMMARIES.items():
         if body.get(name) is not None:
             summary = _converted(name, body[name], kind)

@@ -311,7 +311,7 @@ class Bounds:
             last = (bisect.bisect_right if self.inclusive else bisect.bisect_left)(
                 instants, self.before, key=key
             )
-        return range(first, max(first, last))
+        return range(first, last)
 
 
 UNBOUNDED: Final = Bounds()

@@ -45,7 +45,7 @@ _KEPT: Final[dict[tuple[str, str], Any]] = {
     (kind.__module__, kind.__qualname__): kind
     for kind in (
         About, BulkUpdate, Campaign, CsvImport, Event, Job, MetadataUpdate, Order, Product, Record, Redeemable,
-        Snapshot, Tier, Token, bytearray, dt.datetime, dt.timezone, dt.timedelta, _rebuild,
+        Snapshot, Tier, Token, dt.datetime, dt.timezone, dt.timedelta, _rebuild,
     )
 }  # fmt: skip
 """Everything that there can be in a file, besides what JSON has, by module and name."""

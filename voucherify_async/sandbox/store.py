@@ -329,7 +329,7 @@ class Store:
 
     def _queue(self, job: Job, since: float) -> None:
         """Have a job wait for its turn; a large one needs several, between which it is others'."""
-        job.queue(max(since, self._waiting[-1].ends) if self._waiting else since, _TURN)
+        job.queue(self._waiting[-1].ends if self._waiting else since, _TURN)
         self._waiting.append(job)
         if self.changes is not None:
             self.changes.jobs[job.id] = None
