@@ -147,6 +147,7 @@ class VoucherifyClient:
                 trust_env=trust_env,
                 ssl=ssl,
                 connector=connector,
+                headers=defaults,
             )
         )
         options = CallOptions(
@@ -156,7 +157,7 @@ class VoucherifyClient:
             timeouts=_timeouts(timeout),
             deadline=_deadline(deadline),
             retry=retry,
-            headers={**defaults, **check_headers("headers", headers or {})},
+            headers=check_headers("headers", headers or {}),
             rate_limiter=AdaptiveRateLimiter(clock=pool.clock)
             if rate_limiter is UNSET
             else _check_limiter(rate_limiter),

@@ -122,14 +122,13 @@ class World:
     server: RawServer
     tasks: set[asyncio.Task[Any]]
 
-    @property
-    def places(self) -> asyncio.Semaphore:
-        places = self.client._sessions.pool._places
-        assert places is not None
-        return places
+    def free_places(self) -> int:
+        pool = self.client._sessions.pool
+        return pool.settings.max_connections if pool._places is None else pool._places.value
 
     def waiting_for_a_place(self) -> int:
-        return len(self.places._waiters or ())
+        places = self.client._sessions.pool._places
+        return 0 if places is None else places.statistics().tasks_waiting
 
     def protocols(self) -> list[Any]:
         session = self.client._sessions.pool._session
@@ -140,7 +139,7 @@ class World:
             await asyncio.sleep(0)
         tasks = asyncio.all_tasks() - self.tasks - self.server.tasks
         assert tasks == set()
-        assert self.places._value == self.client._sessions.pool.settings.max_connections
+        assert self.free_places() == self.client._sessions.pool.settings.max_connections
         assert self.waiting_for_a_place() == 0
         assert self.protocols() == []
         self.check_lines()
@@ -444,7 +443,7 @@ async def connects(stack: AsyncExitStack) -> Stuck:
             filler.close()
         await serve(stack, server, listener)
 
-    return Stuck(here, here.places.locked, create, relieve=relieve)
+    return Stuck(here, lambda: here.free_places() == 0, create, relieve=relieve)
 
 
 async def shakes_hands(stack: AsyncExitStack) -> Stuck:

@@ -42,7 +42,7 @@ def call_of(operation: Operation[Any], *failures: VoucherifyError, sent: bool | 
     """A call after some failures; `sent` tells of an attempt under way."""
     request = Request(operation, "/v1/customers/ada", Body(b'{"name":"Ada"}', "application/json"))
     delivery = None if sent is None else Delivery(sent=sent)
-    return Call(request, 0.0, failures=list(failures), delivery=delivery)
+    return Call(request, 0.0, failures=failures, delivery=delivery)
 
 
 @pytest.mark.parametrize("deadline", [None, 5.0])

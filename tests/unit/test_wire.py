@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from voucherify_async import errors
 from voucherify_async.models import UNSET, Customer
 from voucherify_async.transport.operation import Answer, Operation
+from voucherify_async.transport.secrets import Secrets
 from voucherify_async.transport.wire import (
     MAX_BODY_BYTES,
     FilePart,
@@ -362,7 +363,7 @@ class TestStatusError:
 class TestSecretsThatComeBack:
     """From a service, or a proxy before it, that repeats the request in its answer."""
 
-    SECRETS = ("Bearer abc/secret-def", "abc/secret-def-too", "short")
+    SECRETS = Secrets(("Bearer abc/secret-def", "abc/secret-def-too", "short"))
 
     @pytest.mark.parametrize(
         ("said", "told"),

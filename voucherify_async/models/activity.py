@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["CustomerActivity"]
 
 
-class CustomerActivity(Model, frozen=True, kw_only=True, dict=True):
+class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
     """One event in a customer's history."""
 
     id: str

@@ -98,7 +98,7 @@ _RESULT_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
 }
 
 
-class AsyncAction(Model, frozen=True, kw_only=True, dict=True):
+class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
     """A background job.
 
     `status` is ``ENQUEUED``, ``IN_PROGRESS``, ``DONE`` or ``FAILED``. ``DONE`` says that the job ended,

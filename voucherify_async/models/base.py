@@ -61,7 +61,7 @@ def _attributes(model: type[msgspec.Struct]) -> list[tuple[str, str]]:
     ]
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
+class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The base of every model: immutable, keyword-only, comparable, picklable."""
 
     # FastAPI takes a bare annotation for a request body only if it is a pydantic model, a mapping or a

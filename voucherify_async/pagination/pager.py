@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Generic, Literal, TypeVar
 
@@ -16,7 +17,7 @@ from voucherify_async.pagination.rules import MAX_PAGE_SIZE, PageAnswer, Rule, S
 from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
 from voucherify_async.transport.operation import Answer, Operation, Query, Request
 from voucherify_async.transport.session import SessionManager
-from voucherify_async.transport.wire import decode_error, decode_into, encode_query
+from voucherify_async.transport.wire import decode_by, decode_error, encode_query
 
 __all__ = ["Listing", "OnInvalid", "Page", "Pager"]
 
@@ -94,12 +95,13 @@ class Listing(Generic[T]):
     def _decode(self, answer: Answer) -> _Fetched:
         invalid: dict[int, DecodeError] = {}
         items: Sequence[Any]
+        page: Any
         try:
-            page = decode_into(self.operation, answer, _page_type(self.items, self.into))
+            page = decode_by(_page_decoder(self.items, self.into), self.operation, answer)
             items = page.items
         except DecodeError:
             # Again, item by item, to find the ones that it is about; a page that is no page raises here.
-            page = decode_into(self.operation, answer, _page_type(self.items, msgspec.Raw))
+            page = decode_by(_page_decoder(self.items, msgspec.Raw), self.operation, answer)
             items = [self._decode_item(answer, index, raw, invalid) for index, raw in enumerate(page.items)]
             if self.on_invalid == "raise" and invalid:
                 error = next(iter(invalid.values()))
@@ -116,7 +118,7 @@ class Listing(Generic[T]):
             loose = msgspec.json.decode(raw)
             identity = item_id(loose)
             problem = f"item {index} of the page (id {identity}) is not of the promised shape: {error}"
-            part = replace(answer, body=bytes(raw))
+            part = msgspec.structs.replace(answer, body=bytes(raw))
             invalid[index] = decode_error(self.operation, part, problem, item_id=identity, position=index)
             return loose
 
@@ -139,9 +141,9 @@ class _ListPage(msgspec.Struct):
 
 
 @lru_cache(maxsize=256)
-def _page_type(items: str, into: Any) -> Any:
+def _page_decoder(items: str, into: Any) -> msgspec.json.Decoder[Any]:
     array = ("items", tuple[into, ...], msgspec.field(name=items))
-    return msgspec.defstruct("ListPage", [array], bases=(_ListPage,), kw_only=True)
+    return msgspec.json.Decoder(msgspec.defstruct("ListPage", [array], bases=(_ListPage,), kw_only=True))
 
 
 class Pager(Generic[T]):
@@ -273,13 +275,14 @@ class Pager(Generic[T]):
         step = self._rule.advance(state, fetched.page)
         if step.error is not None:
             step.error.operation, step.error.request_id = operation, fetched.request_id
-        items: list[T] = []
-        for index, (item, unseen) in enumerate(zip(fetched.page.items, step.unseen, strict=True)):
-            if not unseen:
-                continue
-            if index not in fetched.invalid:
-                items.append(item)
-            elif callable(self._listing.on_invalid):
-                self._listing.on_invalid(fetched.invalid[index])
+        wanted = step.unseen
+        if len(wanted) != len(fetched.page.items):
+            raise ValueError(f"the rule {self._rule.name!r} must say of every item whether it is unseen")
+        if fetched.invalid:
+            wanted = [unseen and index not in fetched.invalid for index, unseen in enumerate(wanted)]
+            for index, problem in fetched.invalid.items():
+                if step.unseen[index] and callable(self._listing.on_invalid):
+                    self._listing.on_invalid(problem)
         following = None if step.state is None else (self._rule.name, self._identity, step.state)
-        return Page(tuple(items), fetched.page.has_more, fetched.page.total, following), step
+        items = tuple(itertools.compress(fetched.page.items, wanted))
+        return Page(items, fetched.page.has_more, fetched.page.total, following), step

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -80,6 +81,10 @@ class TimestampState(msgspec.Struct, frozen=True, array_like=True):
     until: int | None = None
 
 
+T = TypeVar("T")
+
+_created_at: Final = attrgetter("created_at")
+
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _CLOCK_MARGIN: Final = dt.timedelta(minutes=5)
@@ -121,11 +126,13 @@ class _TimestampRule:
 
     def advance(self, state: TimestampState, page: PageAnswer) -> Step:
         """Deliver what was not delivered at the instants that the request reached back over."""
-        positions = [self._position(item) for item in page.items]
-        unseen = [
-            self._is_unseen(state, item, position)
-            for item, position in zip(page.items, positions, strict=True)
-        ]
+        positions = self._positions(page.items)
+        reached = -math.inf if state.at is None else state.at
+        unseen = [position is not None and position > reached for position in positions]
+        for index in _indices(
+            unseen, value=False
+        ):  # few: those at the last instant, which were asked for again
+            unseen[index] = self._is_unseen(state, page.items[index], positions[index])
         if page.has_more is False or (page.has_more is None and not page.items):
             return Step(unseen, None)
         top = max((position for position in positions if position is not None), default=None)
@@ -178,11 +185,16 @@ class _TimestampRule:
         if position is None:
             mark = fingerprint_of(item)
             return mark not in state.undated and mark not in state.stale
-        if state.at is None or position > state.at:
-            return True
         if position == state.at:
             return fingerprint_of(item) not in state.here
-        return position == state.at - 1 and fingerprint_of(item) not in state.behind
+        return state.at is not None and position == state.at - 1 and fingerprint_of(item) not in state.behind
+
+    def _positions(self, items: Sequence[Any]) -> list[int | None]:
+        sign = self._sign
+        try:  # nearly always all are decoded, with a timestamp in UTC; this is done for every item of a walk
+            return [sign * ((instant - _EPOCH) // _MILLISECOND) for instant in map(_created_at, items)]
+        except (AttributeError, TypeError):
+            return [self._position(item) for item in items]
 
     def _position(self, item: Any) -> int | None:
         value = item.get("created_at") if is_mapping(item) else getattr(item, "created_at", None)
@@ -218,8 +230,16 @@ def _remember(state: TimestampState, items: Sequence[Any], positions: list[int |
     )
 
 
+def _indices(values: list[T], *, value: T) -> Iterator[int]:
+    """Where a value is in a list that has few of it."""
+    index = -1
+    for _ in range(values.count(value)):
+        index = values.index(value, index + 1)
+        yield index
+
+
 def _marks_at(items: Sequence[Any], positions: list[int | None], position: int | None) -> frozenset[int]:
-    return fingerprints_of([item for item, its in zip(items, positions, strict=True) if its == position])
+    return fingerprints_of([items[index] for index in _indices(positions, value=position)])
 
 
 class EndDateRule(_TimestampRule):
@@ -300,7 +320,7 @@ class CreatedAtRule(_TimestampRule):
         )
 
     def _bounded(self, step: Step, items: Sequence[Any], last: float) -> Step:
-        positions = [self._position(item) for item in items]
+        positions = self._positions(items)
         inside = [position is None or self._first <= position <= last for position in positions]
         unseen = [new and wanted for new, wanted in zip(step.unseen, inside, strict=True)]
         over = step.state is not None and step.state.at is not None and step.state.at > last
@@ -310,7 +330,7 @@ class CreatedAtRule(_TimestampRule):
         return Step(unseen, msgspec.structs.replace(state, tie=Tie(at)))
 
     def _advance_tie(self, state: TimestampState, tie: Tie, page: PageAnswer) -> Step:
-        positions = [self._position(item) for item in page.items]
+        positions = self._positions(page.items)
         known = {tie.at: state.here, tie.at + 1: tie.ahead, None: state.undated | state.stale.keys()}
         unseen = [
             position in known and fingerprint_of(item) not in known[position]

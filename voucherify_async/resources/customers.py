@@ -27,17 +27,17 @@ from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
 from voucherify_async.resources.customer_jobs import CustomerJobs
 from voucherify_async.resources.inputs import (
+    body_of,
     check_count,
     check_instants,
     check_limit,
     check_on_invalid,
     check_page,
     check_window,
-    checked,
     filters_query,
 )
 from voucherify_async.transport.operation import Body, Operation, Query, Request
-from voucherify_async.transport.wire import encode_json, encode_path
+from voucherify_async.transport.wire import encode_path
 
 __all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 
@@ -513,7 +513,7 @@ class CustomersResource(CustomerJobs):
 
 
 def _body(into: type[CustomerFields], **fields: Any) -> Body:
-    return encode_json("the customer", checked("", into, fields))
+    return body_of("the customer", into, fields)
 
 
 def _by_id(listing: Listing[T], after: str | None, limit: int | None, cursor: str | None) -> Pager[T]:

@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import IO, Any, Final, TypeVar
 
 import anyio
@@ -25,11 +26,14 @@ from voucherify_async.transport.wire import (
     PLAIN_TYPES,
     FilePart,
     check_aware,
+    encode_json,
     encode_json_array,
+    is_flat,
     json_value,
 )
 
 __all__ = [
+    "body_of",
     "check_callback",
     "check_count",
     "check_instants",
@@ -49,6 +53,9 @@ __all__ = [
 ]
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+_SIMPLE: Final = frozenset({dict, str, int, bool, type(None), UnsetType})
+"""Types whose values JSON holds as what they are; a date would become a text unnoticed."""
 
 _WHERE: Final = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 
@@ -107,7 +114,7 @@ def checked(name: str, into: type[S], fields: Mapping[str, Any] | msgspec.Struct
         plain = _plain(fields)
     except RecursionError:
         raise ValueError(f"{name or 'it'} is nested too deeply") from None
-    if is_mapping(metadata := plain.get("metadata")):
+    if is_mapping(metadata := plain.get("metadata")) and not is_flat(metadata):
         plain["metadata"] = json_value(_dotted(name, "metadata"), metadata)
     try:
         return msgspec.convert(plain, into)
@@ -119,12 +126,44 @@ def checked(name: str, into: type[S], fields: Mapping[str, Any] | msgspec.Struct
     raise ValueError(f"{where}: {problem}" if where else problem)
 
 
+def body_of(name: str, into: type[msgspec.Struct], fields: Mapping[str, Any]) -> Body:
+    """The fields as a JSON body, checked by the types of a struct; as `checked`, and nearly as fast as unchecked.
+
+    Args:
+        name: What errors call the body.
+        into: The struct type.
+        fields: One for each of the struct's, `UNSET` where it is left out.
+    """
+    if (
+        _SIMPLE.issuperset(map(type, fields.values()))
+        and _is_simple(fields["address"])
+        and _is_simple(fields["metadata"])
+    ):
+        body = encode_json(name, into(**fields))
+        try:
+            _decoder(into).decode(body.content)
+        except msgspec.ValidationError:
+            pass  # the long way finds what is wrong with it
+        else:
+            return body
+    return encode_json(name, checked("", into, fields))
+
+
+def _is_simple(value: Any) -> bool:
+    return value is UNSET or value is None or is_flat(value)
+
+
+@lru_cache(maxsize=16)
+def _decoder(into: type[S]) -> msgspec.json.Decoder[S]:
+    return msgspec.json.Decoder(into)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
     if is_mapping(value):
         return {
-            key: item if type(item) in PLAIN_TYPES else _plain_field(item)
+            key: item if type(item) in PLAIN_TYPES or is_flat(item) else _plain_field(item)
             for key, item in value.items()
             if item is not UNSET
         }

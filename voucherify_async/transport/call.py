@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from voucherify_async.errors import (
     DeadlineExceededError,
@@ -22,8 +23,7 @@ __all__ = ["Call", "conclude", "deadline_error", "is_success", "last_error", "re
 _ids = itertools.count(1)
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class Call:
+class Call(msgspec.Struct, eq=False):
     """What is known of a call while it runs.
 
     Attributes:
@@ -46,9 +46,9 @@ class Call:
 
     request: Request[Any]
     started: float
-    id: int = field(default_factory=_ids.__next__)
+    id: int = msgspec.field(default_factory=_ids.__next__)
     attempt: int = 0
-    failures: list[VoucherifyError] = field(default_factory=list[VoucherifyError])
+    failures: tuple[VoucherifyError, ...] = ()
     excused: int = 0
     delivery: Delivery | None = None
     has_place: bool = False
@@ -126,8 +126,8 @@ def refusal(call: Call, wait: float, accepted: float) -> RateLimitError:
 
 def conclude(call: Call, error: VoucherifyError) -> VoucherifyError:
     """Have the error of a call remember the attempts before, any of which may have been applied."""
-    earlier = [failure for failure in call.failures if failure is not error]
-    error.attempts = (*earlier, *error.attempts)
+    earlier = tuple(failure for failure in call.failures if failure is not error)
+    error.attempts = earlier + error.attempts
     error.may_have_been_applied |= any(failure.may_have_been_applied for failure in earlier)
-    call.failures.clear()  # else the error would hold itself, by its traceback, and live until collected
+    call.failures = ()  # else the error would hold itself, by its traceback, and live until collected
     return error

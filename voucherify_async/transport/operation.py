@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from voucherify_async.transport.secrets import NO_SECRETS, Secrets
 
 if TYPE_CHECKING:
     from voucherify_async.transport.rate_limit import RateLimit
@@ -17,8 +22,10 @@ Query = Mapping[str, Any]
 """Query parameters by name. `None` and `UNSET` are left out; datetimes must be timezone-aware."""
 
 
-@dataclass(slots=True)
-class Answer:
+# What is made for every call is a Struct where it can be: a dataclass takes several times as long to make.
+
+
+class Answer(msgspec.Struct, gc=False):
     """What came back.
 
     Attributes:
@@ -29,9 +36,13 @@ class Answer:
     """
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)  # can hold a secret, and personal data
-    secrets: Collection[str] = field(default=(), repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+    secrets: Secrets = NO_SECRETS
+
+    def __repr__(self) -> str:
+        # The body can hold a secret, and personal data.
+        return f"<Answer {self.status}>"
 
 
 @dataclass(slots=True)
@@ -46,7 +57,7 @@ class Headers:
     """
 
     values: Mapping[str, str] = field(repr=False)
-    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
 
 
 @dataclass(frozen=True)
@@ -78,17 +89,23 @@ class Operation(Generic[T]):
         """Whether it only reads, so that the service never acts on it."""
         return self.method in {"GET", "HEAD"}
 
+    @cached_property
+    def decoder(self) -> msgspec.json.Decoder[Any]:
+        """Decodes successful answers."""
+        return msgspec.json.Decoder(self.into)
 
-@dataclass(frozen=True, slots=True)
-class Body:
+
+class Body(msgspec.Struct, frozen=True, gc=False):
     """An encoded request body, kept whole so that it can be sent again."""
 
-    content: bytes = field(repr=False)
+    content: bytes
     content_type: str
 
+    def __repr__(self) -> str:
+        return f"<Body {self.content_type}, {len(self.content)} bytes>"
 
-@dataclass(frozen=True, slots=True)
-class Request(Generic[T]):
+
+class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """A call of an operation, encoded and ready to be sent any number of times.
 
     Attributes:
@@ -99,12 +116,16 @@ class Request(Generic[T]):
     """
 
     operation: Operation[T]
-    target: str = field(repr=False)  # ids in it are personal data
+    target: str
     body: Body | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    headers: Mapping[str, str] = {}
     once: bool = False
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    decode: Callable[[Answer], T] | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = ()
+    decode: Callable[[Answer], T] | None = None
+
+    def __repr__(self) -> str:
+        # Without the target, as ids in it are personal data.
+        return f"<Request {self.operation.name}>"
 
     @property
     def repeatable(self) -> bool:
@@ -112,8 +133,7 @@ class Request(Generic[T]):
         return self.operation.repeatable and not self.once
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, gc=False):
     """How far an attempt got.
 
     Attributes:
@@ -128,8 +148,7 @@ class Delivery:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Response(Generic[T]):
+class Response(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):
     """A successful answer.
 
     Attributes:

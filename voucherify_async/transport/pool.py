@@ -7,10 +7,12 @@ import io
 import math
 import os
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import aiohttp
+import anyio
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError
@@ -28,6 +30,7 @@ from voucherify_async.transport.clock import Clock
 from voucherify_async.transport.operation import Answer, Body, Delivery, Headers, Request
 from voucherify_async.transport.rate_limit import RateGate, RateLimit
 from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
+from voucherify_async.transport.watchdog import Watchdog
 from voucherify_async.transport.wire import decode_error
 
 if TYPE_CHECKING:
@@ -58,18 +61,25 @@ class PoolSettings:
     trust_env: bool = True
     ssl: ssl.SSLContext | None = None
     connector: Connector | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class _Watch:
-    """A middleware of aiohttp's that sees how far a request gets, and can break it off.
+    """A middleware of aiohttp's that gives a request its headers, sees how far it gets, and can break it off.
+
+    Given to aiohttp with the request, the headers would be copied twice, one by one.
 
     One that may be sent only once is not sent on a connection of whose end word has come, though nobody has
     looked yet.
     """
 
-    def __init__(self, delivery: Delivery, *, once: bool) -> None:
+    __slots__ = ("delivery", "expired", "headers", "once", "response", "transport")
+
+    def __init__(self, headers: Headers, delivery: Delivery, *, once: bool) -> None:
+        self.headers = headers
         self.delivery = delivery
         self.once = once
+        self.expired = False
         self.transport: asyncio.Transport | None = None
         self.response: aiohttp.ClientResponse | None = None
 
@@ -77,6 +87,7 @@ class _Watch:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         self.delivery.sent = False
+        request.headers.update(self.headers.values)
         if isinstance(request, _Request):
             request.watch = self
         try:
@@ -84,13 +95,17 @@ class _Watch:
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            self.delivery.stale = self.delivery.reused
+            self.delivery.stale = self.delivery.reused and not self.expired
             # Not its own text, in which aiohttp puts the URL.
             disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
         else:
             return self.response
         # aiohttp would send an idempotent request again, unseen by us, were it to see its own exception.
         raise disconnect
+
+    def goes_out(self) -> None:
+        """The request is handed to the connection, which sends nothing any more when it is closing."""
+        self.delivery.sent = self.transport is not None and not self.transport.is_closing()
 
     def abort(self) -> None:
         """Break off what is under way; closing in an orderly way would wait until all of a body is sent.
@@ -100,6 +115,11 @@ class _Watch:
         whole = self.response is not None and self.response.content.is_eof()
         if self.transport is not None and not whole:
             self.transport.abort()
+
+    def expire(self) -> None:
+        """Break off what takes too long."""
+        self.expired = True
+        self.abort()
 
 
 class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves this module
@@ -117,24 +137,25 @@ class _Request(aiohttp.ClientRequest):
         watch = self.watch
         if watch is not None:
             watch.transport = conn.transport
-            watch.delivery.reused = conn.protocol in self.connections_used
-            self.connections_used.add(conn.protocol)
-            if watch.delivery.reused and watch.once:
-                for _ in range(2):  # the loop looks at sockets after the tasks that are ready
-                    await asyncio.sleep(0)
-            watch.delivery.sent = not self.body and _is_open(conn)  # a body takes the headers with it
+            if watch.expired:  # while it was connecting, which has a limit of its own
+                watch.abort()
+            if conn.protocol not in self.connections_used:
+                self.connections_used.add(conn.protocol)
+            else:
+                watch.delivery.reused = True
+                if watch.once:
+                    for _ in range(2):  # the loop looks at sockets after the tasks that are ready
+                        await asyncio.sleep(0)
+            if not self.body:  # which would take the headers with it
+                watch.goes_out()
         return await super().send(conn)
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
     ) -> None:
-        if self.watch is not None and _is_open(conn):
-            self.watch.delivery.sent = True
+        if self.watch is not None:
+            self.watch.goes_out()
         await super().write_bytes(writer, conn, content_length)
-
-
-def _is_open(conn: Connection) -> bool:
-    return conn.transport is not None and not conn.transport.is_closing()
 
 
 class ConnectionPool:
@@ -153,27 +174,41 @@ class ConnectionPool:
         self.gate = RateGate(self.clock)
         self.rate_limit: RateLimit | None = None
         # A gate of our own before aiohttp's, so that an attempt's time starts when it has a place.
-        places = _places(settings)
-        self._places = asyncio.Semaphore(places) if places else None
+        self._limit = _places(settings)
+        self._places: anyio.Semaphore | None = None
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process: int | None = None
         self._proxy: str | None = None
+        self._watchdog = Watchdog()
+        self._timeouts = Timeouts(), _client_timeout(Timeouts())  # the latest
         self._closed = False
 
-    async def acquire(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # the limit is a result here, not an error
-        """Take a place in the pool; False when none became free within `timeout` seconds."""
-        if self._places is None:
+    def take_place(self) -> bool:
+        """Take a place in the pool, if one is free."""
+        if not self._limit:
             return True
-        if timeout is None or not self._places.locked():
-            return await self._places.acquire()
+        if self._places is None:
+            self._places = anyio.Semaphore(self._limit, fast_acquire=True)
+        if self._places.value == 0:
+            return False
+        self._places.acquire_nowait()
+        return True
+
+    async def wait_for_place(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # the limit is a result here, not an error
+        """Take a place in the pool; False when none became free within `timeout` seconds."""
+        assert self._places is not None  # noqa: S101  # for the type checker; there was none to take
+        if timeout is None:
+            await self._places.acquire()
+            return True
         try:
             async with asyncio.timeout(timeout):
-                return await self._places.acquire()
+                await self._places.acquire()
         except TimeoutError:
             return False
+        return True
 
-    def release(self) -> None:
+    def return_place(self) -> None:
         """Give a place back."""
         if self._places is not None:
             self._places.release()
@@ -183,27 +218,23 @@ class ConnectionPool:
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session = self._open()
-        watch = _Watch(delivery, once=not request.repeatable)
+        watch = _Watch(headers, delivery, once=not request.repeatable)
+        if timeouts.attempt is not None:
+            self._watchdog.watch(watch, timeouts.attempt)
         try:
             async with session.request(
                 request.operation.method,
                 URL(self.settings.base_url + request.target, encoded=True),
                 data=_content(request.body),
-                headers=headers.values,
                 allow_redirects=False,  # following one would carry the credentials elsewhere
-                timeout=aiohttp.ClientTimeout(
-                    total=timeouts.attempt,
-                    connect=timeouts.connect,  # with the look-up of the name, unlike sock_connect
-                    sock_read=timeouts.read,
-                    ceil_threshold=_NEVER_ROUND,
-                ),
+                timeout=self._limits(timeouts),
                 proxy=self._proxy,
                 ssl=self.settings.ssl or True,
                 middlewares=(watch,),
             ) as reply:
                 return await self._read(request, reply, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:
-            failure = _translate(request, error, timeouts, delivery)
+            failure = _translate(request, TimeoutError() if watch.expired else error, timeouts, delivery)
         except (RuntimeError, AssertionError, AttributeError) as error:
             if not self._closed:
                 raise
@@ -211,26 +242,39 @@ class ConnectionPool:
             failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts, delivery)
         finally:
             watch.abort()
+            if timeouts.attempt is not None:
+                self._watchdog.done(watch, timeouts.attempt)
         return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
+
+    def _limits(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
+        if timeouts is not self._timeouts[0]:
+            self._timeouts = timeouts, _client_timeout(timeouts)
+        return self._timeouts[1]
 
     async def _read(
         self, request: Request[Any], reply: aiohttp.ClientResponse, headers: Headers
     ) -> Answer | VoucherifyError:
         """The answer, its body whole and decompressed."""
-        limit = self.settings.max_response_bytes
-        body = io.BytesIO()  # error reporters would show bytes
+        limit, content = self.settings.max_response_bytes, reply.content
+        # Error reporters show the local variables of a traceback: bytes, but not what hides them.
+        answer = Answer(reply.status, reply.headers, b"", headers.secrets)
         try:
-            while not reply.content.at_eof() and body.tell() <= limit:
-                body.write(await reply.content.readany())
-            if body.tell() <= limit:
-                return Answer(reply.status, reply.headers, body.getvalue(), headers.secrets)
+            answer.body = await content.readany()
+            if not content.at_eof():
+                body = io.BytesIO()
+                body.write(answer.body)
+                while not content.at_eof() and body.tell() <= limit:
+                    body.write(await content.readany())
+                answer.body = body.getvalue()
+            if len(answer.body) <= limit:
+                return answer
             problem = f"the answer has more than {limit:,} bytes"
         except aiohttp.ClientPayloadError as error:
             if not isinstance(error.__cause__, ContentEncodingError):
                 raise
             problem = "the answer is not compressed in the way it says"
         reply.close()
-        answer = Answer(reply.status, reply.headers, b"", headers.secrets)
+        answer.body = b""
         # The status of an error says enough without its body.
         return decode_error(request.operation, answer, problem) if reply.ok else answer
 
@@ -239,6 +283,7 @@ class ConnectionPool:
         if self._session is not None:
             self._check_place()
         self._closed = True
+        self._watchdog.close()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -264,8 +309,8 @@ class ConnectionPool:
             raise ConfigurationError("the client belongs to another event loop; make one in each loop")
 
     def _open(self) -> aiohttp.ClientSession:
-        self.check_usable()
-        if self._session is None:
+        if self._session is None or self._closed:
+            self.check_usable()
             settings = self.settings
             self._proxy = settings.proxy
             if self._proxy is None and settings.trust_env and (proxy := environment_proxy(settings.base_url)):
@@ -278,12 +323,25 @@ class ConnectionPool:
                     timeout_ceil_threshold=_NEVER_ROUND,
                 ),
                 connector_owner=settings.connector is None,
+                headers=settings.headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 request_class=_Request,
             )
             self._loop = asyncio.get_running_loop()
             self._process = os.getpid()
         return self._session
+
+
+def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    """What aiohttp is to look after: a watchdog keeps the limit of the attempt, at a tenth of the cost."""
+    limits = [limit for limit in (timeouts.connect, timeouts.attempt) if limit is not None]
+    whole = math.inf if timeouts.attempt is None else timeouts.attempt
+    return aiohttp.ClientTimeout(
+        total=None,
+        connect=min(limits, default=None),  # with the look-up of the name, unlike sock_connect
+        sock_read=timeouts.read if timeouts.read is not None and timeouts.read < whole else None,
+        ceil_threshold=_NEVER_ROUND,
+    )
 
 
 def _content(body: Body | None) -> bytes | io.BytesIO | None:
@@ -311,7 +369,8 @@ def _translate(
     acts = delivery.sent and not request.operation.reads
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return ConnectTimeoutError(f"no connection within {timeouts.connect} s", operation=name)
+            limit = _client_timeout(timeouts).connect
+            return ConnectTimeoutError(f"no connection within {limit} s", operation=name)
         case TimeoutError() if not delivery.sent:
             return ConnectTimeoutError(f"no connection within {timeouts.attempt} s", operation=name)
         case aiohttp.SocketTimeoutError():

@@ -12,6 +12,7 @@ import math
 import re
 from collections import defaultdict
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from voucherify_async.errors import ConfigurationError
@@ -40,6 +41,9 @@ _LONGEST_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
 
 _KIND: Final = re.compile(r"[a-z_]{1,40}")
 
+_DIGITS: Final = 16
+"""So long a number is taken for a float; ten thousand digits would be refused, or take their time."""
+
 _WHOLE_SECONDS: Final = 1.0
 """What a wait may seem longer than it is, as the service tells instants in whole seconds."""
 
@@ -61,16 +65,18 @@ class RateLimit(Model, frozen=True, kw_only=True):
     kind: str | None = None
 
 
+_SILENCE: Final = RateLimit()
+
+
 def read_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """The rate limit that the headers describe; `None` when they do not."""
-    epoch = _number(headers.get("X-Rate-Limit-Retry"))
     found = RateLimit(
         limit=_integer(headers.get("X-Rate-Limit-Limit")),
         remaining=_integer(headers.get("X-Rate-Limit-Remaining")),
-        retry_at=None if epoch is None else _instant(epoch),
+        retry_at=_instant(headers.get("X-Rate-Limit-Retry")),
         kind=limit_kind(headers),
     )
-    return None if found == RateLimit() else found
+    return None if found == _SILENCE else found
 
 
 def limit_kind(headers: Mapping[str, str]) -> str | None:
@@ -131,11 +137,17 @@ def _number(text: str | None) -> float | None:
 
 
 def _integer(text: str | None) -> int | None:
+    if text is not None and len(text) < _DIGITS and text.isdecimal():
+        return int(text)
     number = _number(text)
     return None if number is None else int(number)
 
 
-def _instant(epoch: float) -> dt.datetime | None:
+@lru_cache(maxsize=16)  # all answers of a window say the same
+def _instant(text: str | None) -> dt.datetime | None:
+    epoch = _number(text)
+    if epoch is None:
+        return None
     try:
         return dt.datetime.fromtimestamp(epoch, dt.UTC)
     except (ValueError, OverflowError, OSError):
@@ -175,7 +187,7 @@ class RateLimiter(Protocol):
         ...
 
 
-class _Line:
+class Line:
     """Calls in order of arrival, let through as a pace allows.
 
     Only the first in the line watches the clock: it needs no task of its own, and wakes one. Waits are known
@@ -222,7 +234,8 @@ class _Line:
 
     def answered(self) -> None:
         """A request that was under way has ended."""
-        self._answered.set()
+        if self._waiting:
+            self._answered.set()
 
 
 class LocalRateLimiter:
@@ -248,7 +261,7 @@ class LocalRateLimiter:
         check_seconds("period", period)
         self._clock = clock or Clock()
         self._pace = WindowPace(limit, period)
-        self._line = _Line(self._pace, self._clock)
+        self._line = Line(self._pace, self._clock)
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:  # noqa: ARG002  # a RateLimiter
         """Wait for leave to send one request."""
@@ -276,20 +289,21 @@ class AdaptiveRateLimiter:
         """
         self._clock = clock or Clock()
         self._paces: defaultdict[str, AdaptivePace] = defaultdict(AdaptivePace)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:
         """Wait for leave to send one request."""
         line = self._lines.get(kind)
         if line is None:
-            line = self._lines[kind] = _Line(self._paces[kind], self._clock, precision=_WHOLE_SECONDS)
+            line = self._lines[kind] = Line(self._paces[kind], self._clock, precision=_WHOLE_SECONDS)
         return await line.enter(max_wait)
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
         """A request that had leave has ended."""
-        self._paces[kind].end()
+        pace = self._paces[kind]
+        pace.end()
         if told is not None and told.remaining is not None:
-            about = self._paces[told.kind or kind]
+            about = pace if told.kind is None else self._paces[told.kind]
             about.learn(told.remaining, told.limit, wait, self._clock.monotonic())
         self._lines[kind].answered()
 
@@ -303,13 +317,13 @@ class RateGate:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ramps: dict[str, Ramp] = {}
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
 
     def close(self, kind: str, seconds: float) -> None:
         """Let no call of a kind through for some seconds from now."""
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
-            self._lines[kind] = _Line(self._ramps[kind], self._clock, precision=_WHOLE_SECONDS)
+            self._lines[kind] = Line(self._ramps[kind], self._clock, precision=_WHOLE_SECONDS)
         now = self._clock.monotonic()
         self._ramps[kind].stop(now + seconds, now)
 
@@ -317,7 +331,6 @@ class RateGate:
         """Whether calls of a kind are held back now."""
         return kind in self._ramps and self._ramps[kind].is_stopped(self._clock.monotonic())
 
-    async def enter(self, kind: str, max_wait: float) -> float | None:
-        """As `RateLimiter.acquire`; nothing is to be released."""
-        line = self._lines.get(kind)
-        return None if line is None else await line.enter(max_wait)
+    def line(self, kind: str) -> Line | None:
+        """Where calls of a kind wait, if they have ever had to; nothing is to be released."""
+        return self._lines.get(kind)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from voucherify_async.errors import (
     APIStatusError,
@@ -37,8 +39,9 @@ from voucherify_async.transport.pool import ConnectionPool
 from voucherify_async.transport.rate_limit import RateLimiter, read_rate_limit, server_wait
 from voucherify_async.transport.renewal import TokenKeeper
 from voucherify_async.transport.retry import Outcome, RetryPolicy
+from voucherify_async.transport.secrets import Secrets
 from voucherify_async.transport.settings import Timeouts, check_headers
-from voucherify_async.transport.wire import decode, request_id_of, status_error
+from voucherify_async.transport.wire import JSON, decode, request_id_of, status_error
 
 __all__ = ["CallOptions", "SessionManager"]
 
@@ -51,6 +54,9 @@ _LONG_WAIT: Final = 1.0
 
 _SHORTEST_WAIT: Final = 1e-9
 """Seconds; what tells waiting in line, however short, from not waiting at all."""
+
+_USUAL: Final = frozenset({None, JSON})
+"""Content types of which the headers of nearly all requests are made once."""
 
 _MOST_STALE: Final = 100
 """Stale connections that one call may meet; each is gone from the pool then, so more would be no accident."""
@@ -76,6 +82,8 @@ class SessionManager:
         self.pool = pool
         self.options = options
         self.clock = pool.clock
+        self._given = Headers({})
+        self._usual: dict[str | None, Headers] = {}
 
     def with_options(self, **changes: Any) -> SessionManager:
         """The same pool with other options."""
@@ -91,24 +99,26 @@ class SessionManager:
             ConfigurationError: The client is closed, or used from another loop or process.
         """
         call = Call(request, self.clock.monotonic())
+        deadline = self.options.deadline
         try:
-            return await self._within_deadline(call)
+            if deadline is None:
+                return await self._attempts(call)
+            return await self._within(deadline, call)
         except BaseException as error:
+            if isinstance(error, VoucherifyError):
+                conclude(call, error)
             self._tell_error(call, error)
             raise
 
-    async def _within_deadline(self, call: Call) -> Response[Any]:
-        scope = asyncio.timeout(self.options.deadline)
+    async def _within(self, deadline: float, call: Call) -> Response[Any]:
+        scope = asyncio.timeout(deadline)
         try:
             async with scope:
                 return await self._attempts(call)
         except TimeoutError:
             if not scope.expired():
                 raise
-        except VoucherifyError as error:
-            conclude(call, error)
-            raise
-        raise conclude(call, deadline_error(call, self.options.deadline or 0.0))
+        raise deadline_error(call, deadline)
 
     async def _attempts(self, call: Call) -> Response[Any]:
         while True:
@@ -117,7 +127,7 @@ class SessionManager:
             delivery, call.delivery = call.delivery, None
             if isinstance(result, Answer) and is_success(call, result):
                 return self._response(call, result)
-            call.failures.append(self._failure(call, result))
+            call.failures += (self._failure(call, result),)
             del result  # an error would keep it, by its traceback
             if self._is_excused(call, delivery):
                 call.excused += 1
@@ -142,13 +152,15 @@ class SessionManager:
             call.waited = 0.0
             call.delivery = Delivery()
             result = await self.pool.exchange(call.request, headers, self.options.timeouts, call.delivery)
-            call.status = result.status if isinstance(result, Answer | DecodeError) else None
             if isinstance(result, Answer):
+                call.status = result.status
                 self._learn(call, result)
+            elif isinstance(result, DecodeError):
+                call.status = result.status
         finally:
             self._return_place(call)
             self._return_leave(call)
-        outcome = result.status if isinstance(result, Answer) else type(result).__name__
+        outcome = call.status if isinstance(result, Answer) else type(result).__name__
         _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
 
@@ -165,13 +177,25 @@ class SessionManager:
         auth = self.options.auth
         if isinstance(auth, TokenKeeper):
             call.token = auth.token
+        if auth.headers() != self._given.values:  # it nearly never says anything new
+            given = Headers(check_headers("auth", auth.headers()))
+            self._given = Headers(given.values, Secrets(given.values.values()))
+            self._usual.clear()
         request = call.request
-        own = Headers(check_headers("auth", auth.headers()))
-        content_type = {} if request.body is None else {"Content-Type": request.body.content_type}
-        return Headers(
-            {**content_type, **self.options.headers, **own.values, **request.headers},
-            frozenset([*own.values.values(), *request.secrets]),
-        )
+        content_type = request.body.content_type if request.body else None
+        if request.headers or request.secrets or content_type not in _USUAL:
+            return self._put_together(content_type, request.headers, request.secrets)
+        if content_type not in self._usual:
+            self._usual[content_type] = self._put_together(content_type, {}, ())
+        return self._usual[content_type]
+
+    def _put_together(
+        self, content_type: str | None, headers: Mapping[str, str], secrets: Collection[str]
+    ) -> Headers:
+        own = self._given
+        typed = {} if content_type is None else {"Content-Type": content_type}
+        values = {**typed, **self.options.headers, **own.values, **headers}
+        return Headers(values, own.secrets | secrets if secrets else own.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
@@ -179,31 +203,31 @@ class SessionManager:
 
     async def _admit(self, call: Call) -> bool:
         """Take a place in the pool, with leave of the rate limits. Who waits for leave holds no place."""
-        if not await self._take_place(call):
+        max_wait, pool = self.options.timeouts.pool, self.pool
+        call.has_place = pool.take_place() or await pool.wait_for_place(max_wait)
+        if not call.has_place:
             return False
         if await self._take_leave(call, 0.0) is None:
             return True
         while True:
             self._return_place(call)
             await self._wait_for_leave(call)
-            if not await self._take_place(call):
+            call.has_place = pool.take_place() or await pool.wait_for_place(max_wait)
+            if not call.has_place:
                 return False
             if not self.pool.gate.is_closed(call.request.operation.limit_kind):
                 return True
 
-    async def _take_place(self, call: Call) -> bool:
-        call.has_place = await self.pool.acquire(self.options.timeouts.pool)
-        return call.has_place
-
     def _return_place(self, call: Call) -> None:
         if call.has_place:
             call.has_place = False
-            self.pool.release()
+            self.pool.return_place()
 
     async def _take_leave(self, call: Call, max_wait: float) -> float | None:
         """Leave to send (`None`), or the seconds until there could be, if those are more than `max_wait`."""
         kind = call.request.operation.limit_kind
-        wait = await self.pool.gate.enter(kind, max_wait)
+        line = self.pool.gate.line(kind)
+        wait = None if line is None else await line.enter(max_wait)
         limiter = self.options.rate_limiter
         if wait is None and limiter is not None and call.leave is None:
             wait = await limiter.acquire(kind, max_wait)
@@ -233,7 +257,7 @@ class SessionManager:
 
     def _response(self, call: Call, answer: Answer) -> Response[Any]:
         if not 200 <= answer.status < 300:  # what was to be removed is gone
-            answer = replace(answer, body=b"")
+            answer = msgspec.structs.replace(answer, body=b"")
         request = call.request
         try:
             data = request.decode(answer) if request.decode else decode(request.operation, answer)
@@ -326,15 +350,15 @@ class SessionManager:
             self.options.hooks.emit(event)
 
     def _tell_response(self, call: Call, answer: Answer, *, final: bool) -> None:
-        request_id = request_id_of(answer)
-        self._tell(
-            ResponseEvent,
-            call,
-            status=answer.status,
-            request_id=request_id,
-            rate_limit=call.told,
-            final=final,
-        )
+        if ResponseEvent in self.options.hooks.wanted:
+            self._tell(
+                ResponseEvent,
+                call,
+                status=answer.status,
+                request_id=request_id_of(answer),
+                rate_limit=call.told,
+                final=final,
+            )
 
     def _tell_retry(self, call: Call, delay: float) -> None:
         kind = type(call.failures[-1]).__name__

@@ -8,7 +8,6 @@ import re
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -104,6 +103,8 @@ def check_proxy(name: str, proxy: str) -> str:
 
 def package_version() -> str:
     """The version of this package."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # takes as long as all models
+
     try:
         return version("voucherify-async")
     except PackageNotFoundError:  # run from a checkout that is not installed

@@ -9,14 +9,12 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import hashlib
-import html
 import math
-import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from http import HTTPStatus
 from types import NoneType
-from typing import Any, Final, NamedTuple, NoReturn, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -33,13 +31,14 @@ from voucherify_async.transport.operation import Answer, Body, Operation, Query
 from voucherify_async.transport.rate_limit import limit_kind, server_wait
 
 __all__ = [
+    "JSON",
     "MAX_BODY_BYTES",
     "PLAIN_TYPES",
     "FilePart",
     "check_aware",
     "decode",
+    "decode_by",
     "decode_error",
-    "decode_into",
     "encode_content",
     "encode_form",
     "encode_json",
@@ -48,6 +47,7 @@ __all__ = [
     "encode_path",
     "encode_query",
     "format_instant",
+    "is_flat",
     "json_value",
     "request_id_of",
     "status_error",
@@ -58,14 +58,20 @@ T = TypeVar("T")
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
 """The service's limit on request bodies; it answers 413 above it."""
 
+JSON: Final = "application/json"
+"""The content type of nearly all bodies."""
+
 PLAIN_TYPES: Final = frozenset({str, int, bool, NoneType})
 """What most JSON is made of, and needs no look; what is derived from these does."""
+
+_TEXT: Final = frozenset({str})
+_encode: Final = msgspec.json.Encoder().encode
+_encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 _BODY_EXCERPT: Final = 500
 _LONGEST_SEARCH: Final = (
     1024 * 1024
 )  # bytes of a body that is no answer; an excerpt of it is all that is kept
-_SHORTEST_SECRET: Final = 8  # a shorter one is a word, not a secret: it would be cut out of every text
 _MILLISECOND: Final = 1_000  # microseconds; what the service is sure to tell apart
 
 
@@ -165,6 +171,14 @@ def format_instant(value: dt.datetime) -> str:
     return as_utc(value).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
+def is_flat(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether the value is a plain `dict` of nothing but plain values, which needs no further look."""
+    if type(value) is not dict:
+        return False
+    items = cast("dict[object, object]", value)
+    return PLAIN_TYPES.issuperset(map(type, items.values())) and _TEXT.issuperset(map(type, items))
+
+
 def json_value(name: str, value: Any) -> Any:
     """The value in the plain types of JSON.
 
@@ -178,6 +192,8 @@ def json_value(name: str, value: Any) -> Any:
 
 
 def _json_value(name: str, value: Any) -> Any:
+    if is_flat(value):
+        return value
     if isinstance(value, msgspec.Struct):
         fields = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
         value = {key: item for key, item in fields if item is not UNSET}
@@ -240,7 +256,7 @@ def encode_json_array(name: str, items: Iterable[Any]) -> Body:
         size += len(parts[-1]) + 1
         if size > MAX_BODY_BYTES:
             raise ValueError(_too_long(name, f"more than {MAX_BODY_BYTES:,}"))
-    return Body(b"[" + b",".join(parts) + b"]", "application/json")
+    return Body(b"[" + b",".join(parts) + b"]", JSON)
 
 
 def encode_json(name: str, value: Any, *, sort_keys: bool = False) -> Body:
@@ -250,10 +266,10 @@ def encode_json(name: str, value: Any, *, sort_keys: bool = False) -> Body:
         ValueError: It holds text that is not Unicode, or is above `MAX_BODY_BYTES`; names it.
     """
     try:
-        content = msgspec.json.encode(value, order="sorted" if sort_keys else None)
+        content = _encode_sorted(value) if sort_keys else _encode(value)
     except UnicodeEncodeError:
         raise ValueError(f"{name} has text with lone surrogates, which JSON cannot hold") from None
-    return Body(_bounded(name, content), "application/json")
+    return Body(_bounded(name, content), JSON)
 
 
 def encode_content(name: str, content: bytes) -> Body:
@@ -325,24 +341,25 @@ def decode(operation: Operation[T], answer: Answer) -> T:
     Raises:
         DecodeError: It is not what the API promises.
     """
-    data: T = decode_into(operation, answer, operation.into)
-    return data
+    into = operation.into
+    data: Any
+    if into is NoneType or (into is Any and not answer.body):
+        data = None
+    elif into is bytes:
+        data = answer.body
+    else:
+        data = decode_by(operation.decoder, operation, answer)
+    return cast("T", data)
 
 
-def decode_into(operation: Operation[Any], answer: Answer, into: Any) -> Any:
-    """What a successful answer says, as another type than the operation's own.
+def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answer: Answer) -> T:
+    """What a successful answer says, as a decoder reads it.
 
     Raises:
         DecodeError: It is not what the API promises.
     """
-    if into is NoneType:
-        return None
-    if into is bytes:
-        return answer.body
-    if into is Any and not answer.body:
-        return None
     try:
-        return _decoder(into).decode(answer.body)
+        return decoder.decode(answer.body)
     except msgspec.ValidationError as error:
         problem = f"the answer is not of the promised shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -363,20 +380,15 @@ def decode_error(
     """The error for an answer that is not what the API promises."""
     excerpt = "" if operation.confidential else answer.body[:_LONGEST_SEARCH].decode("utf-8", "replace")
     return DecodeError(
-        _without_secrets(answer, problem),
+        answer.secrets.cut(problem),
         status=answer.status,
-        body=_without_secrets(answer, excerpt)[:_BODY_EXCERPT],  # only now: a secret cut in two is not found
+        body=answer.secrets.cut(excerpt)[:_BODY_EXCERPT],  # only now: a secret cut in two is not found
         item_id=_said(answer, item_id),
         position=position,
         operation=operation.name,
         request_id=request_id_of(answer),
         may_have_been_applied=not operation.reads,
     )
-
-
-@lru_cache(maxsize=256)
-def _decoder(into: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(into)
 
 
 class _ErrorBody(msgspec.Struct):
@@ -395,31 +407,15 @@ class _ErrorBody(msgspec.Struct):
         return _text(self.error.get("message")) if is_mapping(self.error) else None
 
 
+_ERROR_BODY: Final = msgspec.json.Decoder(_ErrorBody)
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
 def _said(answer: Answer, value: Any) -> str | None:
-    return None if (text := _text(value)) is None else _without_secrets(answer, text)
-
-
-def _without_secrets(answer: Answer, text: str) -> str:
-    """What an answer says, less the secrets of the request that the service, or a proxy, repeats in it."""
-    # By word too, as in "Bearer <token>"; the longest first, as one can be part of another.
-    parts = {part for secret in answer.secrets for part in (secret, *secret.split())}
-    for part in sorted(parts, key=len, reverse=True):
-        if len(part) >= _SHORTEST_SECRET:
-            text = re.sub("".join(map(_spellings, part)), "***", text, flags=re.IGNORECASE)
-    return text
-
-
-def _spellings(character: str) -> str:
-    """A pattern for a character as it is, or as URLs, JSON or HTML write it."""
-    code = ord(character)
-    ways = [re.escape(character), rf"%{code:02x}", rf"\\u{code:04x}", rf"&#0*{code};", rf"&#x0*{code:x};"]
-    if not character.isalnum():
-        ways += [re.escape("\\" + character), re.escape(html.escape(character))]
-    return f"(?:{'|'.join(ways)})"
+    return None if (text := _text(value)) is None else answer.secrets.cut(text)
 
 
 def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> APIStatusError:
@@ -431,13 +427,13 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
         now: Epoch seconds, to measure waits given as instants.
     """
     try:
-        body = _decoder(_ErrorBody).decode(answer.body)
+        body = _ERROR_BODY.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = _ErrorBody()  # HTML from a proxy, or nothing
     said = partial(_said, answer)
     message = body.custom_message() or said(body.message) or said(body.error) or _phrase(answer.status)
     error = status_error_class(answer.status)(
-        _without_secrets(answer, message),
+        answer.secrets.cut(message),
         status=answer.status,
         code=body.code if isinstance(body.code, int) else None,
         key=said(body.key),
@@ -457,7 +453,8 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
 
 def request_id_of(answer: Answer) -> str | None:
     """The service's id of the request, from the headers."""
-    return _said(answer, answer.headers.get("X-Request-Id"))
+    text = answer.headers.get("X-Request-Id")
+    return answer.secrets.cut(text) if text else None
 
 
 def _phrase(status: int) -> str:
