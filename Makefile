@@ -31,6 +31,10 @@ $(VENV)/.conformance: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --group conformance
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
 $(VENV)/.types: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group types
 	@touch $@
@@ -70,10 +74,9 @@ format: $(VENV)/.lint ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.package ## Run the benchmarks.
-	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.stream --customers 10000 --long 100000
-	$(BIN)/python -m benchmarks.sync --customers 10000 --long 100000
+bench: $(VENV)/.bench ## Run the benchmarks; BENCH=--short takes less than a minute, and fails if far off.
+	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks.sync $(if $(findstring --short,$(BENCH)),--customers 5000 --long 50000)
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

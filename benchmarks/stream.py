@@ -1,39 +1,28 @@
-"""Customers read in many windows at once, beside the plain walk, against one server in a process of its own.
+"""Customers read in many windows at once, beside the plain walk, and how much memory a long stream needs.
 
     python -m benchmarks.stream
 
-The server takes 50 ms an answer. What is compared are the seconds that a walk and a stream of 100,000
-customers take in one run; of a long stream, how much the memory of this process has grown.
+For the comparison the server takes 50 ms an answer. Of a long stream and a short one, each in a process of its
+own, it is the most memory that each has had.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import resource
-import subprocess
-import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 
+from benchmarks.contenders import APP_ID, APP_TOKEN
+from benchmarks.rounds import Ratio, ratio, server
 from voucherify_async import VoucherifyClient
 
+LATENCY = 0.05
+CONCURRENCY = 16
 
-@contextmanager
-def service(customers: int, latency: float) -> Generator[str]:
-    command = [sys.executable, "-m", "benchmarks.canned", f"--customers={customers}", f"--latency={latency}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        finally:
-            process.kill()
-
-
-def cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+Walk = Callable[[VoucherifyClient], Awaitable[int]]
 
 
 async def plain(voucherify: VoucherifyClient) -> int:
@@ -43,37 +32,47 @@ async def plain(voucherify: VoucherifyClient) -> int:
     return count
 
 
-async def streamed(voucherify: VoucherifyClient, concurrency: int) -> int:
+async def streamed(voucherify: VoucherifyClient) -> int:
     count = 0
-    async with voucherify.customers.stream(concurrency=concurrency) as customers:
+    async with voucherify.customers.stream(concurrency=CONCURRENCY) as customers:
         async for _ in customers:
             count += 1
     return count
 
 
-async def compare(customers: int, concurrency: int) -> float:
-    """How many times as fast a stream is as a walk."""
-    with service(customers, latency=0.05) as base_url:
-        async with VoucherifyClient("app-id", "app-token", base_url=base_url) as voucherify:
-            seconds: list[float] = []
-            for name, walk in (("plain", plain(voucherify)), ("stream", streamed(voucherify, concurrency))):
-                began, used = time.perf_counter(), cpu()
-                count = await walk
-                seconds.append(time.perf_counter() - began)
-                print(f"{name:<8}{count:>9,} customers{seconds[-1]:>8.2f} s{cpu() - used:>8.2f} s of CPU")
-                assert count == customers
-    return seconds[0] / seconds[1]
+async def seconds(walk: Walk, base_url: str, customers: int) -> float:
+    async with VoucherifyClient(APP_ID, APP_TOKEN, base_url=base_url) as voucherify:
+        began = time.perf_counter()
+        assert await walk(voucherify) == customers
+        return time.perf_counter() - began
 
 
-async def grow(customers: int) -> float:
-    """MB by which a long stream makes this process larger than a short one has."""
-    peaks: list[int] = []
-    for count in (customers // 100, customers):
-        with service(count, latency=0.0) as base_url:
-            async with VoucherifyClient("app-id", "app-token", base_url=base_url) as voucherify:
-                assert await streamed(voucherify, 16) == count
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    return (peaks[1] - peaks[0]) / 1024
+def compare(customers: int, rounds: int) -> tuple[Ratio, float, float]:
+    """How many times as fast a stream is as a walk, and the seconds of both in the last round."""
+    ratios: list[float] = []
+    slow = fast = 0.0
+    with server(customers=customers, latency=LATENCY, even=False) as base_url:
+        for _ in range(rounds):
+            slow = asyncio.run(seconds(plain, base_url, customers))
+            fast = asyncio.run(seconds(streamed, base_url, customers))
+            ratios.append(slow / fast)
+    return ratio(ratios), slow, fast
+
+
+def peak(customers: int) -> float:
+    """MB that a process has needed at most to stream so many customers."""
+    with server(customers=customers, even=False) as base_url:
+        asyncio.run(seconds(streamed, base_url, customers))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def peaks(*counts: int) -> list[float]:
+    """The peaks of streams, each in a new process."""
+    found: list[float] = []
+    for count in counts:
+        with multiprocessing.get_context("spawn").Pool(1) as process:
+            found.append(process.apply(peak, (count,)))
+    return found
 
 
 def main() -> None:
@@ -81,10 +80,10 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--long", type=int, default=1_000_000)
     options = parser.parse_args()
-    ratio = asyncio.run(compare(options.customers, concurrency=16))
-    print(f"16 windows at once: {ratio:.1f} times as fast")
-    if options.long:
-        print(f"memory for {options.long:,} customers: {asyncio.run(grow(options.long)):+.1f} MB")
+    faster, slow, fast = compare(options.customers, rounds=1)
+    print(f"walk {slow:.1f} s, {CONCURRENCY} windows at once {fast:.1f} s: {faster.median:.1f} times as fast")
+    few, many = peaks(10_000, options.long)
+    print(f"memory for {options.long:,} customers: {many - few:+.1f} MB beside that for 10,000")
 
 
 if __name__ == "__main__":

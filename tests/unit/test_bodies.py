@@ -236,7 +236,9 @@ PARTS = st.one_of(TEXTS, st.none(), PLAIN, ODD)
 ADDRESSES = st.one_of(
     st.dictionaries(st.sampled_from(ADDRESS), st.one_of(TEXTS, st.none()), max_size=3).map(in_order),
     st.dictionaries(st.sampled_from([*ADDRESS, "town"]), PARTS, max_size=3).map(in_order),
-    st.dictionaries(st.sampled_from(ADDRESS), PARTS, max_size=3).map(lambda parts: cast("Any", Address)(**parts)),
+    st.dictionaries(st.sampled_from(ADDRESS), PARTS, max_size=3).map(
+        lambda parts: cast("Any", Address)(**parts)
+    ),
     PLAIN,
     ODD,
 )
