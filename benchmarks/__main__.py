@@ -52,7 +52,7 @@ class Extent(msgspec.Struct, frozen=True):
 
 
 SHORT: Final = Extent(
-    rounds=3, calls=1000, concurrencies=(1, 1000), customers=4_000, streamed=20_000, long_stream=50_000
+    rounds=3, calls=2000, concurrencies=(1, 1000), customers=4_000, streamed=20_000, long_stream=50_000
 )
 
 
