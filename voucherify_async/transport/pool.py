@@ -8,6 +8,7 @@ import math
 import os
 import weakref
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -15,6 +16,7 @@ import aiohttp
 import anyio
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
+from aiohttp.hdrs import CONTENT_LENGTH
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
@@ -27,7 +29,7 @@ from voucherify_async.errors import (
     VoucherifyError,
 )
 from voucherify_async.transport.clock import Clock
-from voucherify_async.transport.operation import Answer, Body, Delivery, Headers, Request
+from voucherify_async.transport.operation import Answer, Delivery, Headers, Request
 from voucherify_async.transport.rate_limit import RateGate, RateLimit
 from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
 from voucherify_async.transport.watchdog import Watchdog
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionPool", "Connector", "PoolSettings"]
 
-_LARGE_BODY: Final = 256 * 1024
-"""Above this a body is streamed: aiohttp warns of bytes above 1 MiB, which block the loop in one write."""
+_CHUNK: Final = 64 * 1024
+"""What is written of a body at once; after each the loop may turn to others."""
 
 # aiohttp rounds timeouts above 5 s up to whole seconds unless it is told not to.
 _NEVER_ROUND: Final = math.inf
@@ -65,97 +67,117 @@ class PoolSettings:
 
 
 class _Watch:
-    """A middleware of aiohttp's that gives a request its headers, sees how far it gets, and can break it off.
+    """What an attempt sends, how far it got, and how to break it off."""
 
-    Given to aiohttp with the request, the headers would be copied twice, one by one.
+    __slots__ = ("content", "delivery", "expired", "headers", "once", "transport", "written")
 
-    One that may be sent only once is not sent on a connection of whose end word has come, though nobody has
-    looked yet.
-    """
-
-    __slots__ = ("delivery", "expired", "headers", "once", "response", "transport")
-
-    def __init__(self, headers: Headers, delivery: Delivery, *, once: bool) -> None:
+    def __init__(self, headers: Headers, delivery: Delivery, *, once: bool, written: bool) -> None:
         self.headers = headers
         self.delivery = delivery
         self.once = once
+        self.written = written
         self.expired = False
         self.transport: asyncio.Transport | None = None
-        self.response: aiohttp.ClientResponse | None = None
-
-    async def __call__(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        self.delivery.sent = False
-        request.headers.update(self.headers.values)
-        if isinstance(request, _Request):
-            request.watch = self
-        try:
-            self.response = await handler(request)
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            self.delivery.stale = self.delivery.reused and not self.expired
-            # Not its own text, in which aiohttp puts the URL.
-            disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
-        else:
-            return self.response
-        # aiohttp would send an idempotent request again, unseen by us, were it to see its own exception.
-        raise disconnect
+        self.content: aiohttp.StreamReader | None = None
 
     def goes_out(self) -> None:
         """The request is handed to the connection, which sends nothing any more when it is closing."""
         self.delivery.sent = self.transport is not None and not self.transport.is_closing()
 
-    def abort(self) -> None:
-        """Break off what is under way; closing in an orderly way would wait until all of a body is sent.
-
-        A connection whose answer is whole is no longer ours: it may serve another call by now.
-        """
-        whole = self.response is not None and self.response.content.is_eof()
-        if self.transport is not None and not whole:
-            self.transport.abort()
+    def is_whole(self) -> bool:
+        """Whether the answer is: the connection is no longer ours then, and may serve another call by now."""
+        return self.content is not None and self.content.is_eof()
 
     def expire(self) -> None:
         """Break off what takes too long."""
         self.expired = True
         self.abort()
 
+    def abort(self) -> None:
+        """Break off what is under way; closing in an orderly way would wait until all of a body is sent."""
+        if self.transport is not None and not self.is_whole():
+            self.transport.abort()
 
-class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves this module
-    """The connection broke before an answer began."""
+
+_outgoing: Final[ContextVar[_Watch | None]] = ContextVar("outgoing", default=None)
+"""What is given to aiohttp now, which has no place for it in the arguments of a request."""
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request that tells its watch when it goes out."""
+    """A request that takes its headers and body as they are, and tells its watch when it goes out."""
 
-    watch: _Watch | None = None
+    watch: _Watch
     connections_used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
     """The protocols, by which aiohttp tells connections apart, that have served a request."""
 
+    def update_body_from_data(self, body: bytes | None, _stacklevel: int = 3) -> None:
+        """Take what is to be sent; aiohttp would take the headers one by one, twice."""
+        watch = _outgoing.get()
+        assert watch is not None  # noqa: S101  # for the type checker; nobody else makes requests
+        _outgoing.set(None)  # a connection that is opened now keeps the context as long as it lives
+        self.watch = watch
+        watch.delivery.sent = False
+        if body is not None:
+            self._body = _Content(body, watch)
+            self.headers[CONTENT_LENGTH] = str(len(body))
+        elif self.method not in self.GET_METHODS:
+            self.headers[CONTENT_LENGTH] = "0"
+        self.headers.update(watch.headers.values)
+
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         watch = self.watch
-        if watch is not None:
-            watch.transport = conn.transport
-            if watch.expired:  # while it was connecting, which has a limit of its own
-                watch.abort()
-            if conn.protocol not in self.connections_used:
-                self.connections_used.add(conn.protocol)
-            else:
-                watch.delivery.reused = True
-                if watch.once:
-                    for _ in range(2):  # the loop looks at sockets after the tasks that are ready
-                        await asyncio.sleep(0)
-            if not self.body:  # which would take the headers with it
-                watch.goes_out()
+        watch.transport = conn.transport
+        if watch.expired:  # while it was connecting, which has a limit of its own
+            watch.abort()
+        if conn.protocol not in self.connections_used:
+            self.connections_used.add(conn.protocol)
+        else:
+            watch.delivery.reused = True
+            if watch.once:
+                # The word that the connection has ended may have come, and nobody has looked yet: the loop
+                # looks at sockets after the tasks that are ready.
+                for _ in range(2):
+                    await asyncio.sleep(0)
+        if self._body is None:  # which would take the headers with it
+            watch.goes_out()
         return await super().send(conn)
 
-    async def write_bytes(
-        self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
-    ) -> None:
-        if self.watch is not None:
-            self.watch.goes_out()
-        await super().write_bytes(writer, conn, content_length)
+
+class _Content(aiohttp.BytesPayload):
+    """A body that tells when it goes out. Its headers are the request's."""
+
+    def __init__(self, content: bytes, watch: _Watch) -> None:
+        self._value = content
+        self._watch = watch
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002  # it is its own
+        self._watch.goes_out()
+        if len(self._value) <= _CHUNK:
+            await writer.write(self._value)
+        else:
+            content = memoryview(self._value)
+            for start in range(0, len(content), _CHUNK):
+                await writer.write(content[start : start + _CHUNK])
+        self._watch.written = True
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that tells in words of our own that the connection broke before it began.
+
+    aiohttp would send an idempotent request again, unseen by us, were it to see its own exception.
+    """
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        try:
+            return await super().start(connection)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            # Not its own text, in which aiohttp puts the URL.
+            disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
+        raise disconnect
+
+
+class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves this module
+    """The connection broke before an answer began."""
 
 
 class ConnectionPool:
@@ -217,23 +239,30 @@ class ConnectionPool:
         self, request: Request[Any], headers: Headers, timeouts: Timeouts, delivery: Delivery
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
-        session = self._open()
-        watch = _Watch(headers, delivery, once=not request.repeatable)
+        session, body = self._open(), request.body
+        watch = _Watch(headers, delivery, once=not request.repeatable, written=body is None)
         if timeouts.attempt is not None:
             self._watchdog.watch(watch, timeouts.attempt)
+        _outgoing.set(watch)
         try:
-            async with session.request(
+            reply = await session.request(
                 request.operation.method,
                 URL(self.settings.base_url + request.target, encoded=True),
-                data=_content(request.body),
+                data=None if body is None else body.content,
                 allow_redirects=False,  # following one would carry the credentials elsewhere
                 timeout=self._limits(timeouts),
                 proxy=self._proxy,
                 ssl=self.settings.ssl or True,
-                middlewares=(watch,),
-            ) as reply:
+            )
+            watch.content = reply.content
+            try:
                 return await self._read(request, reply, headers)
+            finally:
+                if not watch.written or not watch.is_whole():
+                    reply.close()
+                    await reply.wait_for_close()
         except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:
+            delivery.stale = isinstance(error, _Disconnected) and delivery.reused and not watch.expired
             failure = _translate(request, TimeoutError() if watch.expired else error, timeouts, delivery)
         except (RuntimeError, AssertionError, AttributeError) as error:
             if not self._closed:
@@ -273,7 +302,6 @@ class ConnectionPool:
             if not isinstance(error.__cause__, ContentEncodingError):
                 raise
             problem = "the answer is not compressed in the way it says"
-        reply.close()
         answer.body = b""
         # The status of an error says enough without its body.
         return decode_error(request.operation, answer, problem) if reply.ok else answer
@@ -323,9 +351,9 @@ class ConnectionPool:
                     timeout_ceil_threshold=_NEVER_ROUND,
                 ),
                 connector_owner=settings.connector is None,
-                headers=settings.headers,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 request_class=_Request,
+                response_class=_Response,
             )
             self._loop = asyncio.get_running_loop()
             self._process = os.getpid()
@@ -342,12 +370,6 @@ def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
         sock_read=timeouts.read if timeouts.read is not None and timeouts.read < whole else None,
         ceil_threshold=_NEVER_ROUND,
     )
-
-
-def _content(body: Body | None) -> bytes | io.BytesIO | None:
-    if body is None:
-        return None
-    return io.BytesIO(body.content) if len(body.content) > _LARGE_BODY else body.content
 
 
 def _places(settings: PoolSettings) -> int:

@@ -194,8 +194,10 @@ class SessionManager:
     ) -> Headers:
         own = self._given
         typed = {} if content_type is None else {"Content-Type": content_type}
-        values = {**typed, **self.options.headers, **own.values, **headers}
-        return Headers(values, own.secrets | secrets if secrets else own.secrets)
+        sources = self.pool.settings.headers, typed, self.options.headers, own.values, headers
+        # The last word counts, in whatever case it is written.
+        found = {name.lower(): (name, value) for source in sources for name, value in source.items()}
+        return Headers(dict(found.values()), own.secrets | secrets if secrets else own.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
