@@ -334,7 +334,7 @@ class VoucherifyClient:
             _body(json, form, content, files),
             check_headers("headers", headers or {}),
         )
-        return await self._sessions.send(request)
+        return await self._sessions.respond(request)
 
     @overload
     def paginate(

@@ -155,8 +155,8 @@ class World:
         if isinstance(limiter, Counting):
             assert limiter.under_way == 0
         if isinstance(limiter, AdaptiveRateLimiter):
-            assert not any(pace._under_way for pace in limiter._paces.values())
-            lines += limiter._lines.values()
+            assert not any(pace._under_way for pace, _ in limiter._lanes.values())
+            lines += [line for _, line in limiter._lanes.values()]
         assert [(line._waiting, line._turn.locked()) for line in lines] == [(0, False)] * len(lines)
         auth = self.client._sessions.options.auth
         if isinstance(auth, TokenKeeper):
@@ -379,7 +379,7 @@ async def waits_for_an_answer_to_another(stack: AsyncExitStack) -> Stuck:
     await until(lambda: len(server.requests) == 2)
     limiter = here.client._sessions.options.rate_limiter
     assert isinstance(limiter, AdaptiveRateLimiter)
-    line = limiter._lines["api_calls"]
+    _, line = limiter._lanes["api_calls"]
     return Stuck(here, lambda: line._waiting == 1, create, relieve=relieve)
 
 

@@ -225,7 +225,7 @@ class _Sync:
         request = Request(operation, operation.path, self._kind.wrap(batch.content))
         failure: VoucherifyError | None = None
         try:
-            batch.job = (await self._sessions.send(request)).data.async_action_id
+            batch.job = (await self._sessions.send(request)).async_action_id
         except VoucherifyError as error:
             failure = error
         if batch.in_doubt and (failure is None or failure.may_have_been_applied):

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -17,7 +17,7 @@ from voucherify_async.pagination.rules import MAX_PAGE_SIZE, PageAnswer, Rule, S
 from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
 from voucherify_async.transport.operation import Answer, Operation, Query, Request
 from voucherify_async.transport.session import SessionManager
-from voucherify_async.transport.wire import decode_by, decode_error, encode_query
+from voucherify_async.transport.wire import decode_by, decode_error, encode_query, request_id_of
 
 __all__ = ["Listing", "OnInvalid", "Page", "Pager"]
 
@@ -86,13 +86,10 @@ class Listing(Generic[T]):
         """One page."""
         encoded = encode_query(query)
         target = f"{self.path}?{encoded}" if encoded else self.path
-        response = await self.sessions.send(Request(self.operation, target, decode=self._decode))
-        fetched: _Fetched = response.data
-        fetched.request_id = response.request_id
-        fetched.page = fetched.page._replace(limit=query.get("limit"), date=response.headers.get("Date"))
-        return fetched
+        decode = partial(self._decode, query.get("limit"))
+        return await self.sessions.send(Request(self.operation, target, decode=decode))
 
-    def _decode(self, answer: Answer) -> _Fetched:
+    def _decode(self, limit: int | None, answer: Answer) -> _Fetched:
         invalid: dict[int, DecodeError] = {}
         items: Sequence[Any]
         page: Any
@@ -107,7 +104,12 @@ class Listing(Generic[T]):
                 error = next(iter(invalid.values()))
                 del page, items  # error reporters show the local variables of a traceback
                 raise error from None
-        return _Fetched(PageAnswer(items, page.has_more, page.total, page.more_starting_after), invalid)
+        date = answer.headers.get("Date")
+        return _Fetched(
+            PageAnswer(items, page.has_more, page.total, page.more_starting_after, limit, date),
+            invalid,
+            request_id_of(answer),
+        )
 
     def _decode_item(
         self, answer: Answer, index: int, raw: msgspec.Raw, invalid: dict[int, DecodeError]
@@ -129,7 +131,7 @@ class _Fetched:
 
     page: PageAnswer
     invalid: dict[int, DecodeError]
-    request_id: str | None = None
+    request_id: str | None
 
 
 class _ListPage(msgspec.Struct):

@@ -52,7 +52,7 @@ class AsyncActionsResource:
         API: https://docs.voucherify.io/api-reference/async-actions/get-async-action
         """
         target = encode_path(_GET.path, {"async_action_id": async_action_id})
-        return (await self._sessions.send(Request(_GET, target))).data
+        return await self._sessions.send(Request(_GET, target))
 
     def list(
         self,

@@ -111,7 +111,7 @@ class CustomerJobs:
         API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
         """
         body = encode_multipart({"file": await csv_part(file)})
-        return (await self._sessions.send(Request(_IMPORT_CSV, _IMPORT_CSV.path, body))).data
+        return await self._sessions.send(Request(_IMPORT_CSV, _IMPORT_CSV.path, body))
 
     async def update_in_bulk(
         self, customers: Iterable[CustomerUpsert | Mapping[str, Any]]
@@ -132,7 +132,7 @@ class CustomerJobs:
         API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
         """
         request = Request(_UPDATE_IN_BULK, _UPDATE_IN_BULK.path, upsert_body(customers))
-        return (await self._sessions.send(request)).data
+        return await self._sessions.send(request)
 
     async def update_metadata_in_bulk(
         self, source_ids: Iterable[str], metadata: Mapping[str, Any]
@@ -157,7 +157,7 @@ class CustomerJobs:
         fields = {"source_ids": source_id_list(source_ids), "metadata": json_value("metadata", metadata)}
         body = encode_json("source_ids with metadata", fields)
         request = Request(_UPDATE_METADATA_IN_BULK, _UPDATE_METADATA_IN_BULK.path, body)
-        return (await self._sessions.send(request)).data
+        return await self._sessions.send(request)
 
     async def sync(
         self,

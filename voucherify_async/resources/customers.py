@@ -163,8 +163,7 @@ class CustomersResource(CustomerJobs):
             metadata=metadata,
         )
         upserts = id is not UNSET or source_id is not UNSET
-        response = await self._sessions.send(Request(_CREATE, _CREATE.path, body, once=not upserts))
-        return response.data
+        return await self._sessions.send(Request(_CREATE, _CREATE.path, body, once=not upserts))
 
     async def get(self, customer_id: str) -> Customer:
         """Fetch a customer by its `id` or `source_id`.
@@ -497,7 +496,7 @@ class CustomersResource(CustomerJobs):
 
     async def _call(self, operation: Operation[T], customer_id: str, body: Body | None = None) -> T:
         target = encode_path(operation.path, {"customer_id": customer_id})
-        return (await self._sessions.send(Request(operation, target, body))).data
+        return await self._sessions.send(Request(operation, target, body))
 
     def _listing(
         self, into: type[T], operation: Operation[Any], customer_id: str, query: Query

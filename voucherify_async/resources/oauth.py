@@ -44,7 +44,7 @@ class OAuthResource:
 
         API: https://docs.voucherify.io/api-reference/oauth/generate-oauth-20-token
         """
-        return (await self._sessions.send(token_request(_not_empty("scope", scope)))).data
+        return await self._sessions.send(token_request(_not_empty("scope", scope)))
 
     async def introspect_token(self, access_token: str) -> TokenIntrospection:
         """Ask whether a token is active, and what it is good for.
@@ -57,7 +57,7 @@ class OAuthResource:
         """
         request = _about(_INTROSPECT_TOKEN, access_token)
         del access_token  # error reporters show the local variables of a traceback
-        return (await self._sessions.send(_checked(request))).data
+        return await self._sessions.send(_checked(request))
 
     async def revoke_token(self, access_token: str) -> None:
         """End a token's life now.

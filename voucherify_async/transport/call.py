@@ -42,6 +42,7 @@ class Call(msgspec.Struct, eq=False):
         wait: What it said of when the next call may be made, in seconds.
         token: What the attempt carries, if it is a token that is renewed.
         renewed: Whether it was refused and renewed.
+        answer: What the call ended with, if that is a result.
     """
 
     request: Request[Any]
@@ -59,6 +60,7 @@ class Call(msgspec.Struct, eq=False):
     wait: float | None = None
     token: OAuthToken | None = None
     renewed: bool = False
+    answer: Answer | None = None
 
     def __repr__(self) -> str:
         # Short, since error reporters show it in each frame of a traceback.

@@ -21,6 +21,8 @@ _FIRST_GAPS: Final = 10  # requests in the first unit of a ramp, roughly
 _RAMP_UNITS: Final = 8  # after which a ramp is over; about 3,700 requests have passed by then
 _CATCH_UP: Final = 0.005  # seconds; what a late timer may make good for
 
+_NEVER_STOPPED: Final = -math.inf
+
 _NEAR: Final = 10  # below one tenth of the limit, exhaustion is near
 
 
@@ -45,9 +47,9 @@ class Ramp:
     """
 
     def __init__(self) -> None:
-        self._opens = -math.inf
+        self._opens = _NEVER_STOPPED
         self._unit = 0.0
-        self._next = -math.inf
+        self._next = _NEVER_STOPPED
 
     def stop(self, until: float, now: float) -> None:
         """Send nothing before `until`; an earlier end of a stop than the one known is ignored."""
@@ -62,15 +64,15 @@ class Ramp:
 
     def delay(self, now: float) -> float:
         """Seconds until the next request may be sent."""
-        return max(0.0, self._next - now)
+        return self._next - now if self._next > now else 0.0
 
     def take(self, now: float) -> None:
         """A request is being sent."""
-        if self._next == -math.inf:
+        if self._next == _NEVER_STOPPED:
             return
         units = max(0.0, now - self._opens) / self._unit
         if units >= _RAMP_UNITS:
-            self._next = -math.inf
+            self._next = _NEVER_STOPPED
         else:
             self._next = max(self._next, now - _CATCH_UP) + self._unit / _FIRST_GAPS * 2.0**-units
 
@@ -106,7 +108,7 @@ class WindowPace:
         self._ended.append(now)
 
 
-class AdaptivePace:
+class AdaptivePace(Ramp):
     """As fast as what the service says of its limit allows; no header says how long its window is.
 
     - As long as a tenth of the limit remains: no more requests under way than remain.
@@ -116,21 +118,21 @@ class AdaptivePace:
     """
 
     def __init__(self) -> None:
-        self._ramp = Ramp()
+        super().__init__()
         self._under_way = 0
         self._allowed = math.inf
 
     def delay(self, now: float) -> float:
         """Seconds until the next request may be sent."""
-        wait = self._ramp.delay(now)
-        if wait <= 0 and self._under_way >= self._allowed:
-            return UNTIL_ANSWERED
-        return wait
+        if now < self._next:
+            return self._next - now
+        return UNTIL_ANSWERED if self._under_way >= self._allowed else 0.0
 
     def take(self, now: float) -> None:
         """A request is being sent."""
         self._under_way += 1
-        self._ramp.take(now)
+        if self._next != _NEVER_STOPPED:
+            super().take(now)
 
     def end(self) -> None:
         """A request has ended."""
@@ -145,7 +147,11 @@ class AdaptivePace:
             wait: Seconds until the next request is taken, if it says.
             now: Seconds.
         """
-        near = limit is not None and remaining * _NEAR < limit
-        self._allowed = max(1, remaining // 2 if near else remaining)
-        if remaining <= 0 and wait is not None:
-            self._ramp.stop(now + wait, now)
+        if remaining <= 0:
+            self._allowed = 1
+            if wait is not None:
+                self.stop(now + wait, now)
+        elif limit is not None and remaining * _NEAR < limit:
+            self._allowed = remaining // 2 or 1
+        else:
+            self._allowed = remaining

@@ -8,6 +8,7 @@ import math
 import os
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -84,18 +85,18 @@ class _Watch:
         """The request is handed to the connection, which sends nothing any more when it is closing."""
         self.delivery.sent = self.transport is not None and not self.transport.is_closing()
 
-    def is_whole(self) -> bool:
-        """Whether the answer is: the connection is no longer ours then, and may serve another call by now."""
-        return self.content is not None and self.content.is_eof()
-
     def expire(self) -> None:
         """Break off what takes too long."""
         self.expired = True
         self.abort()
 
     def abort(self) -> None:
-        """Break off what is under way; closing in an orderly way would wait until all of a body is sent."""
-        if self.transport is not None and not self.is_whole():
+        """Break off what is under way; closing in an orderly way would wait until all of a body is sent.
+
+        A connection whose answer is whole is no longer ours: it may serve another call by now.
+        """
+        whole = self.content is not None and self.content.is_eof()
+        if self.transport is not None and not whole:
             self.transport.abort()
 
 
@@ -208,13 +209,14 @@ class ConnectionPool:
 
     def take_place(self) -> bool:
         """Take a place in the pool, if one is free."""
-        if not self._limit:
-            return True
         if self._places is None:
+            if not self._limit:
+                return True
             self._places = anyio.Semaphore(self._limit, fast_acquire=True)
-        if self._places.value == 0:
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
             return False
-        self._places.acquire_nowait()
         return True
 
     async def wait_for_place(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # the limit is a result here, not an error
@@ -244,6 +246,7 @@ class ConnectionPool:
         if timeouts.attempt is not None:
             self._watchdog.watch(watch, timeouts.attempt)
         _outgoing.set(watch)
+        reply = None
         try:
             reply = await session.request(
                 request.operation.method,
@@ -255,12 +258,7 @@ class ConnectionPool:
                 ssl=self.settings.ssl or True,
             )
             watch.content = reply.content
-            try:
-                return await self._read(request, reply, headers)
-            finally:
-                if not watch.written or not watch.is_whole():
-                    reply.close()
-                    await reply.wait_for_close()
+            return await self._read(request, reply, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:
             delivery.stale = isinstance(error, _Disconnected) and delivery.reused and not watch.expired
             failure = _translate(request, TimeoutError() if watch.expired else error, timeouts, delivery)
@@ -270,9 +268,15 @@ class ConnectionPool:
             # aiohttp's ways to say that its session was closed under a call.
             failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts, delivery)
         finally:
-            watch.abort()
             if timeouts.attempt is not None:
                 self._watchdog.done(watch, timeouts.attempt)
+            if reply is None:
+                watch.abort()
+            elif not watch.written or not reply.content.is_eof():
+                watch.abort()
+                reply.close()
+                with suppress(aiohttp.ClientError, OSError):  # what became of the attempt is known by now
+                    await reply.wait_for_close()
         return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
 
     def _limits(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
@@ -325,15 +329,18 @@ class ConnectionPool:
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
         self._check_place()
-        if self.settings.connector is not None and self.settings.connector.closed:
+        connector = self.settings.connector
+        if connector is not None and connector.closed:
             raise ConfigurationError("the connector is closed; make a client with an open one")
 
     def _check_place(self) -> None:
-        if self._process is not None and self._process != os.getpid():
+        if self._loop is None:
+            return
+        if self._process != os.getpid():
             raise ConfigurationError(
                 "the client was used before the process forked; make a new one in the child"
             )
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+        if self._loop is not asyncio.get_running_loop():
             raise ConfigurationError("the client belongs to another event loop; make one in each loop")
 
     def _open(self) -> aiohttp.ClientSession:

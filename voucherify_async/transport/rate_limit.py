@@ -10,7 +10,6 @@ import asyncio
 import datetime as dt
 import math
 import re
-from collections import defaultdict
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
@@ -288,24 +287,26 @@ class AdaptiveRateLimiter:
             clock: For tests.
         """
         self._clock = clock or Clock()
-        self._paces: defaultdict[str, AdaptivePace] = defaultdict(AdaptivePace)
-        self._lines: dict[str, Line] = {}
+        self._lanes: dict[str, tuple[AdaptivePace, Line]] = {}
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:
         """Wait for leave to send one request."""
-        line = self._lines.get(kind)
-        if line is None:
-            line = self._lines[kind] = Line(self._paces[kind], self._clock, precision=_WHOLE_SECONDS)
-        return await line.enter(max_wait)
+        return await self._lane(kind)[1].enter(max_wait)
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
         """A request that had leave has ended."""
-        pace = self._paces[kind]
+        pace, line = self._lanes[kind]
         pace.end()
         if told is not None and told.remaining is not None:
-            about = pace if told.kind is None else self._paces[told.kind]
+            about = pace if told.kind is None else self._lane(told.kind)[0]
             about.learn(told.remaining, told.limit, wait, self._clock.monotonic())
-        self._lines[kind].answered()
+        line.answered()
+
+    def _lane(self, kind: str) -> tuple[AdaptivePace, Line]:
+        if kind not in self._lanes:
+            pace = AdaptivePace()
+            self._lanes[kind] = pace, Line(pace, self._clock, precision=_WHOLE_SECONDS)
+        return self._lanes[kind]
 
 
 class RateGate:

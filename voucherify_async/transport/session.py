@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -89,8 +89,8 @@ class SessionManager:
         """The same pool with other options."""
         return SessionManager(self.pool, replace(self.options, **changes))
 
-    async def send(self, request: Request[T]) -> Response[T]:
-        """Make a call, in as many attempts as the policy allows.
+    def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
+        """Make a call, in as many attempts as the policy allows; gives what the answer says.
 
         Raises:
             APIStatusError: The service answered with an error.
@@ -98,7 +98,25 @@ class SessionManager:
             TransportError: No usable answer came.
             ConfigurationError: The client is closed, or used from another loop or process.
         """
+        return self._make(Call(request, self.clock.monotonic()))
+
+    async def respond(self, request: Request[T]) -> Response[T]:
+        """Make a call as `send` does; gives all there is to know of the answer."""
         call = Call(request, self.clock.monotonic())
+        data = await self._make(call)
+        answer = call.answer
+        assert answer is not None  # noqa: S101  # for the type checker
+        return Response(
+            data=data,
+            status=answer.status,
+            headers=answer.headers,
+            request_id=request_id_of(answer),
+            rate_limit=call.told,
+            attempts=call.attempt,
+            elapsed=self.clock.monotonic() - call.started,
+        )
+
+    async def _make(self, call: Call) -> Any:
         deadline = self.options.deadline
         try:
             if deadline is None:
@@ -110,7 +128,7 @@ class SessionManager:
             self._tell_error(call, error)
             raise
 
-    async def _within(self, deadline: float, call: Call) -> Response[Any]:
+    async def _within(self, deadline: float, call: Call) -> Any:
         scope = asyncio.timeout(deadline)
         try:
             async with scope:
@@ -120,13 +138,13 @@ class SessionManager:
                 raise
         raise deadline_error(call, deadline)
 
-    async def _attempts(self, call: Call) -> Response[Any]:
+    async def _attempts(self, call: Call) -> Any:
         while True:
             call.attempt += 1
             result = await self._attempt(call)
             delivery, call.delivery = call.delivery, None
             if isinstance(result, Answer) and is_success(call, result):
-                return self._response(call, result)
+                return self._result(call, result)
             call.failures += (self._failure(call, result),)
             del result  # an error would keep it, by its traceback
             if self._is_excused(call, delivery):
@@ -134,24 +152,24 @@ class SessionManager:
                 self._tell_retry(call, 0.0)
             else:
                 await self._pause(call)
+            call.waited, call.told, call.wait, call.status = 0.0, None, None, None
 
     # -------------------------------------------------------------------- one attempt
 
     async def _attempt(self, call: Call) -> Answer | VoucherifyError:
-        self.pool.check_usable()
-        auth = self.options.auth
-        if isinstance(auth, TokenKeeper):  # before there is a place: asking for a token takes one
-            await auth.ready(self._fetch_token)
-        call.waited, call.told, call.wait, call.status = 0.0, None, None, None
+        pool, options = self.pool, self.options
+        pool.check_usable()
+        if isinstance(options.auth, TokenKeeper):  # before there is a place: asking for a token takes one
+            await options.auth.ready(self._fetch_token)
         try:
             if not await self._admit(call):
-                text = f"no place in the connection pool became free within {self.options.timeouts.pool} s"
+                text = f"no place in the connection pool became free within {options.timeouts.pool} s"
                 return PoolTimeoutError(text, operation=call.name)
             headers = self._headers(call)
-            self._tell(RequestEvent, call, waited=call.waited)
-            call.waited = 0.0
-            call.delivery = Delivery()
-            result = await self.pool.exchange(call.request, headers, self.options.timeouts, call.delivery)
+            if RequestEvent in options.hooks.wanted:
+                self._tell(RequestEvent, call, waited=call.waited)
+            call.waited, call.delivery = 0.0, Delivery()
+            result = await pool.exchange(call.request, headers, options.timeouts, call.delivery)
             if isinstance(result, Answer):
                 call.status = result.status
                 self._learn(call, result)
@@ -159,16 +177,20 @@ class SessionManager:
                 call.status = result.status
         finally:
             self._return_place(call)
-            self._return_leave(call)
-        outcome = call.status if isinstance(result, Answer) else type(result).__name__
-        _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
+            leave, call.leave = call.leave, None
+            if leave is not None:
+                leave.release(call.request.operation.limit_kind, call.told, call.wait)
+        if _logger.isEnabledFor(logging.DEBUG):
+            outcome = call.status if isinstance(result, Answer) else type(result).__name__
+            _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
 
     def _learn(self, call: Call, answer: Answer) -> None:
         """Keep what an answer says of the rate limit."""
-        call.told = read_rate_limit(answer.headers)
-        self.pool.rate_limit = call.told or self.pool.rate_limit
-        remaining = None if call.told is None else call.told.remaining
+        told = call.told = read_rate_limit(answer.headers)
+        remaining = None
+        if told is not None:
+            self.pool.rate_limit, remaining = told, told.remaining
         if remaining == 0 or answer.status >= 400:  # else there is nothing to wait for
             calls_remain = bool(remaining) and answer.status != 429
             call.wait = server_wait(answer.headers, self.clock.epoch(), calls_remain=calls_remain)
@@ -181,13 +203,15 @@ class SessionManager:
             given = Headers(check_headers("auth", auth.headers()))
             self._given = Headers(given.values, Secrets(given.values.values()))
             self._usual.clear()
-        request = call.request
-        content_type = request.body.content_type if request.body else None
-        if request.headers or request.secrets or content_type not in _USUAL:
-            return self._put_together(content_type, request.headers, request.secrets)
-        if content_type not in self._usual:
-            self._usual[content_type] = self._put_together(content_type, {}, ())
-        return self._usual[content_type]
+        request, body = call.request, call.request.body
+        content_type = None if body is None else body.content_type
+        usual = self._usual.get(content_type)
+        if usual is not None and not request.headers and not request.secrets:
+            return usual
+        found = self._put_together(content_type, request.headers, request.secrets)
+        if content_type in _USUAL and not request.headers and not request.secrets:
+            self._usual[content_type] = found
+        return found
 
     def _put_together(
         self, content_type: str | None, headers: Mapping[str, str], secrets: Collection[str]
@@ -201,7 +225,7 @@ class SessionManager:
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
-        return (await keyed.send(token_request(credentials.scope))).data
+        return await keyed.send(token_request(credentials.scope))
 
     async def _admit(self, call: Call) -> bool:
         """Take a place in the pool, with leave of the rate limits. Who waits for leave holds no place."""
@@ -228,18 +252,14 @@ class SessionManager:
     async def _take_leave(self, call: Call, max_wait: float) -> float | None:
         """Leave to send (`None`), or the seconds until there could be, if those are more than `max_wait`."""
         kind = call.request.operation.limit_kind
-        line = self.pool.gate.line(kind)
-        wait = None if line is None else await line.enter(max_wait)
-        limiter = self.options.rate_limiter
+        line, limiter, wait = self.pool.gate.line(kind), self.options.rate_limiter, None
+        if line is not None:
+            wait = await line.enter(max_wait)
         if wait is None and limiter is not None and call.leave is None:
             wait = await limiter.acquire(kind, max_wait)
-            call.leave = limiter if wait is None else None
+            if wait is None:
+                call.leave = limiter
         return wait
-
-    def _return_leave(self, call: Call) -> None:
-        if call.leave is not None:
-            limiter, call.leave = call.leave, None
-            limiter.release(call.request.operation.limit_kind, call.told, call.wait)
 
     async def _wait_for_leave(self, call: Call) -> None:
         began = self.clock.monotonic()
@@ -257,25 +277,18 @@ class SessionManager:
 
     # -------------------------------------------------------------------- after an attempt
 
-    def _response(self, call: Call, answer: Answer) -> Response[Any]:
+    def _result(self, call: Call, answer: Answer) -> Any:
         if not 200 <= answer.status < 300:  # what was to be removed is gone
             answer = msgspec.structs.replace(answer, body=b"")
-        request = call.request
+        call.answer, request = answer, call.request
         try:
             data = request.decode(answer) if request.decode else decode(request.operation, answer)
         except DecodeError:
             self._tell_response(call, answer, final=False)
             raise
-        self._tell_response(call, answer, final=True)
-        return Response(
-            data=data,
-            status=answer.status,
-            headers=answer.headers,
-            request_id=request_id_of(answer),
-            rate_limit=call.told,
-            attempts=call.attempt,
-            elapsed=self.clock.monotonic() - call.started,
-        )
+        if ResponseEvent in self.options.hooks.wanted:
+            self._tell_response(call, answer, final=True)
+        return data
 
     def _failure(self, call: Call, result: Answer | VoucherifyError) -> VoucherifyError:
         if not isinstance(result, Answer):

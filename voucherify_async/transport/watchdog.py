@@ -28,15 +28,16 @@ class Watchdog:
         """Watch nothing yet."""
         self._due: dict[float, dict[Expiring, float]] = {}  # by how long they may take; the oldest first
         self._timers: dict[float, asyncio.TimerHandle] = {}
+        self._loop: asyncio.AbstractEventLoop
 
     def watch(self, thing: Expiring, seconds: float) -> None:
         """Tell a thing when so many seconds are over, unless it is `done` before."""
-        loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
-        if seconds not in self._due:
-            self._due[seconds] = {}
-            self._timers[seconds] = loop.call_at(due, self._look, seconds)
-        self._due[seconds][thing] = due
+        things = self._due.get(seconds)
+        if things is None:
+            self._loop = asyncio.get_running_loop()
+            things = self._due[seconds] = {}
+            self._timers[seconds] = self._loop.call_at(self._loop.time() + seconds, self._look, seconds)
+        things[thing] = self._loop.time() + seconds
 
     def done(self, thing: Expiring, seconds: float) -> None:
         """A thing has ended; may be said of one that was told."""
@@ -49,7 +50,7 @@ class Watchdog:
             self._timers.popitem()[1].cancel()
 
     def _look(self, seconds: float) -> None:
-        loop, things = asyncio.get_running_loop(), self._due[seconds]
+        loop, things = self._loop, self._due[seconds]
         now = loop.time()
         for thing, due in list(things.items()):
             if due > now:
