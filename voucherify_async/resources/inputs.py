@@ -134,10 +134,11 @@ def body_of(name: str, into: type[msgspec.Struct], fields: Mapping[str, Any]) ->
         into: The struct type.
         fields: One for each of the struct's, `UNSET` where it is left out.
     """
+    address, metadata = fields["address"], fields["metadata"]
     if (
         _SIMPLE.issuperset(map(type, fields.values()))
-        and _is_simple(fields["address"])
-        and _is_simple(fields["metadata"])
+        and (address is UNSET or address is None or is_flat(address))
+        and (metadata is UNSET or metadata is None or is_flat(metadata))
     ):
         body = encode_json(name, into(**fields))
         try:
@@ -147,10 +148,6 @@ def body_of(name: str, into: type[msgspec.Struct], fields: Mapping[str, Any]) ->
         else:
             return body
     return encode_json(name, checked("", into, fields))
-
-
-def _is_simple(value: Any) -> bool:
-    return value is UNSET or value is None or is_flat(value)
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -20,6 +21,9 @@ T = TypeVar("T")
 
 Query = Mapping[str, Any]
 """Query parameters by name. `None` and `UNSET` are left out; datetimes must be timezone-aware."""
+
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 # What is made for every call is a Struct where it can be: a dataclass takes several times as long to make.
@@ -118,7 +122,7 @@ class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
     operation: Operation[T]
     target: str
     body: Body | None = None
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = _NO_HEADERS
     once: bool = False
     secrets: tuple[str, ...] = ()
     decode: Callable[[Answer], T] | None = None

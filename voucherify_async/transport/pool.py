@@ -7,7 +7,7 @@ import io
 import math
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import aiohttp
 import anyio
+import msgspec
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
-from aiohttp.hdrs import CONTENT_LENGTH
+from aiohttp.hdrs import ACCEPT_ENCODING, CONTENT_LENGTH
 from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
@@ -67,19 +68,29 @@ class PoolSettings:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class _Watch:
-    """What an attempt sends, how far it got, and how to break it off."""
+class _Watch(msgspec.Struct, eq=False):
+    """What an attempt sends, how far it got, and how to break it off.
 
-    __slots__ = ("content", "delivery", "expired", "headers", "once", "transport", "written")
+    Attributes:
+        headers: All of them but for ``Host`` and ``Content-Length``.
+        delivery: What the session knows of it.
+        once: It must not be sent twice.
+        written: The body is sent, or there is none.
+        expired: It took too long.
+        transport: What it is sent by.
+        content: The body of the answer, which has begun.
+    """
 
-    def __init__(self, headers: Headers, delivery: Delivery, *, once: bool, written: bool) -> None:
-        self.headers = headers
-        self.delivery = delivery
-        self.once = once
-        self.written = written
-        self.expired = False
-        self.transport: asyncio.Transport | None = None
-        self.content: aiohttp.StreamReader | None = None
+    headers: Headers
+    delivery: Delivery
+    once: bool
+    written: bool
+    expired: bool = False
+    transport: asyncio.Transport | None = None
+    content: aiohttp.StreamReader | None = None
+
+    def __repr__(self) -> str:
+        return f"<Watch {self.delivery}>"
 
     def goes_out(self) -> None:
         """The request is handed to the connection, which sends nothing any more when it is closing."""
@@ -110,6 +121,12 @@ class _Request(aiohttp.ClientRequest):
     watch: _Watch
     connections_used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
     """The protocols, by which aiohttp tells connections apart, that have served a request."""
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        """Add none: all are given."""
+
+    def update_transfer_encoding(self) -> None:
+        """Nothing is sent in chunks."""
 
     def update_body_from_data(self, body: bytes | None, _stacklevel: int = 3) -> None:
         """Take what is to be sent; aiohttp would take the headers one by one, twice."""
@@ -188,6 +205,7 @@ class ConnectionPool:
         settings: What it was made with.
         clock: Where all parts of the client take the time from.
         gate: Holds calls back while the service is known to refuse them.
+        headers: What every request carries, unless it says otherwise.
         rate_limit: The rate limit as the last answer described it.
     """
 
@@ -195,6 +213,9 @@ class ConnectionPool:
         self.settings = settings
         self.clock = Clock()
         self.gate = RateGate(self.clock)
+        # What aiohttp can decompress depends on what is installed.
+        encodings = aiohttp.ClientRequest.DEFAULT_HEADERS[ACCEPT_ENCODING]
+        self.headers: Mapping[str, str] = {ACCEPT_ENCODING: encodings, **settings.headers}
         self.rate_limit: RateLimit | None = None
         # A gate of our own before aiohttp's, so that an attempt's time starts when it has a place.
         self._limit = _places(settings)
@@ -242,7 +263,7 @@ class ConnectionPool:
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session, body = self._open(), request.body
-        watch = _Watch(headers, delivery, once=not request.repeatable, written=body is None)
+        watch = _Watch(headers, delivery, not request.repeatable, body is None)
         if timeouts.attempt is not None:
             self._watchdog.watch(watch, timeouts.attempt)
         _outgoing.set(watch)
@@ -328,14 +349,13 @@ class ConnectionPool:
         """
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
-        self._check_place()
+        if self._loop is not None:
+            self._check_place()
         connector = self.settings.connector
         if connector is not None and connector.closed:
             raise ConfigurationError("the connector is closed; make a client with an open one")
 
     def _check_place(self) -> None:
-        if self._loop is None:
-            return
         if self._process != os.getpid():
             raise ConfigurationError(
                 "the client was used before the process forked; make a new one in the child"

@@ -65,14 +65,16 @@ class RateLimit(Model, frozen=True, kw_only=True):
 
 
 _SILENCE: Final = RateLimit()
+_RATE_LIMIT: Final = ("X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Retry")
 
 
 def read_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """The rate limit that the headers describe; `None` when they do not."""
+    limit, remaining, retry = map(headers.get, _RATE_LIMIT)
     found = RateLimit(
-        limit=_integer(headers.get("X-Rate-Limit-Limit")),
-        remaining=_integer(headers.get("X-Rate-Limit-Remaining")),
-        retry_at=_instant(headers.get("X-Rate-Limit-Retry")),
+        limit=_integer(limit),
+        remaining=_integer(remaining),
+        retry_at=_instant(retry),
         kind=limit_kind(headers),
     )
     return None if found == _SILENCE else found
@@ -291,7 +293,8 @@ class AdaptiveRateLimiter:
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:
         """Wait for leave to send one request."""
-        return await self._lane(kind)[1].enter(max_wait)
+        _, line = self._lanes.get(kind) or self._lane(kind)
+        return await line.enter(max_wait)
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
         """A request that had leave has ended."""

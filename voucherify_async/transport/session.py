@@ -157,19 +157,22 @@ class SessionManager:
     # -------------------------------------------------------------------- one attempt
 
     async def _attempt(self, call: Call) -> Answer | VoucherifyError:
-        pool, options = self.pool, self.options
+        pool, options, timeouts = self.pool, self.options, self.options.timeouts
         pool.check_usable()
         if isinstance(options.auth, TokenKeeper):  # before there is a place: asking for a token takes one
             await options.auth.ready(self._fetch_token)
         try:
-            if not await self._admit(call):
-                text = f"no place in the connection pool became free within {options.timeouts.pool} s"
+            call.has_place = pool.take_place() or await pool.wait_for_place(timeouts.pool)
+            if call.has_place and await self._take_leave(call, 0.0) is not None:
+                await self._queue(call)
+            if not call.has_place:
+                text = f"no place in the connection pool became free within {timeouts.pool} s"
                 return PoolTimeoutError(text, operation=call.name)
             headers = self._headers(call)
             if RequestEvent in options.hooks.wanted:
                 self._tell(RequestEvent, call, waited=call.waited)
             call.waited, call.delivery = 0.0, Delivery()
-            result = await pool.exchange(call.request, headers, options.timeouts, call.delivery)
+            result = await pool.exchange(call.request, headers, timeouts, call.delivery)
             if isinstance(result, Answer):
                 call.status = result.status
                 self._learn(call, result)
@@ -218,7 +221,7 @@ class SessionManager:
     ) -> Headers:
         own = self._given
         typed = {} if content_type is None else {"Content-Type": content_type}
-        sources = self.pool.settings.headers, typed, self.options.headers, own.values, headers
+        sources = self.pool.headers, typed, self.options.headers, own.values, headers
         # The last word counts, in whatever case it is written.
         found = {name.lower(): (name, value) for source in sources for name, value in source.items()}
         return Headers(dict(found.values()), own.secrets | secrets if secrets else own.secrets)
@@ -227,22 +230,15 @@ class SessionManager:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
         return await keyed.send(token_request(credentials.scope))
 
-    async def _admit(self, call: Call) -> bool:
-        """Take a place in the pool, with leave of the rate limits. Who waits for leave holds no place."""
-        max_wait, pool = self.options.timeouts.pool, self.pool
-        call.has_place = pool.take_place() or await pool.wait_for_place(max_wait)
-        if not call.has_place:
-            return False
-        if await self._take_leave(call, 0.0) is None:
-            return True
-        while True:
+    async def _queue(self, call: Call) -> None:
+        """Wait for leave of the rate limits, and then for a place again: who waits for leave holds none."""
+        pool = self.pool
+        while call.has_place:
             self._return_place(call)
             await self._wait_for_leave(call)
-            call.has_place = pool.take_place() or await pool.wait_for_place(max_wait)
-            if not call.has_place:
-                return False
-            if not self.pool.gate.is_closed(call.request.operation.limit_kind):
-                return True
+            call.has_place = pool.take_place() or await pool.wait_for_place(self.options.timeouts.pool)
+            if not pool.gate.is_closed(call.request.operation.limit_kind):
+                return
 
     def _return_place(self, call: Call) -> None:
         if call.has_place:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from types import NoneType
-from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar, cast
+from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -337,21 +337,18 @@ def _too_long(name: str, count: str) -> str:
 # ---------------------------------------------------------------- in
 
 
-def decode(operation: Operation[T], answer: Answer) -> T:
+def decode(operation: Operation[Any], answer: Answer) -> Any:
     """What a successful answer says.
 
     Raises:
         DecodeError: It is not what the API promises.
     """
     into = operation.into
-    data: Any
     if into is NoneType or (into is Any and not answer.body):
-        data = None
-    elif into is bytes:
-        data = answer.body
-    else:
-        data = decode_by(operation.decoder, operation, answer)
-    return cast("T", data)
+        return None
+    if into is bytes:
+        return answer.body
+    return decode_by(operation.decoder, operation, answer)
 
 
 def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answer: Answer) -> T:
