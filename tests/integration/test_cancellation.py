@@ -147,7 +147,7 @@ class World:
         assert self.pauses.asleep == {}
 
     def check_lines(self) -> None:
-        lines = [*self.client._sessions.pool.gate._lines.values()]
+        lines = [*self.client._sessions.pool.gate.lines.values()]
         limiter = self.client._sessions.options.rate_limiter
         if isinstance(limiter, LocalRateLimiter):
             assert limiter._pace._under_way == 0
@@ -308,7 +308,7 @@ def waits_at_the_gate(ahead: int) -> Stage:
             here.pauses.run()
             await asyncio.gather(*first)
 
-        return Stuck(here, lambda: gate._lines["api_calls"]._waiting == ahead + 1, create, relieve=relieve)
+        return Stuck(here, lambda: gate.lines["api_calls"]._waiting == ahead + 1, create, relieve=relieve)
 
     return stage
 
@@ -396,7 +396,7 @@ async def has_leave_and_waits_for_a_place(stack: AsyncExitStack) -> Stuck:
 
     def is_reached() -> bool:
         # Both wait at the gate; the first goes through, and takes the place.
-        if here.client._sessions.pool.gate._lines["api_calls"]._waiting == 2:
+        if here.client._sessions.pool.gate.lines["api_calls"]._waiting == 2:
             pauses.run()
         return here.waiting_for_a_place() == 1
 

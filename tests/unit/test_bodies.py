@@ -19,7 +19,7 @@ from voucherify_async import Address
 from voucherify_async.models import UNSET, CustomerAddress
 from voucherify_async.models.customers import CustomerFields
 from voucherify_async.resources.customers import _Create  # pyright: ignore[reportPrivateUsage]
-from voucherify_async.resources.inputs import body_of, checked
+from voucherify_async.resources.inputs import checked, customer_body
 from voucherify_async.transport.wire import MAX_BODY_BYTES, encode_json
 
 
@@ -58,7 +58,7 @@ def given_as(into: type[CustomerFields], fields: dict[str, Any]) -> dict[str, An
 
 def short(into: type[CustomerFields], fields: dict[str, Any]) -> bytes | str:
     try:
-        return body_of("the customer", into, given_as(into, fields)).content
+        return customer_body(into, **given_as(into, fields)).content
     except ValueError as error:
         return str(error)
 

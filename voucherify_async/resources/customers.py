@@ -27,13 +27,13 @@ from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
 from voucherify_async.resources.customer_jobs import CustomerJobs
 from voucherify_async.resources.inputs import (
-    body_of,
     check_count,
     check_instants,
     check_limit,
     check_on_invalid,
     check_page,
     check_window,
+    customer_body,
     filters_query,
 )
 from voucherify_async.transport.operation import Body, Operation, Query, Request
@@ -149,7 +149,7 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/create-customer
         """
-        body = _body(
+        body = customer_body(
             _Create,
             id=id,
             source_id=source_id,
@@ -210,7 +210,7 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/update-customer
         """
-        body = _body(
+        body = customer_body(
             CustomerFields,
             name=name,
             description=description,
@@ -509,10 +509,6 @@ class CustomersResource(CustomerJobs):
             items="data",
             into=into,
         )
-
-
-def _body(into: type[CustomerFields], **fields: Any) -> Body:
-    return body_of("the customer", into, fields)
 
 
 def _by_id(listing: Listing[T], after: str | None, limit: int | None, cursor: str | None) -> Pager[T]:

@@ -15,7 +15,7 @@ import anyio.to_thread
 import msgspec
 
 from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
-from voucherify_async.models.customers import CustomerUpsert
+from voucherify_async.models.customers import CustomerFields, CustomerUpsert
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import OnInvalid
 from voucherify_async.pagination.rules import MAX_PAGE, MAX_PAGE_SIZE
@@ -33,7 +33,6 @@ from voucherify_async.transport.wire import (
 )
 
 __all__ = [
-    "body_of",
     "check_callback",
     "check_count",
     "check_instants",
@@ -46,6 +45,7 @@ __all__ = [
     "check_window",
     "checked",
     "csv_part",
+    "customer_body",
     "filters_query",
     "open_csv",
     "source_id_list",
@@ -56,6 +56,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _SIMPLE: Final = frozenset({dict, str, int, bool, type(None), UnsetType})
 """Types whose values JSON holds as what they are; a date would become a text unnoticed."""
+
+_CUSTOMER: Final = "the customer"
 
 _WHERE: Final = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 
@@ -126,11 +128,10 @@ def checked(name: str, into: type[S], fields: Mapping[str, Any] | msgspec.Struct
     raise ValueError(f"{where}: {problem}" if where else problem)
 
 
-def body_of(name: str, into: type[msgspec.Struct], fields: Mapping[str, Any]) -> Body:
+def customer_body(into: type[CustomerFields], **fields: Any) -> Body:
     """The fields as a JSON body, checked by the types of a struct; as `checked`, and nearly as fast as unchecked.
 
     Args:
-        name: What errors call the body.
         into: The struct type.
         fields: One for each of the struct's, `UNSET` where it is left out.
     """
@@ -140,14 +141,14 @@ def body_of(name: str, into: type[msgspec.Struct], fields: Mapping[str, Any]) ->
         and (address is UNSET or address is None or is_flat(address))
         and (metadata is UNSET or metadata is None or is_flat(metadata))
     ):
-        body = encode_json(name, into(**fields))
+        body = encode_json(_CUSTOMER, into(**fields))
         try:
             _decoder(into).decode(body.content)
         except msgspec.ValidationError:
             pass  # the long way finds what is wrong with it
         else:
             return body
-    return encode_json(name, checked("", into, fields))
+    return encode_json(_CUSTOMER, checked("", into, fields))
 
 
 @lru_cache(maxsize=16)

@@ -262,7 +262,7 @@ class ConnectionPool:
         self, request: Request[Any], headers: Headers, timeouts: Timeouts, delivery: Delivery
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
-        session, body = self._open(), request.body
+        session, body = self._session or self._open(), request.body
         watch = _Watch(headers, delivery, not request.repeatable, body is None)
         if timeouts.attempt is not None:
             self._watchdog.watch(watch, timeouts.attempt)
@@ -274,7 +274,7 @@ class ConnectionPool:
                 URL(self.settings.base_url + request.target, encoded=True),
                 data=None if body is None else body.content,
                 allow_redirects=False,  # following one would carry the credentials elsewhere
-                timeout=self._limits(timeouts),
+                timeout=self._timeouts[1] if timeouts is self._timeouts[0] else self._limits(timeouts),
                 proxy=self._proxy,
                 ssl=self.settings.ssl or True,
             )
@@ -301,9 +301,9 @@ class ConnectionPool:
         return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
 
     def _limits(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
-        if timeouts is not self._timeouts[0]:
-            self._timeouts = timeouts, _client_timeout(timeouts)
-        return self._timeouts[1]
+        limits = _client_timeout(timeouts)
+        self._timeouts = timeouts, limits
+        return limits
 
     async def _read(
         self, request: Request[Any], reply: aiohttp.ClientResponse, headers: Headers
@@ -364,26 +364,25 @@ class ConnectionPool:
             raise ConfigurationError("the client belongs to another event loop; make one in each loop")
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._session is None or self._closed:
-            self.check_usable()
-            settings = self.settings
-            self._proxy = settings.proxy
-            if self._proxy is None and settings.trust_env and (proxy := environment_proxy(settings.base_url)):
-                self._proxy = check_proxy("the proxy in the environment", proxy)
-            self._session = aiohttp.ClientSession(
-                connector=settings.connector
-                or aiohttp.TCPConnector(
-                    limit=settings.max_connections,
-                    keepalive_timeout=settings.keepalive_timeout,
-                    timeout_ceil_threshold=_NEVER_ROUND,
-                ),
-                connector_owner=settings.connector is None,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                request_class=_Request,
-                response_class=_Response,
-            )
-            self._loop = asyncio.get_running_loop()
-            self._process = os.getpid()
+        self.check_usable()
+        settings = self.settings
+        self._proxy = settings.proxy
+        if self._proxy is None and settings.trust_env and (proxy := environment_proxy(settings.base_url)):
+            self._proxy = check_proxy("the proxy in the environment", proxy)
+        self._session = aiohttp.ClientSession(
+            connector=settings.connector
+            or aiohttp.TCPConnector(
+                limit=settings.max_connections,
+                keepalive_timeout=settings.keepalive_timeout,
+                timeout_ceil_threshold=_NEVER_ROUND,
+            ),
+            connector_owner=settings.connector is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            request_class=_Request,
+            response_class=_Response,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
         return self._session
 
 

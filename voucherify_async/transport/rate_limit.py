@@ -316,25 +316,24 @@ class RateGate:
     """Holds all calls back while the service is known to refuse them, and lets them go on one by one.
 
     Each kind of calls has its own gate; there is none until it is first closed.
+
+    Attributes:
+        lines: Where calls of a kind wait that have ever had to; nothing is to be released.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.lines: dict[str, Line] = {}
         self._ramps: dict[str, Ramp] = {}
-        self._lines: dict[str, Line] = {}
 
     def close(self, kind: str, seconds: float) -> None:
         """Let no call of a kind through for some seconds from now."""
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
-            self._lines[kind] = Line(self._ramps[kind], self._clock, precision=_WHOLE_SECONDS)
+            self.lines[kind] = Line(self._ramps[kind], self._clock, precision=_WHOLE_SECONDS)
         now = self._clock.monotonic()
         self._ramps[kind].stop(now + seconds, now)
 
     def is_closed(self, kind: str) -> bool:
         """Whether calls of a kind are held back now."""
         return kind in self._ramps and self._ramps[kind].is_stopped(self._clock.monotonic())
-
-    def line(self, kind: str) -> Line | None:
-        """Where calls of a kind wait, if they have ever had to; nothing is to be released."""
-        return self._lines.get(kind)

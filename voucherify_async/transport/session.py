@@ -248,7 +248,7 @@ class SessionManager:
     async def _take_leave(self, call: Call, max_wait: float) -> float | None:
         """Leave to send (`None`), or the seconds until there could be, if those are more than `max_wait`."""
         kind = call.request.operation.limit_kind
-        line, limiter, wait = self.pool.gate.line(kind), self.options.rate_limiter, None
+        line, limiter, wait = self.pool.gate.lines.get(kind), self.options.rate_limiter, None
         if line is not None:
             wait = await line.enter(max_wait)
         if wait is None and limiter is not None and call.leave is None:
