@@ -28,7 +28,7 @@ MILLISECONDS = 1_767_225_600_005
 
 
 def of_each(rule: Any, items: list[Any]) -> list[int | None]:
-    return [rule._position(item) for item in items]
+    return [position for item in items for position in rule._positions([item, {}])[:1]]
 
 
 def decoded(instant: Any) -> Customer:
@@ -66,7 +66,6 @@ def decoded(instant: Any) -> Customer:
 def test_table(item: Any, milliseconds: int | None) -> None:
     for rule, sign in zip(RULES, (-1, 1, -1), strict=True):
         position = None if milliseconds is None else sign * milliseconds
-        assert rule._position(item) == position
         assert rule._positions([item]) == [position]
         assert rule._positions([decoded(INSTANT), item]) == [sign * MILLISECONDS, position]
 
@@ -97,4 +96,11 @@ AWARE = st.datetimes(timezones=st.sampled_from(ZONES), min_value=dt.datetime(190
     st.sampled_from(RULES), st.one_of(st.lists(ITEMS, max_size=4), st.lists(AWARE.map(decoded), max_size=4))
 )
 def test_a_page_at_once(rule: Any, items: list[Any]) -> None:
-    assert rule._positions(items) == of_each(rule, items)
+    positions = of_each(rule, items)
+    assert rule._positions(items) == positions
+    instants, furthest = rule._instants(items)
+    dated = [position for position in positions if position is not None]
+    assert rule._position(furthest) == max(dated, default=None)
+    for edge in {edge for position in dated for edge in (position - 1, position, position + 1)}:
+        from_there = [position is not None and position >= edge for position in positions]
+        assert rule._from(edge, instants) == from_there

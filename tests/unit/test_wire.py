@@ -6,7 +6,7 @@ import email
 import email.policy
 import types
 import uuid
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -42,6 +42,10 @@ POST: Operation[Any] = Operation("customers.create", "POST", "/v1/customers", Cu
 
 class Colour(StrEnum):
     RED = "red"
+
+
+class Mixed(str, Enum):  # noqa: UP042  # its text and its value differ
+    RED = "red one"
 
 
 class Text(str):
@@ -129,6 +133,23 @@ class TestQuery:
     )
     def test_instants(self, instant: dt.datetime, text: str) -> None:
         assert parse_qsl(encode_query({"at": instant})) == [("at", text)]
+
+    @pytest.mark.parametrize(
+        ("value", "encoded"),
+        [
+            (Mixed.RED, "a=red%20one"),
+            (Colour.RED, "a=red"),
+            (Text("x"), "a=x"),
+            (Number.ONE, "a=1"),
+            (1e20, "a=1e%2B20"),
+            ("", "a="),
+            ("~._-", "a=~._-"),
+            ("x\n", "a=x%0A"),
+            ("é&=", "a=%C3%A9%26%3D"),
+        ],
+    )
+    def test_values(self, value: Any, encoded: str) -> None:
+        assert encode_query({"a": value}) == encoded
 
     @pytest.mark.parametrize("value", [dt.datetime(2026, 1, 2), object(), b"x", {1, 2}, "\ud800"])  # noqa: DTZ001
     def test_refused(self, value: Any) -> None:

@@ -125,8 +125,7 @@ class Listing(Generic[T]):
             return loose
 
 
-@dataclass(slots=True)
-class _Fetched:
+class _Fetched(msgspec.Struct):
     """A page as it came, and the errors of the items that cannot be decoded, by their index."""
 
     page: PageAnswer

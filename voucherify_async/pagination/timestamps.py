@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from operator import attrgetter
+from itertools import compress, repeat
+from operator import attrgetter, eq, gt, le, ne
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -84,7 +85,11 @@ class TimestampState(msgspec.Struct, frozen=True, array_like=True):
 T = TypeVar("T")
 
 _created_at: Final = attrgetter("created_at")
+_zone: Final = attrgetter("tzinfo")
+_UTC: Final = frozenset({dt.UTC})
 
+_EARLIEST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _CLOCK_MARGIN: Final = dt.timedelta(minutes=5)
@@ -109,6 +114,9 @@ class _TimestampRule:
     def __init__(self, *, descending: bool, start: dt.datetime | None, sentinel: dt.datetime | None) -> None:
         self._sign = -1 if descending else 1
         self._start = start or sentinel
+        self._furthest: Callable[..., dt.datetime] = min if descending else max
+        # Stands for the time of an item that has none: before the beginning of the walk.
+        self._undated = _LATEST if descending else _EARLIEST
 
     def start(self) -> TimestampState:
         """The beginning of the list."""
@@ -126,25 +134,28 @@ class _TimestampRule:
 
     def advance(self, state: TimestampState, page: PageAnswer) -> Step:
         """Deliver what was not delivered at the instants that the request reached back over."""
-        positions = self._positions(page.items)
-        reached = -math.inf if state.at is None else state.at
-        unseen = [position is not None and position > reached for position in positions]
-        for index in _indices(
-            unseen, value=False
-        ):  # few: those at the last instant, which were asked for again
-            unseen[index] = self._is_unseen(state, page.items[index], positions[index])
+        instants, furthest = self._instants(page.items)
+        if state.at is None:
+            unseen = list(map(ne, instants, repeat(self._undated)))
+        else:
+            unseen = self._from(state.at + 1, instants)
+        # Few are left: those at the last instant, which were asked for again.
+        for index in _indices(unseen, value=False):
+            unseen[index] = self._is_unseen(state, page.items[index], self._position(instants[index]))
         if page.has_more is False or (page.has_more is None and not page.items):
             return Step(unseen, None)
-        top = max((position for position in positions if position is not None), default=None)
+        top = self._position(furthest)
         if top is not None and (state.at is None or top > state.at):
-            return Step(unseen, self._moved(state, page.items, positions, top))
+            return Step(unseen, self._moved(state, page.items, instants, top))
         widened = page.limit is None or page.limit >= MAX_PAGE_SIZE
-        if None in positions and not widened:
+        if self._undated in instants and not widened:
             # What has no timestamp may fill a small page.
-            return Step(unseen, msgspec.structs.replace(_remember(state, page.items, positions), wide=True))
+            return Step(
+                unseen, msgspec.structs.replace(self._remember(state, page.items, instants), wide=True)
+            )
         if state.at is None:
             return Step(unseen, state, PaginationStalledError("no item has a timestamp to go on from"))
-        return self._stayed(_remember(state, page.items, positions), state.at, page, unseen)
+        return self._stayed(self._remember(state, page.items, instants), state.at, page, unseen)
 
     def _stayed(self, state: TimestampState, at: int, page: PageAnswer, unseen: list[bool]) -> Step:
         """The page did not get beyond the last instant seen."""
@@ -167,19 +178,43 @@ class _TimestampRule:
         return Step(unseen, state, self._stalled(at, why, len(state.here)))
 
     def _moved(
-        self, state: TimestampState, items: Sequence[Any], positions: list[int | None], top: int
+        self, state: TimestampState, items: Sequence[Any], instants: list[dt.datetime], top: int
     ) -> TimestampState:
         return TimestampState(
             at=top,
-            here=_marks_at(items, positions, top),
-            behind=_marks_at(items, positions, top - 1),
-            undated=_marks_at(items, positions, None),
+            here=self._marks(top, items, instants),
+            behind=self._marks(top - 1, items, instants),
+            undated=self._marks(None, items, instants),
             # An item without a timestamp has its place before the next page's end. Until the requests
             # start beyond that, it can come again.
             stale={mark: place for mark, place in state.stale.items() if place >= top - 1}
             | dict.fromkeys(state.undated, top),
             until=state.until,
         )
+
+    def _remember(
+        self, state: TimestampState, items: Sequence[Any], instants: list[dt.datetime]
+    ) -> TimestampState:
+        """The state with the items of one more page that are of its last instants."""
+        undated = state.undated | self._marks(None, items, instants)
+        if state.at is None:
+            return msgspec.structs.replace(state, undated=undated)
+        return msgspec.structs.replace(
+            state,
+            here=state.here | self._marks(state.at, items, instants),
+            behind=state.behind | self._marks(state.at - 1, items, instants),
+            undated=undated,
+        )
+
+    def _marks(
+        self, position: int | None, items: Sequence[Any], instants: list[dt.datetime]
+    ) -> frozenset[int]:
+        """The fingerprints of the items at a position."""
+        if position is None:
+            there = map(eq, instants, repeat(self._undated))
+        else:
+            there = map(gt, self._from(position, instants), self._from(position + 1, instants))
+        return fingerprints_of(list(compress(items, there)))
 
     def _is_unseen(self, state: TimestampState, item: Any, position: int | None) -> bool:
         if position is None:
@@ -189,23 +224,31 @@ class _TimestampRule:
             return fingerprint_of(item) not in state.here
         return state.at is not None and position == state.at - 1 and fingerprint_of(item) not in state.behind
 
-    def _positions(self, items: Sequence[Any]) -> list[int | None]:
-        sign = self._sign
-        try:  # nearly always all are decoded, with a timestamp in UTC; this is done for every item of a walk
-            return [sign * ((instant - _EPOCH) // _MILLISECOND) for instant in map(_created_at, items)]
-        except (AttributeError, TypeError):
-            return [self._position(item) for item in items]
+    # What follows is done for every item of a walk: the loops are in C.
 
-    def _position(self, item: Any) -> int | None:
-        value = item.get("created_at") if is_mapping(item) else getattr(item, "created_at", None)
-        if isinstance(value, str):
-            try:
-                value = msgspec.convert(value, dt.datetime)
-            except msgspec.ValidationError:
-                return None
-        if not isinstance(value, dt.datetime):
-            return None
-        return self._sign * ((as_utc(value) - _EPOCH) // _MILLISECOND)
+    def _instants(self, items: Sequence[Any]) -> tuple[list[dt.datetime], dt.datetime]:
+        """The timestamps of the items in UTC, and the one that is furthest along the walk."""
+        try:
+            instants = list(map(_created_at, items))
+            if set(map(_zone, instants)) <= _UTC:
+                return instants, self._furthest(instants, default=self._undated)
+        except (AttributeError, TypeError):
+            pass  # one of them is not decoded, or has no timestamp
+        instants = [_created(item) or self._undated for item in items]
+        return instants, self._furthest(instants, default=self._undated)
+
+    def _from(self, position: int, instants: list[dt.datetime]) -> list[bool]:
+        """Which of the instants are at a position or beyond it."""
+        if self._sign > 0:
+            return list(map(le, repeat(self._instant(position)), instants))
+        return list(map(gt, repeat(self._instant(position - 1)), instants))
+
+    def _position(self, instant: dt.datetime) -> int | None:
+        return None if instant == self._undated else self._sign * ((instant - _EPOCH) // _MILLISECOND)
+
+    def _positions(self, items: Sequence[Any]) -> list[int | None]:
+        instants, _ = self._instants(items)
+        return [self._position(instant) for instant in instants]
 
     def _instant(self, position: int) -> dt.datetime:
         return _EPOCH + self._sign * position * _MILLISECOND
@@ -217,17 +260,14 @@ class _TimestampRule:
         )
 
 
-def _remember(state: TimestampState, items: Sequence[Any], positions: list[int | None]) -> TimestampState:
-    """The state with the items of one more page that are of its last instants."""
-    undated = state.undated | _marks_at(items, positions, None)
-    if state.at is None:
-        return msgspec.structs.replace(state, undated=undated)
-    return msgspec.structs.replace(
-        state,
-        here=state.here | _marks_at(items, positions, state.at),
-        behind=state.behind | _marks_at(items, positions, state.at - 1),
-        undated=undated,
-    )
+def _created(item: Any) -> dt.datetime | None:
+    value = item.get("created_at") if is_mapping(item) else getattr(item, "created_at", None)
+    if isinstance(value, str):
+        try:
+            value = msgspec.convert(value, dt.datetime)
+        except msgspec.ValidationError:
+            return None
+    return as_utc(value) if isinstance(value, dt.datetime) else None
 
 
 def _indices(values: list[T], *, value: T) -> Iterator[int]:
@@ -236,10 +276,6 @@ def _indices(values: list[T], *, value: T) -> Iterator[int]:
     for _ in range(values.count(value)):
         index = values.index(value, index + 1)
         yield index
-
-
-def _marks_at(items: Sequence[Any], positions: list[int | None], position: int | None) -> frozenset[int]:
-    return fingerprints_of([items[index] for index in _indices(positions, value=position)])
 
 
 class EndDateRule(_TimestampRule):
@@ -330,7 +366,8 @@ class CreatedAtRule(_TimestampRule):
         return Step(unseen, msgspec.structs.replace(state, tie=Tie(at)))
 
     def _advance_tie(self, state: TimestampState, tie: Tie, page: PageAnswer) -> Step:
-        positions = self._positions(page.items)
+        instants, _ = self._instants(page.items)
+        positions = [self._position(instant) for instant in instants]
         known = {tie.at: state.here, tie.at + 1: tie.ahead, None: state.undated | state.stale.keys()}
         unseen = [
             position in known and fingerprint_of(item) not in known[position]
@@ -342,11 +379,11 @@ class CreatedAtRule(_TimestampRule):
             count=tie.count + len(page.items),
             found=found,
             grew=tie.grew or len(found) > len(tie.found),
-            ahead=tie.ahead | _marks_at(page.items, positions, tie.at + 1),
+            ahead=tie.ahead | self._marks(tie.at + 1, page.items, instants),
             delivered=tie.delivered + sum(unseen),
             expected=_most(tie.expected, page.total) if tie.page == 1 else tie.expected,
         )
-        state = msgspec.structs.replace(_remember(state, page.items, positions), tie=tie)
+        state = msgspec.structs.replace(self._remember(state, page.items, instants), tie=tie)
         if not _pass_ended(tie, page):
             if tie.page < MAX_PAGE:
                 return Step(unseen, _reading(state, tie, page=tie.page + 1))

@@ -37,7 +37,7 @@ from voucherify_async.resources.inputs import (
     filters_query,
 )
 from voucherify_async.transport.operation import Body, Operation, Query, Request
-from voucherify_async.transport.wire import encode_path
+from voucherify_async.transport.wire import encode_path, given
 
 __all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 
@@ -390,15 +390,17 @@ class CustomersResource(CustomerJobs):
             sessions=self._sessions,
             operation=_LIST,
             path=_LIST.path,
-            query={
-                "email": filters.get("email"),
-                "city": filters.get("city"),
-                "name": filters.get("name"),
-                "segment_id": filters.get("segment_id"),
-                "created_at": created,
-                "updated_at": updated,
-                "order": order,
-            },
+            query=given(
+                {
+                    "email": filters.get("email"),
+                    "city": filters.get("city"),
+                    "name": filters.get("name"),
+                    "segment_id": filters.get("segment_id"),
+                    "created_at": created,
+                    "updated_at": updated,
+                    "order": order,
+                }
+            ),
             items="customers",
             into=_PlainCustomer,
             on_invalid=check_on_invalid(on_invalid),
@@ -451,7 +453,7 @@ class CustomersResource(CustomerJobs):
             "category": category,
             "type": type,
         }
-        listing = self._listing(CustomerActivity, _LIST_ACTIVITY, customer_id, query)
+        listing = self._listing(CustomerActivity, _LIST_ACTIVITY, customer_id, given(query))
         return _by_id(listing, starting_after_id, check_limit(limit), cursor)
 
     def list_redeemables(

@@ -10,6 +10,7 @@ import datetime as dt
 import decimal
 import hashlib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -47,6 +48,7 @@ __all__ = [
     "encode_path",
     "encode_query",
     "format_instant",
+    "given",
     "is_flat",
     "json_value",
     "request_id_of",
@@ -65,6 +67,7 @@ PLAIN_TYPES: Final = frozenset({str, int, bool, NoneType})
 """What most JSON is made of, and needs no look; what is derived from these does."""
 
 _TEXT: Final = frozenset({str})
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
 _encode: Final = msgspec.json.Encoder().encode
 _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -113,33 +116,41 @@ def encode_query(query: Query) -> str:
     Raises:
         ValueError: A value that has no place in a query; names the parameter.
     """
-    return urlencode([pair for name, value in query.items() for pair in _pairs(name, value)], quote_via=quote)
+    return "&".join([pair for name, value in query.items() for pair in _pairs(name, value)])
 
 
-def _pairs(name: str, value: Any) -> list[tuple[str, str]]:
-    if value is None or value is UNSET:
-        return []
-    if is_mapping(value):
-        return [pair for key, item in value.items() for pair in _pairs(f"{name}[{key}]", item)]
-    if is_array(value):
-        return [pair for index, item in enumerate(value) for pair in _pairs(f"{name}[{index}]", item)]
-    return [(name, _scalar(name, value))]
-
-
-def _scalar(name: str, value: Any) -> str:
+def _pairs(name: str, value: Any) -> list[str]:
     match value:
-        case bool():
-            return "true" if value else "false"
+        case None | msgspec.UnsetType():
+            return []
         case str():
-            return _encodable(name, value)
+            text = _quoted(_encodable(name, value))
+        case bool():
+            text = "true" if value else "false"
         case int() | float():
-            return str(value)
+            text = _quoted(str(value))
         case dt.datetime():
-            return format_instant(check_aware(name, value))
+            text = format_instant(check_aware(name, value)).replace(":", "%3A")
         case dt.date():
-            return value.isoformat()
+            text = value.isoformat()
+        case _ if is_mapping(value):
+            return [pair for key, item in value.items() for pair in _pairs(f"{name}[{key}]", item)]
+        case _ if is_array(value):
+            return [pair for index, item in enumerate(value) for pair in _pairs(f"{name}[{index}]", item)]
         case _:
             raise ValueError(f"{name} cannot be sent in a query: {value!r}")
+    return [_quoted(name) + "=" + text]  # not formatted: an enumeration has another text then
+
+
+def given(query: Query) -> Query:
+    """A query less what is left out."""
+    found = {name: given(value) if is_mapping(value) else value for name, value in query.items()}
+    return {name: value for name, value in found.items() if value is not None and value != {}}
+
+
+def _quoted(text: str) -> str:
+    # Most are plain words and numbers.
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def _encodable(name: str, value: str) -> str:
