@@ -198,6 +198,7 @@ class Pager(Generic[T]):
             async for page in pages:
                 for item in page.items:
                     yield item
+                del page  # before the next one is made, which can take its memory then
 
     async def pages(self) -> AsyncGenerator[Page[T]]:
         """Every page that holds something new, and the first in any case."""
@@ -208,6 +209,7 @@ class Pager(Generic[T]):
             page, step = await self.read(state, limit)
             if page.items or first:
                 yield page
+            del page
             if step.error is not None:
                 raise step.error
             if step.state is None:

@@ -180,11 +180,12 @@ class _TimestampRule:
     def _moved(
         self, state: TimestampState, items: Sequence[Any], instants: list[dt.datetime], top: int
     ) -> TimestampState:
+        here, behind = self._marks(top, items, instants)
         return TimestampState(
             at=top,
-            here=self._marks(top, items, instants),
-            behind=self._marks(top - 1, items, instants),
-            undated=self._marks(None, items, instants),
+            here=here,
+            behind=behind,
+            undated=self._undated_marks(items, instants),
             # An item without a timestamp has its place before the next page's end. Until the requests
             # start beyond that, it can come again.
             stale={mark: place for mark, place in state.stale.items() if place >= top - 1}
@@ -196,25 +197,27 @@ class _TimestampRule:
         self, state: TimestampState, items: Sequence[Any], instants: list[dt.datetime]
     ) -> TimestampState:
         """The state with the items of one more page that are of its last instants."""
-        undated = state.undated | self._marks(None, items, instants)
+        undated = state.undated | self._undated_marks(items, instants)
         if state.at is None:
             return msgspec.structs.replace(state, undated=undated)
+        here, behind = self._marks(state.at, items, instants)
         return msgspec.structs.replace(
-            state,
-            here=state.here | self._marks(state.at, items, instants),
-            behind=state.behind | self._marks(state.at - 1, items, instants),
-            undated=undated,
+            state, here=state.here | here, behind=state.behind | behind, undated=undated
         )
 
     def _marks(
-        self, position: int | None, items: Sequence[Any], instants: list[dt.datetime]
-    ) -> frozenset[int]:
-        """The fingerprints of the items at a position."""
-        if position is None:
-            there = map(eq, instants, repeat(self._undated))
-        else:
-            there = map(gt, self._from(position, instants), self._from(position + 1, instants))
-        return fingerprints_of(list(compress(items, there)))
+        self, position: int, items: Sequence[Any], instants: list[dt.datetime]
+    ) -> tuple[frozenset[int], frozenset[int]]:
+        """The fingerprints of the items at a position, and of those at the one before."""
+        near = compress(zip(items, instants, strict=True), self._from(position - 1, instants))
+        placed = [(item, self._position(instant)) for item, instant in near]
+        here = fingerprints_of([item for item, place in placed if place == position])
+        return here, fingerprints_of([item for item, place in placed if place == position - 1])
+
+    def _undated_marks(self, items: Sequence[Any], instants: list[dt.datetime]) -> frozenset[int]:
+        if self._undated not in instants:
+            return frozenset()
+        return fingerprints_of(list(compress(items, map(eq, instants, repeat(self._undated)))))
 
     def _is_unseen(self, state: TimestampState, item: Any, position: int | None) -> bool:
         if position is None:
@@ -379,7 +382,7 @@ class CreatedAtRule(_TimestampRule):
             count=tie.count + len(page.items),
             found=found,
             grew=tie.grew or len(found) > len(tie.found),
-            ahead=tie.ahead | self._marks(tie.at + 1, page.items, instants),
+            ahead=tie.ahead | self._marks(tie.at + 1, page.items, instants)[0],
             delivered=tie.delivered + sum(unseen),
             expected=_most(tie.expected, page.total) if tie.page == 1 else tie.expected,
         )
