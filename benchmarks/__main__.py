@@ -42,7 +42,7 @@ class Extent(msgspec.Struct, frozen=True):
         long_stream: Customers in the longer one.
     """
 
-    rounds: int = 11
+    rounds: int = 12
     calls: int = 2000
     concurrencies: tuple[int, ...] = (1, 10, 100, 1000)
     customers: int = 20_000

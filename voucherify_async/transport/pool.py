@@ -128,6 +128,12 @@ class _Request(aiohttp.ClientRequest):
     def update_transfer_encoding(self) -> None:
         """Nothing is sent in chunks."""
 
+    def update_content_encoding(self, data: object) -> None:
+        """Nothing is compressed."""
+
+    def update_expect_continue(self, expect: bool = False) -> None:  # noqa: FBT001, FBT002  # aiohttp's signature
+        """Nothing waits for leave to send its body."""
+
     def update_body_from_data(self, body: bytes | None, _stacklevel: int = 3) -> None:
         """Take what is to be sent; aiohttp would take the headers one by one, twice."""
         watch = _outgoing.get()
