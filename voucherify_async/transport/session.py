@@ -208,13 +208,11 @@ class SessionManager:
             self._usual.clear()
         request, body = call.request, call.request.body
         content_type = None if body is None else body.content_type
-        usual = self._usual.get(content_type)
-        if usual is not None and not request.headers and not request.secrets:
-            return usual
-        found = self._put_together(content_type, request.headers, request.secrets)
-        if content_type in _USUAL and not request.headers and not request.secrets:
-            self._usual[content_type] = found
-        return found
+        if request.headers or request.secrets or content_type not in _USUAL:
+            return self._put_together(content_type, request.headers, request.secrets)
+        if content_type not in self._usual:
+            self._usual[content_type] = self._put_together(content_type, {}, ())
+        return self._usual[content_type]
 
     def _put_together(
         self, content_type: str | None, headers: Mapping[str, str], secrets: Collection[str]
