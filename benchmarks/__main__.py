@@ -111,7 +111,7 @@ class Bench:
                 f"create, {concurrency} at once: CPU a call / by hand",
                 ratio_of(rounds, "ours", "by_hand", cpu),
                 Bar(value=1.15),
-                told(rounds, cpu),
+                both(rounds),
             )
             if concurrency == max(self.extent.concurrencies):
                 self.add(
@@ -132,13 +132,13 @@ class Bench:
                 f"create, 100 at once: throughput / {name}",
                 ratio_of(rounds, name, "ours", wall),
                 Bar(value=bar, least=True),
-                told(rounds, wall, "ours", name),
+                both(rounds, "ours", name),
             )
         if "ours+uvloop" in names:
             self.add(
                 "create, 100 at once: CPU a call with uvloop / without",
                 ratio_of(rounds, "ours+uvloop", "ours", cpu),
-                details=told(rounds, cpu, "ours+uvloop", "ours"),
+                details=both(rounds, "ours+uvloop", "ours"),
             )
 
     def walks(self, base_url: str) -> None:
@@ -151,7 +151,7 @@ class Bench:
                 f"walk: customers per CPU second / {name}",
                 ratio_of(rounds, name, "ours", cpu),
                 Bar(value=bar, least=True),
-                told(rounds, cpu, "ours", name),
+                both(rounds, "ours", name),
             )
 
         names = ["ours", "by_hand"]
@@ -159,7 +159,7 @@ class Bench:
         self.add(
             "walk of activity: items per CPU second / by_hand",
             ratio_of(rounds, "by_hand", "ours", cpu),
-            details=told(rounds, cpu),
+            details=both(rounds),
         )
 
     def streams(self) -> None:
@@ -214,6 +214,10 @@ def medians(rounds: list[Round], what: Callable[[Effort], float], scale: float =
 
 def told(rounds: list[Round], what: Callable[[Effort], float], *names: str) -> str:
     return ", ".join(micro(median_of(rounds, name, what)) for name in names or ("ours", "by_hand"))
+
+
+def both(rounds: list[Round], *names: str) -> str:
+    return f"CPU {told(rounds, cpu, *names)}; wall {told(rounds, wall, *names)}"
 
 
 def optional(contender: str) -> Iterator[str]:

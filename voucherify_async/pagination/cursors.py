@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from voucherify_async.errors import PageLimitError, PaginationStalledError
+from voucherify_async.pagination.created_at import CreatedAtRule
 from voucherify_async.pagination.rules import (
     DEFAULT_PAGE_SIZE,
     MAX_PAGE,
@@ -17,7 +18,7 @@ from voucherify_async.pagination.rules import (
     fingerprints_of,
     item_id,
 )
-from voucherify_async.pagination.timestamps import CreatedAtRule, EndDateRule
+from voucherify_async.pagination.timestamps import EndDateRule
 from voucherify_async.transport.operation import Query
 
 __all__ = [

@@ -10,9 +10,10 @@ from typing import Any, Final, Generic, TypeVar
 
 from voucherify_async.errors import DecodeError
 from voucherify_async.pagination.ahead import Feed, gather_bare
+from voucherify_async.pagination.created_at import CreatedAtRule
 from voucherify_async.pagination.pager import Listing, Page, Pager
 from voucherify_async.pagination.rules import MAX_PAGE_SIZE, Step, fingerprint_of
-from voucherify_async.pagination.timestamps import CreatedAtRule, TimestampState
+from voucherify_async.pagination.timestamps import TimestampState
 from voucherify_async.pagination.windows import Window, cut, instant_of, merge, milliseconds_of
 
 __all__ = ["Stream", "plan"]
