@@ -26,7 +26,8 @@ VoucherifyError
 ├─ DecodeError                      the answer came, and is not what the API promises
 ├─ PaginationError
 │  ├─ PageLimitError                page numbers end at 99, and there is more
-│  └─ PaginationStalledError        the walk cannot go on without losing items
+│  ├─ PaginationStalledError        the walk cannot go on without losing items
+│  └─ InvalidCursorError            the cursor is damaged, or of another list; also a ValueError
 └─ AsyncActionError
    ├─ AsyncActionFailedError        the job ended as failed
    └─ AsyncActionTimeoutError       the job has not ended in time; it goes on
@@ -52,6 +53,7 @@ __all__ = [
     "ConnectionFailedError",
     "DeadlineExceededError",
     "DecodeError",
+    "InvalidCursorError",
     "LockedError",
     "MethodNotAllowedError",
     "NotAcceptableError",
@@ -298,6 +300,10 @@ class PageLimitError(PaginationError):
 
 class PaginationStalledError(PaginationError):
     """The walk cannot move on without losing items."""
+
+
+class InvalidCursorError(PaginationError, ValueError):
+    """The cursor is damaged, or was made for another list, with other filters, or by another version."""
 
 
 class AsyncActionError(VoucherifyError):

@@ -1,28 +1,63 @@
-"""A list of customers that answers queries as values: the service as far as a rule of walking sees it."""
+"""A list of customers that answers queries as values: the service as far as a walk sees it.
+
+What it does differently from the sandbox's switches is what no document defines: a walk has to be right, or say
+that it cannot be.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import random
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
+from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
-from voucherify_async.pagination.rules import PageAnswer, Rule
-from voucherify_async.pagination.tokens import open_token, seal_token
+from voucherify_async.models.customers import Customer
+from voucherify_async.pagination.pager import Fetched, Page, Pager
+from voucherify_async.pagination.rules import PageAnswer, Rule, WalkRule
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+SECOND = dt.timedelta(seconds=1)
 
 
 def at(milliseconds: float) -> dt.datetime:
     return EPOCH + dt.timedelta(milliseconds=milliseconds)
 
 
+def customers(*counts: int, step: float = 10.0) -> dict[str, dt.datetime]:
+    """So many customers at the first instant, so many at the next, and so on."""
+    return {
+        f"c{instant}-{number}": at(instant * step)
+        for instant, count in enumerate(counts)
+        for number in range(count)
+    }
+
+
+def cut(instant: dt.datetime, unit: dt.timedelta) -> dt.datetime:
+    return instant - (instant - EPOCH) % unit
+
+
 @dataclass
 class Service:
-    """The switches are what nobody knows about the real one."""
+    """The switches are what nobody knows about the real one.
+
+    Attributes:
+        customers: When each was created.
+        strict: Whether `starting_after` excludes its own instant.
+        inclusive_bounds: Whether bounds include their own instants.
+        shuffled: Whether those that share an instant come in another order at each request.
+        says_has_more: Whether it says so where it may.
+        says_total: Whether it says how many there are; with `whole_total` always in all, whatever is asked for.
+        queries_cut_to: To what the instants of queries are cut.
+        compared_in: To what instants are cut when they are compared.
+        shown_in: To what instants are cut when they are shown.
+        most: The most customers on a page, whatever is asked for.
+        repeats: Whether the first customer of a page comes twice.
+        undated: Those that are shown without an instant.
+        change: Is called with the number of each request before it is answered.
+    """
 
     customers: dict[str, dt.datetime]
     strict: bool = True
@@ -30,96 +65,191 @@ class Service:
     shuffled: bool = False
     says_has_more: bool = True
     says_total: bool = True
-    cut_to_milliseconds: bool = False
+    whole_total: bool = False
+    queries_cut_to: dt.timedelta = dt.timedelta(microseconds=1)
+    compared_in: dt.timedelta = dt.timedelta(microseconds=1)
+    shown_in: dt.timedelta = dt.timedelta(microseconds=1)
+    most: int = 100
+    repeats: bool = False
     undated: frozenset[str] = frozenset()
     parameter: str = "starting_after"
     seed: int = 0
-    date: str | None = None
+    change: Callable[[int], None] = lambda _: None
     requests: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
-    _sorted: dict[Any, list[tuple[dt.datetime, str]]] = field(default_factory=dict[Any, Any])
+    _known: Any = (None, ())
 
     def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+        self.change(len(self.requests))
         self.requests.append(query)
-        descending = query.get("order", "-created_at") == "-created_at"
-        rows = self._rows(query.get("created_at") or {}, descending)
-        total = len(rows)
+        order = query.get("order", "-created_at")
+        rows = self._rows(query.get("created_at") or {}, order)
+        total = len(self.customers) if self.whole_total else len(rows)
         after = query.get(self.parameter)
         if after is not None:
-            rows = rows[self._first_after(rows, self._cut(after), descending) :]
-        size = query.get("limit") or 10
+            rows = [row for row in rows if self._follows(row[0], after, order)]
+        size = min(query.get("limit") or 10, self.most)
         start = (query.get("page", 1) - 1) * size
-        page = rows[start : start + size]
+        page = [self._show(key, created) for created, key in rows[start : start + size]]
+        if self.repeats and page:
+            page.insert(1, page[0])
+        more = after is not None and self.says_has_more
         return PageAnswer(
-            items=[self._show(key, created) for created, key in page],
-            has_more=len(rows) > start + size if after is not None and self.says_has_more else None,
+            items=page,
+            has_more=len(rows) > start + size if more else None,
             total=total if self.says_total else None,
             limit=query.get("limit"),
-            date=self.date,
         )
 
-    def _rows(self, bounds: Mapping[str, Any], descending: bool) -> list[tuple[dt.datetime, str]]:
-        order = len(self.requests) if self.shuffled else 0
-        known = (tuple(bounds.items()), descending, len(self.customers), order)
-        if known not in self._sorted:
-            rows = [
-                (created, key)
-                for key, created in self.customers.items()
-                if not bounds or self._within(self._cut(created), bounds)
-            ]
-            chance = random.Random(f"{self.seed}.{order}")
-            chance.shuffle(rows)
-            rows.sort(key=itemgetter(0), reverse=descending)
-            self._sorted = {known: rows}
-        return self._sorted[known]
+    def remove(self, *keys: str) -> None:
+        """Delete customers."""
+        self.customers = {key: created for key, created in self.customers.items() if key not in keys}
+        self._known = (None, ())
 
-    def _cut(self, instant: dt.datetime) -> dt.datetime:
-        if not self.cut_to_milliseconds:
-            return instant
-        return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+    def add(self, new: Mapping[str, dt.datetime]) -> None:
+        """Create customers."""
+        self.customers = {**self.customers, **new}
+        self._known = (None, ())
+
+    def _rows(self, bounds: Mapping[str, Any], order: str) -> list[tuple[dt.datetime, str]]:
+        known = (tuple(bounds.items()), order, len(self.customers), self.shuffled and len(self.requests))
+        if known != self._known[0]:
+            self._known = known, self._sorted(bounds, order)
+        return self._known[1]
+
+    def _sorted(self, bounds: Mapping[str, Any], order: str) -> list[tuple[dt.datetime, str]]:
+        rows = [(created, key) for key, created in self.customers.items() if self._within(created, bounds)]
+        chance = random.Random(f"{self.seed}.{len(self.requests) if self.shuffled else 0}")
+        keys = {key: chance.random() for key in sorted(key for _, key in rows)} if self.shuffled else {}
+        if order.endswith("source_id"):
+            rows.sort(key=lambda row: row[1])
+        else:
+            rows.sort(key=lambda row: (row[0], keys.get(row[1], 0), _scattered(row[1])))
+        return rows[::-1] if order.startswith("-") else rows
 
     def _within(self, created: dt.datetime, bounds: Mapping[str, Any]) -> bool:
         after, before = bounds.get("after"), bounds.get("before")
-        if self.inclusive_bounds:
-            return (after is None or created >= after) and (before is None or created <= before)
-        return (after is None or created > after) and (before is None or created < before)
+        created = cut(created, self.compared_in)
+        return (after is None or self._is_later(created, after, strict=not self.inclusive_bounds)) and (
+            before is None or self._is_earlier(created, before, strict=not self.inclusive_bounds)
+        )
 
-    def _first_after(self, rows: list[tuple[dt.datetime, str]], after: dt.datetime, descending: bool) -> int:
-        def distance(row: tuple[dt.datetime, str]) -> dt.timedelta:
-            created = self._cut(row[0])
-            return after - created if descending else created - after
+    def _follows(self, created: dt.datetime, after: dt.datetime, order: str) -> bool:
+        created = cut(created, self.compared_in)
+        compare = self._is_earlier if order.startswith("-") else self._is_later
+        return compare(created, after, strict=self.strict)
 
-        bisect = bisect_right if self.strict else bisect_left
-        return bisect(rows, dt.timedelta(), key=distance)
+    def _is_later(self, created: dt.datetime, instant: dt.datetime, *, strict: bool) -> bool:
+        instant = cut(cut(instant, self.queries_cut_to), self.compared_in)
+        return created > instant if strict else created >= instant
 
-    def _show(self, key: str, created: dt.datetime) -> dict[str, Any]:
-        if key in self.undated:
-            return {"id": key}
-        return {"id": key, "created_at": created.isoformat()}
+    def _is_earlier(self, created: dt.datetime, instant: dt.datetime, *, strict: bool) -> bool:
+        instant = cut(cut(instant, self.queries_cut_to), self.compared_in)
+        return created < instant if strict else created <= instant
+
+    def _show(self, key: str, created: dt.datetime) -> Customer:
+        return Customer(id=key, created_at=None if key in self.undated else cut(created, self.shown_in))
+
+
+@lru_cache(maxsize=100_000)
+def _scattered(key: str) -> float:
+    """An order that has nothing to do with the keys."""
+    return random.Random(key).random()
+
+
+@dataclass(frozen=True)
+class ServiceListing:
+    """A list of a service, for a `Pager`: without a client, and without waiting."""
+
+    service: Any
+    query: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    on_invalid: Any = "raise"
+    operation: Any = field(default_factory=lambda: SimpleNamespace(name="customers.list"))
+    fingerprint: bytes = b"list"
+
+    async def fetch(self, query: Mapping[str, Any]) -> Fetched:
+        return Fetched(self.service.answer(query), None)
+
+
+def pager(
+    rule: Rule[Any] | WalkRule,
+    service: Any,
+    *,
+    limit: int | None = 100,
+    cursor: str | None = None,
+    **listing: Any,
+) -> Pager[Any]:
+    fake: Any = ServiceListing(service, **listing)
+    return Pager(fake, rule, limit=limit, cursor=cursor)
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine that never waits returns: an event loop takes longer to start than it to run."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
 
 
 def walk(
-    rule: Rule[Any],
-    service: Service,
+    rule: Rule[Any] | WalkRule, service: Any, *, limit: int | None = 100, most: int = 100_000, **listing: Any
+) -> list[str]:
+    """The ids that an iteration delivers."""
+
+    async def iterate() -> list[str]:
+        found: list[str] = []
+        async for item in pager(rule, service, limit=limit, **listing):
+            found.append(item.id)
+            assert len(service.requests) < most, "the walk does not end"
+        return found
+
+    return run(iterate())
+
+
+def pages(
+    rule: Rule[Any] | WalkRule, service: Any, *, limit: int | None = 100, **listing: Any
+) -> list[Page[Any]]:
+    """The pages of one iteration."""
+
+    async def iterate() -> list[Page[Any]]:
+        return [page async for page in pager(rule, service, limit=limit, **listing).pages()]
+
+    return run(iterate())
+
+
+def one_page(
+    rule: Rule[Any] | WalkRule, service: Any, *, limit: int | None, cursor: str | None = None, **listing: Any
+) -> Page[Any]:
+    """One page, from a cursor on."""
+
+    async def read() -> Page[Any]:
+        return await pager(rule, service, limit=limit, cursor=cursor, **listing)
+
+    page: Page[Any] = run(read())
+    return page
+
+
+def chain(
+    rule: Rule[Any] | WalkRule,
+    service: Any,
     *,
     limit: int | None = 100,
-    between: Callable[[int], None] = lambda _: None,
-    resume: bool = False,
-    base: Mapping[str, Any] | None = None,
-    most: int = 5_000,
-) -> list[str]:
-    """What a pager delivers; with `resume`, each request is made by a pager that was given the token."""
-    delivered: list[str] = []
-    state = rule.start()
-    for number in range(most):
-        page = service.answer(rule.query(state, base or {}, limit))
-        step = rule.advance(state, page)
-        delivered += [item["id"] for item, unseen in zip(page.items, step.unseen, strict=True) if unseen]
-        if step.error is not None:
-            raise step.error
-        if step.state is None:
-            return delivered
-        state = step.state
-        if resume:
-            _, state = open_token(seal_token(rule.name, b"list", state), b"list", [rule])
-        between(number)
-    raise AssertionError("the walk does not end")
+    costs: list[int] | None = None,
+    **listing: Any,
+) -> list[Page[Any]]:
+    """The pages that one gets by giving each page's cursor to a new pager; `costs` gets the requests of each."""
+    found: list[Page[Any]] = []
+    cursor: str | None = None
+    while not found or cursor is not None:
+        before = len(service.requests)
+        page = one_page(rule, service, limit=limit, cursor=cursor, **listing)
+        found.append(page)
+        cursor = page.next_cursor
+        if costs is not None:
+            costs.append(len(service.requests) - before)
+        assert len(found) < 5_000, "the chain does not end"
+    return found
+
+
+def ids(found: list[Page[Any]]) -> list[str]:
+    return [item.id for page in found for item in page.items]

@@ -1,28 +1,30 @@
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from voucherify_async.pagination.cursors import (
-    CreatedAtRule,
-    IdRule,
-    IdState,
-    PageNumberRule,
-    PageNumberState,
-)
-from voucherify_async.pagination.timestamps import Tie, TimestampState
+from voucherify_async.errors import InvalidCursorError, PaginationError
+from voucherify_async.pagination.by_number import PageNumberRule, PageNumberState
+from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, IdState
+from voucherify_async.pagination.rules import mark_of
+from voucherify_async.pagination.timestamps import TimestampState
 from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
 
-RULES = (CreatedAtRule(), PageNumberRule(), IdRule())
+RULES: list[Any] = [CreatedAtRule(), PageNumberRule(), IdRule()]
 LISTING = fingerprint("GET", "/v1/customers", "city=London")
+MARKS = tuple(mark_of({"id": f"cust_{number}"}) for number in range(80))
+AT = 253_402_300_799_999_999
 
-STATES = [
-    ("created_at", TimestampState(at=-1_767_225_600_000, here=frozenset({2**64 - 1}), stale={1: 2})),
-    ("created_at", TimestampState(at=5, tie=Tie(5, page=3, found=frozenset(range(9_900))))),
-    ("page", PageNumberState(7, 100, frozenset({1, 2}))),
-    ("id", IdState("cust_1", frozenset({3}), "cust_0", 4)),
+STATES: list[Any] = [
+    ("created_at", TimestampState()),
+    ("created_at", TimestampState(0, MARKS[:16], MARKS[20], coarse=True, fine=True)),
+    ("created_at", TimestampState(AT, MARKS[:8], place=9_900, ahead=MARKS[:8], size=50)),
+    ("page", PageNumberState(9_900, MARKS[:8], 50)),
+    ("id", IdState("cust_1")),
 ]
 
 
@@ -32,19 +34,21 @@ def test_round_trip(name: str, state: object) -> None:
     assert token.isascii()
     assert token.isprintable()
     assert not set(token) & set("+/= ")
+    assert len(token) <= 300
     rule, opened = open_token(token, LISTING, RULES)
     assert rule.name == name
     assert opened == state
 
 
-def test_ids_are_not_in_it() -> None:
-    rule = PageNumberRule()
-    from voucherify_async.pagination.cursors import PageAnswer
+def test_64_items_without_a_timestamp_have_room() -> None:
+    token = seal_token("created_at", LISTING, TimestampState(AT, MARKS[:16], undated=MARKS[16:]))
+    assert open_token(token, LISTING, RULES)[1].undated == MARKS[16:]
+    assert len(token) <= 300 + math.ceil(64 * 8 * 4 / 3)
 
-    step = rule.advance(rule.start(), PageAnswer([{"id": "ada@example.com"}], has_more=True))
-    import base64
 
-    token = seal_token(rule.name, LISTING, step.state)
+def test_ids_of_customers_are_not_in_it() -> None:
+    states = [TimestampState(AT, (mark_of({"id": "ada@example.com"}),))]
+    token = seal_token("created_at", LISTING, states[0])
     assert b"ada@example.com" not in base64.urlsafe_b64decode(token + "==")
 
 
@@ -63,31 +67,42 @@ def test_ids_are_not_in_it() -> None:
 )
 def test_damage_is_refused(damage: Callable[[str], Any]) -> None:
     token = damage(seal_token("id", LISTING, IdState("a")))
-    with pytest.raises(ValueError, match="cursor is damaged"):
+    with pytest.raises(InvalidCursorError, match="cursor is damaged") as caught:
         open_token(token, LISTING, RULES)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, PaginationError)
 
 
 def test_another_list_is_refused() -> None:
     token = seal_token("id", fingerprint("GET", "/v1/customers", "city=Paris"), IdState("a"))
-    with pytest.raises(ValueError, match="cursor was made for another list"):
+    with pytest.raises(InvalidCursorError, match="cursor was made for another list"):
         open_token(token, LISTING, RULES)
 
 
 def test_another_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="cursor was made for another list"):
+    with pytest.raises(InvalidCursorError, match="cursor was made for another list"):
         open_token(seal_token("end_date", LISTING, TimestampState()), LISTING, RULES)
 
 
-def test_another_state_is_refused() -> None:
-    with pytest.raises(ValueError, match="cursor was made by a rule of the same name"):
-        open_token(seal_token("page", LISTING, "no page"), LISTING, RULES)
+@pytest.mark.parametrize("state", ["no page", [10**30], [-1], [0, ["no bytes"]]])
+def test_another_state_is_refused(state: Any) -> None:
+    if state == [10**30]:
+        state = [2**63]
+    with pytest.raises(InvalidCursorError, match="cursor was made by a rule of the same name"):
+        open_token(seal_token("page", LISTING, state), LISTING, RULES)
+
+
+@pytest.mark.parametrize("at", [AT + 1, -(2**62)])
+def test_an_instant_that_there_is_not_is_refused(at: int) -> None:
+    with pytest.raises(InvalidCursorError, match="cursor was made by a rule of the same name"):
+        open_token(seal_token("created_at", LISTING, [at]), LISTING, RULES)
 
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voucherify_async.pagination.tokens._VERSION", 2)
+    monkeypatch.setattr("voucherify_async.pagination.tokens._VERSION", 1)
     token = seal_token("id", LISTING, IdState("a"))
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="cursor is damaged"):
+    with pytest.raises(InvalidCursorError, match="cursor was made by another version"):
         open_token(token, LISTING, RULES)
 
 

@@ -11,8 +11,10 @@ from voucherify_async.pagination.cursors import (
     Step,
 )
 from voucherify_async.pagination.pager import Page, Pager
+from voucherify_async.pagination.rules import Batch, Walk, WalkRule
 
 __all__ = [
+    "Batch",
     "CreatedAtRule",
     "EndDateRule",
     "IdRule",
@@ -23,4 +25,6 @@ __all__ = [
     "Rule",
     "SinglePage",
     "Step",
+    "Walk",
+    "WalkRule",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -17,22 +17,28 @@ class Feed(Generic[T]):
     """An async context manager of an async iterator whose items a task of its own fetches.
 
     The task is started on entry, and on leaving, however that comes about, it is cancelled and waited for.
-    What ends it early is raised to whoever iterates, in its place after the items before it, as it is.
+    What ends it early is raised to whoever iterates, in its place after the items before it, as it is. Several
+    tasks may iterate: each item goes to one of them.
     """
 
-    def __init__(self, fetch: Callable[[Feed[T]], Coroutine[Any, Any, None]], *, room: int) -> None:
+    def __init__(
+        self, name: str, fetch: Callable[[Feed[T]], Coroutine[Any, Any, None]], *, room: int
+    ) -> None:
         """Fetch by a coroutine that calls `reserve` and then `deliver` for each batch of items.
 
         Args:
+            name: The method that the caller used, for errors.
             fetch: Is given this feed.
             room: Batches that may wait for the caller, the one that is being fetched included.
         """
+        self._name = name
         self._fetch = fetch
         self._room = asyncio.Semaphore(room)
         self._ready: asyncio.Queue[Sequence[T] | None] = asyncio.Queue()
-        self._batch: list[T] = []  # in reverse
+        self._items: deque[T] = deque()
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def reserve(self) -> None:
         """Wait until there is room for one more batch."""
@@ -61,37 +67,47 @@ class Feed(Generic[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._closed = True
         if self._task is not None:
             await _end(self._task)
 
     def __aiter__(self) -> Self:
+        if self._task is None:
+            raise RuntimeError(f"enter the block first: `async with ….{self._name}(…) as items`")
         return self
 
     async def __anext__(self) -> T:
-        while not self._batch:
+        while not self._items and not self._closed:
             batch = await self._ready.get()
             if batch is None:
-                self._ready.put_nowait(None)  # the end is the end, however often one asks
+                self._ready.put_nowait(
+                    None
+                )  # the end is the end, however often and by how many it is asked for
+                if self._closed:
+                    break
                 if self._failure is not None:
                     failure, self._failure = self._failure, None
                     raise failure
                 raise StopAsyncIteration
             self._room.release()
-            self._batch = list(reversed(batch))
-        return self._batch.pop()
+            self._items.extend(batch)
+        if self._closed:
+            raise RuntimeError(
+                f"the block of `{self._name}` has been left: its items can be read only inside"
+            )
+        return self._items.popleft()
 
 
-def fetch_ahead(pages: AsyncGenerator[Sequence[T]], ahead: int) -> Feed[T]:
-    """The items of some pages, with up to `ahead` of them fetched before they are asked for."""
+def fetch_ahead(next_batch: Callable[[], Awaitable[Sequence[T] | None]], ahead: int) -> Feed[T]:
+    """The items of some batches, until one is `None`, with up to `ahead` of them fetched before they are asked for."""
 
     async def fetch(feed: Feed[T]) -> None:
-        async with aclosing(pages):
+        await feed.reserve()
+        while (batch := await next_batch()) is not None:
+            feed.deliver(batch)
             await feed.reserve()
-            async for page in pages:
-                feed.deliver(page)
-                await feed.reserve()
 
-    return Feed(fetch, room=ahead)
+    return Feed("prefetch", fetch, room=ahead)
 
 
 class _CancelledElsewhereError(Exception):

@@ -1,23 +1,16 @@
-"""The rules by which lists are walked: page number, `created_at`, `starting_after_id`, `end_date`. Pure."""
+"""The rules by which lists are walked: `created_at`, page number, `starting_after_id`, `end_date`. No I/O."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from voucherify_async.errors import PageLimitError, PaginationStalledError
+from voucherify_async.pagination.by_number import PageNumberRule, PageNumberState
 from voucherify_async.pagination.created_at import CreatedAtRule
-from voucherify_async.pagination.rules import (
-    DEFAULT_PAGE_SIZE,
-    MAX_PAGE,
-    PageAnswer,
-    Rule,
-    Step,
-    fingerprint_of,
-    fingerprints_of,
-    item_id,
-)
+from voucherify_async.pagination.rules import Batch, PageAnswer, Rule, Step, Walk, check_progress, item_id
 from voucherify_async.pagination.timestamps import EndDateRule
 from voucherify_async.transport.operation import Query
 
@@ -27,6 +20,7 @@ __all__ = [
     "IdRule",
     "IdState",
     "PageAnswer",
+    "PageLimitError",
     "PageNumberRule",
     "PageNumberState",
     "Rule",
@@ -34,93 +28,27 @@ __all__ = [
     "Step",
 ]
 
+_MAX_REMEMBERED: Final = 10_000
+"""Ids that a walk by id keeps, so that what comes again is not delivered again: those of the last 100 pages."""
+
 
 class SinglePage:
     """A list that comes whole."""
 
     name: str = "single"
-    state_type: Any = None
+    state_type: Any = int
 
-    def start(self) -> None:
-        """Nothing to know."""
-
-    def query(self, state: None, base: Query, limit: int | None) -> Query:  # noqa: ARG002  # the protocol's parameters
-        """The caller's query as it is."""
-        return base
-
-    def advance(self, state: None, page: PageAnswer) -> Step:  # noqa: ARG002  # the protocol's parameters
-        """Everything, and the end."""
-        return Step([True] * len(page.items), None)
-
-
-class PageNumberState(msgspec.Struct, frozen=True, array_like=True):
-    """Attributes: the page to read, items on a page (`None`: as asked for), the ids on the page before."""
-
-    page: int
-    size: int | None = None
-    before: frozenset[int] = frozenset()
-
-
-class PageNumberRule:
-    """Pages by number, 1 to 99.
-
-    Items that come or go during the walk shift the pages: an item that moves on to the next page is not
-    delivered twice, one that moves to the page before is missed. For customers, walking by `created_at`
-    does not have this fault.
-    """
-
-    name: str = "page"
-    state_type: Any = PageNumberState
-
-    def __init__(self, first: int = 1) -> None:
-        self._first = first
-
-    def start(self) -> PageNumberState:
-        """The first page."""
-        return PageNumberState(self._first)
-
-    def query(self, state: PageNumberState, base: Query, limit: int | None) -> Query:
-        """Ask for the page.
-
-        Raises:
-            PageLimitError: Page numbers have ended, and there is more.
-        """
-        if state.page > MAX_PAGE:
-            raise PageLimitError(
-                f"page numbers end at {MAX_PAGE}, and there is more: narrow the list, for example by dates, "
-                f"or, for customers, order it by created_at, which can be walked to any length"
-            )
-        return {**base, "limit": state.size or limit, "page": state.page}
-
-    def advance(self, state: PageNumberState, page: PageAnswer) -> Step:
-        """Deliver what the page before did not hold."""
-        unseen = [fingerprint_of(item) not in state.before for item in page.items]
-        size = state.size or page.limit or max(DEFAULT_PAGE_SIZE, len(page.items))
-        following = PageNumberState(state.page + 1, size, fingerprints_of(page.items))
-        if page.has_more is not None:
-            if page.has_more and not any(unseen):
-                error = PaginationStalledError(
-                    f"page {state.page} holds nothing new, and the service says there is more"
-                )
-                return Step(unseen, following, error)
-            return Step(unseen, following if page.has_more else None)
-        # The service does not say: the end is a page with nothing new, or a short one that completes the
-        # total. After the last page there is no further look, and a full page counts as "there is more".
-        short = len(page.items) < size
-        complete = page.total is not None and (state.page - 1) * size + len(page.items) >= page.total
-        at_limit = state.page >= MAX_PAGE and (complete or (short and page.total is None))
-        if not any(unseen) or (short and complete) or at_limit:
-            return Step(unseen, None)
-        return Step(unseen, following)
+    def walk(self, state: int | None, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # the protocol's
+        """Ask once. The state is the number of items that were delivered."""
+        skip = state or 0
+        page = yield base
+        yield Batch(page.items[skip:], lambda count: skip + count, more=False, total=page.total)
 
 
 class IdState(msgspec.Struct, frozen=True, array_like=True):
-    """Attributes: the id to go on after, the ids on the page before, and a look-out for circles."""
+    """Attributes: the id to go on after."""
 
     after: str | None = None
-    before: frozenset[int] = frozenset()
-    anchor: str | None = None
-    steps: int = 0
 
 
 class IdRule:
@@ -132,26 +60,51 @@ class IdRule:
     def __init__(self, after: str | None = None) -> None:
         self._after = after
 
-    def start(self) -> IdState:
-        """From the beginning, or after the id that the caller gave."""
-        return IdState(self._after, anchor=self._after)
+    def walk(self, state: IdState | None, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # the protocol's
+        """Ask for what follows the last id, until the service says that nothing does.
 
-    def query(self, state: IdState, base: Query, limit: int | None) -> Query:
-        """Ask for what follows the id."""
-        return {**base, "limit": limit, "starting_after_id": state.after}
-
-    def advance(self, state: IdState, page: PageAnswer) -> Step:
-        """Deliver what the page before did not hold."""
-        unseen = [fingerprint_of(item) not in state.before for item in page.items]
-        if page.has_more is False or (page.has_more is None and not any(unseen)):
-            return Step(unseen, None)
-        after = page.more_starting_after or (item_id(page.items[-1]) if page.items else None)
-        if after is None or after in {state.after, state.anchor}:
-            error = PaginationStalledError(
-                f"the cursor does not move on from {state.after!r}, and there is more"
+        Raises:
+            PaginationStalledError: The service gives no id to go on after, or many pages held nothing new.
+        """
+        after = self._after if state is None else state.after
+        seen: dict[str | None, None] = {} if after is None else {after: None}
+        idle = 0
+        while True:
+            page = yield {**base, "limit": limit, "starting_after_id": after}
+            items: list[Any] = []
+            for item in page.items:
+                key = item_id(item)
+                if key is None or key not in seen:
+                    items.append(item)
+                    seen[key] = None
+            ended = page.has_more is False or (page.has_more is None and not items)
+            following = page.more_starting_after or (item_id(page.items[-1]) if page.items else None)
+            yield Batch(
+                items,
+                _cuts(items, after, following or after),
+                more=False if ended else page.has_more,
+                total=page.total,
+                stuck=not page.items and not ended,
             )
-            return Step(unseen, state, error)
-        # Brent's cycle detection: an anchor that is moved after 1, 2, 4, 8 … steps meets any circle.
-        steps = state.steps + 1
-        anchor = after if steps & (steps - 1) == 0 else state.anchor
-        return Step(unseen, IdState(after, fingerprints_of(page.items), anchor, steps))
+            if ended:
+                return
+            if following is None or following == after:
+                raise PaginationStalledError(
+                    f"the cursor does not move on from {after!r}, and there is more: "
+                    f"narrow the list by another filter, for example by dates"
+                )
+            idle = 0 if items else idle + 1
+            check_progress(idle)
+            after = following
+            for key in list(seen)[: max(0, len(seen) - _MAX_REMEMBERED)]:
+                del seen[key]
+
+
+def _cuts(items: Sequence[Any], before: str | None, behind: str | None) -> Callable[[int], IdState]:
+    def cut(count: int) -> IdState:
+        if count == len(items):
+            return IdState(behind)
+        ids = [key for key in map(item_id, items[:count]) if key is not None]
+        return IdState(ids[-1] if ids else before)
+
+    return cut

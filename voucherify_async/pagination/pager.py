@@ -2,45 +2,64 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Generic, Literal, TypeVar
+from operator import attrgetter
+from typing import Any, Final, Generic, Literal, NamedTuple, NoReturn, Self, TypeVar
+from urllib.parse import unquote_plus
 
 import msgspec
 
 from voucherify_async.errors import DecodeError, PaginationError
+from voucherify_async.models.base import is_mapping
 from voucherify_async.pagination.ahead import fetch_ahead
-from voucherify_async.pagination.rules import MAX_PAGE_SIZE, PageAnswer, Rule, Step, item_id
+from voucherify_async.pagination.rules import (
+    DEFAULT_PAGE_SIZE,
+    MAX_PAGE_SIZE,
+    Batch,
+    PageAnswer,
+    Rule,
+    Walk,
+    WalkRule,
+    follow,
+    item_id,
+)
 from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
 from voucherify_async.transport.operation import Answer, Operation, Query, Request
 from voucherify_async.transport.session import SessionManager
 from voucherify_async.transport.wire import decode_by, decode_error, encode_query, request_id_of
 
-__all__ = ["Listing", "OnInvalid", "Page", "Pager"]
+__all__ = ["Invalid", "Listing", "OnInvalid", "Page", "Pager", "Reader"]
 
 T = TypeVar("T")
+
+_id: Final = attrgetter("id")
 
 OnInvalid = Literal["raise"] | Callable[[DecodeError], object]
 """What to do about an item that cannot be decoded: raise its error, or give it to a function and go on."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Page(Generic[T]):
-    """One page of a list.
+    """One page of a list: iterate over it, or ask for its `len`.
 
     Attributes:
-        items: The items of the page that were not on the pages before it.
-        has_more: Whether there is more; `None` when the service does not say.
-        total: How many items there are in all; `None` when the service does not say.
+        items: The items of the page.
+        total: How many items there are in all, as the service says; `None` when it does not. It does not say
+            whether it counts those that the filters leave out.
     """
 
     items: tuple[T, ...]
-    has_more: bool | None = None
     total: int | None = None
-    _next: tuple[str, bytes, Any] | None = field(default=None, repr=False)
+    _next: tuple[str, bytes, Any] | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is another page."""
+        return self._next is not None
 
     @property
     def next_cursor(self) -> str | None:
@@ -48,8 +67,16 @@ class Page(Generic[T]):
 
         An opaque, printable string that works in another process too; `None` when the list has ended.
         """
-        # Made when asked for: at a tie it carries thousands of fingerprints.
         return None if self._next is None else seal_token(*self._next)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __repr__(self) -> str:
+        return f"<Page: {len(self.items)} items, total={self.total}, has_more={self.has_more}>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +109,14 @@ class Listing(Generic[T]):
         parts = (self.operation.method, self.path, encode_query(self.query), self.part)
         return fingerprint(*filter(None, parts))
 
-    async def fetch(self, query: Query) -> _Fetched:
+    async def fetch(self, query: Query) -> Fetched:
         """One page."""
         encoded = encode_query(query)
         target = f"{self.path}?{encoded}" if encoded else self.path
         decode = partial(self._decode, query.get("limit"))
         return await self.sessions.send(Request(self.operation, target, decode=decode))
 
-    def _decode(self, limit: int | None, answer: Answer) -> _Fetched:
-        invalid: dict[int, DecodeError] = {}
+    def _decode(self, limit: int | None, answer: Answer) -> Fetched:
         items: Sequence[Any]
         page: Any
         try:
@@ -99,21 +125,18 @@ class Listing(Generic[T]):
         except DecodeError:
             # Again, item by item, to find the ones that it is about; a page that is no page raises here.
             page = decode_by(_page_decoder(self.items, msgspec.Raw), self.operation, answer)
-            items = [self._decode_item(answer, index, raw, invalid) for index, raw in enumerate(page.items)]
-            if self.on_invalid == "raise" and invalid:
-                error = next(iter(invalid.values()))
-                del page, items  # error reporters show the local variables of a traceback
+            items = [self._decode_item(answer, index, raw) for index, raw in enumerate(page.items)]
+            invalid = next((item for item in items if isinstance(item, Invalid)), None)
+            if self.on_invalid == "raise" and invalid is not None:
+                error = invalid.error
+                del page, items, invalid  # error reporters show the local variables of a traceback
                 raise error from None
-        date = answer.headers.get("Date")
-        return _Fetched(
-            PageAnswer(items, page.has_more, page.total, page.more_starting_after, limit, date),
-            invalid,
+        return Fetched(
+            PageAnswer(items, page.has_more, page.total, page.more_starting_after, limit),
             request_id_of(answer),
         )
 
-    def _decode_item(
-        self, answer: Answer, index: int, raw: msgspec.Raw, invalid: dict[int, DecodeError]
-    ) -> Any:
+    def _decode_item(self, answer: Answer, index: int, raw: msgspec.Raw) -> Any:
         try:
             return msgspec.json.decode(raw, type=self.into)
         except msgspec.ValidationError as error:
@@ -121,15 +144,28 @@ class Listing(Generic[T]):
             identity = item_id(loose)
             problem = f"item {index} of the page (id {identity}) is not of the promised shape: {error}"
             part = msgspec.structs.replace(answer, body=bytes(raw))
-            invalid[index] = decode_error(self.operation, part, problem, item_id=identity, position=index)
-            return loose
+            return Invalid(
+                loose, decode_error(self.operation, part, problem, item_id=identity, position=index)
+            )
 
 
-class _Fetched(msgspec.Struct):
-    """A page as it came, and the errors of the items that cannot be decoded, by their index."""
+class Invalid:
+    """An item that cannot be decoded, with what a walk needs to know of it, and its error."""
+
+    def __init__(self, loose: Any, error: DecodeError) -> None:
+        self._loose = loose
+        self.id = item_id(loose)
+        self.created_at = loose.get("created_at") if is_mapping(loose) else None
+        self.error = error
+
+    def __repr__(self) -> str:
+        return repr(self._loose)  # stands for an id where there is none
+
+
+class Fetched(NamedTuple):
+    """A page as it came, and the id of its request."""
 
     page: PageAnswer
-    invalid: dict[int, DecodeError]
     request_id: str | None
 
 
@@ -147,6 +183,202 @@ def _page_decoder(items: str, into: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("ListPage", [array], bases=(_ListPage,), kw_only=True))
 
 
+class Reader(Generic[T]):
+    """Makes the requests of a walk, and gives its batches.
+
+    A request that fails or is cancelled is made again when the next batch is asked for: nothing is lost.
+    """
+
+    def __init__(self, listing: Listing[T], walk: Walk) -> None:
+        self._listing = listing
+        self._walk = walk
+        self._query: Query | None = None
+        self._request_id: str | None = None
+        self.longest = 0
+        """The most items that an answer had."""
+
+    async def next_batch(self) -> Batch | None:
+        """The next batch; `None` when the walk has ended."""
+        while True:
+            if self._query is None:
+                step = self._advance(None)
+            else:
+                page, self._request_id = await self._listing.fetch(self._query)
+                page = page._replace(items=_each_once(page.items))
+                self.longest = max(self.longest, len(page.items))
+                step = self._advance(page)
+            if step is None or isinstance(step, Batch):
+                self._query = None
+                return step
+            self._query = step
+
+    def _advance(self, page: PageAnswer | None) -> Query | Batch | None:
+        try:
+            # A generator that has been asked for nothing is sent nothing.
+            return next(self._walk) if page is None else self._walk.send(page)
+        except StopIteration:
+            return None
+        except PaginationError as error:
+            error.operation, error.request_id = self._listing.operation.name, self._request_id
+            self._query = None
+            raise
+
+    def valid(self, items: Sequence[Any]) -> list[T]:
+        """The items less those that cannot be decoded, which are reported."""
+        on_invalid = self._listing.on_invalid
+        if on_invalid == "raise":
+            return list(items)
+        found: list[T] = []
+        for item in items:
+            if isinstance(item, Invalid):
+                on_invalid(item.error)
+            else:
+                found.append(item)
+        return found
+
+    async def next_items(self) -> list[T] | None:
+        """The valid items of the next batch; `None` when the walk has ended."""
+        batch = await self.next_batch()
+        return None if batch is None else self.valid(batch.items)
+
+
+def _each_once(items: Sequence[Any]) -> Sequence[Any]:
+    """The items less those whose id was there before."""
+    try:  # for every page of a walk: the loop is in C
+        if len(set(map(_id, items))) == len(items):
+            return items
+    except (AttributeError, TypeError):
+        pass  # one is not decoded
+    return list({item_id(item) or object(): item for item in reversed(items)}.values())[::-1]
+
+
+class _Items(Generic[T]):
+    """An async iterator of items that tasks may share: each item goes to one of them."""
+
+    def __init__(self, reader: Reader[T]) -> None:
+        self._reader = reader
+        self._lock = asyncio.Lock()
+        self._ready: list[T] = []  # in reverse
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if not self._ready:
+            await self._refill()
+        return self._ready.pop()
+
+    async def _refill(self) -> None:
+        async with self._lock:
+            while not self._ready:
+                items = await self._reader.next_items()
+                if items is None:
+                    raise StopAsyncIteration
+                items.reverse()
+                self._ready = items
+
+
+class _Pages(Generic[T]):
+    """An async iterator of pages that tasks may share: each page goes to one of them."""
+
+    def __init__(
+        self, reader: Reader[T], limit: int | None, seal: Callable[[Any], Any], *, picky: bool, single: bool
+    ) -> None:
+        """Cut pages out of batches.
+
+        Args:
+            reader: Gives the batches.
+            limit: Items on a page; `None` for as many as the service gives, but no fewer than its default.
+            seal: Makes what a page keeps of a state.
+            picky: Whether items may turn out to be invalid, so that only one that is there shows that there is more.
+            single: Whether one page is all that is wanted.
+        """
+        self._reader = reader
+        self._limit = limit
+        self._seal = seal
+        self._picky = picky
+        self._single = single
+        self._lock = asyncio.Lock()
+        # What has been taken for the page under way, also when the wait for the rest of it is cancelled.
+        self._taken: list[Any] = []
+        self._count = 0
+        self._state: Any = None
+        self._batch: Batch | None = None
+        self._used = 0
+        self._total: int | None = None
+        self._error: PaginationError | None = None
+        self._is_first, self._is_over = True, False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def aclose(self) -> None:
+        """End the iteration. There is nothing to release: a page that nobody asks for is not fetched."""
+        self._is_over = True
+
+    async def __anext__(self) -> Page[T]:
+        async with self._lock:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            if self._is_over:
+                raise StopAsyncIteration
+            more = await self._fill()
+            if not (self._count or self._is_first or more):
+                self._is_over = True
+                raise StopAsyncIteration
+            return self._page(more=more)
+
+    def _page(self, *, more: bool) -> Page[T]:
+        items = tuple(self._reader.valid(self._taken))
+        following = self._seal(self._state) if more else None
+        self._taken, self._count = [], 0
+        self._is_first, self._is_over = False, self._is_over or not more
+        return Page(items, self._total, following)
+
+    async def _fill(self) -> bool:
+        """Take items until the page is full or the list ends; whether there is another page."""
+        while True:
+            batch = self._batch
+            if batch is not None:
+                self._take(batch)
+                is_left = self._used < len(batch.items)
+                if is_left or (self._count == self._limit and batch.more and not self._picky):
+                    return True
+                if batch.more is False or (batch.stuck and self._single):
+                    return batch.stuck
+            try:
+                self._batch, self._used = await self._reader.next_batch(), 0
+            except PaginationError as error:
+                if self._single or not self._count:
+                    raise  # a page that cannot be completed is none
+                self._error = error  # for whoever asks for the next page
+                return True
+            if self._batch is None:
+                return False
+
+    def _take(self, batch: Batch) -> None:
+        """Take what fits on the page, and with it the invalid items that follow."""
+        if self._limit is None:
+            self._limit = max(DEFAULT_PAGE_SIZE, self._reader.longest)
+        self._total = self._total if batch.total is None else batch.total
+        items, begin = batch.items, self._used
+        room = self._limit - self._count
+        if self._picky:
+            places = [
+                index for index, item in enumerate(items) if not isinstance(item, Invalid) and index >= begin
+            ]
+            end, taken = (places[room] if room < len(places) else len(items)), min(room, len(places))
+        else:
+            end = min(len(items), begin + room)
+            taken = end - begin
+        if end > begin or not items:
+            self._taken += items[begin:end]
+            self._count += taken
+            self._used = end
+            self._state = batch.cut(end)
+
+
 class Pager(Generic[T]):
     """A list, ready to be read; making one does no I/O.
 
@@ -158,63 +390,59 @@ class Pager(Generic[T]):
         async for page in pager.pages(): ...
         items = await pager.to_list(max_items=500)
 
-    Every `async for` starts from the beginning (or from the `cursor` it was made with).
+    Every `async for` starts from the beginning (or from the `cursor` it was made with). Every page but the last
+    has exactly `limit` items, and the last has at least one, unless the list is empty. Tasks may share an
+    iterator: each item, or page, goes to one of them.
     """
 
     def __init__(
         self,
         listing: Listing[T],
-        *rules: Rule[Any],
+        *rules: Rule[Any] | WalkRule,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> None:
         """A walk by the first rule; with a `cursor`, by the one of the rules that made it.
 
         Raises:
-            ValueError: `cursor` is damaged, or was made for another list or other filters.
+            InvalidCursorError: `cursor` is damaged, or was made for another list or other filters.
         """
         self._listing = listing
         self._identity = listing.fingerprint
         self._limit = limit
-        if cursor is None:
-            self._rule = rules[0]
-            self._start = self._rule.start()
-        else:
-            self._rule, self._start = open_token(cursor, self._identity, rules)
+        self._rule, self._start = follow(rules[0]), None
+        if cursor is not None:
+            self._rule, self._start = open_token(cursor, self._identity, [follow(rule) for rule in rules])
+
+    def __repr__(self) -> str:
+        filters = unquote_plus(encode_query(self._listing.query))
+        return f"<Pager: {self._listing.operation.name}{f' of {filters}' if filters else ''}>"
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("a Pager is asynchronous: use `async for`, or `await pager` for one page")
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
-        """The first page, of as many items as `limit` says, or else the service."""
-        return self._first_page().__await__()
+        """The first page, of as many items as `limit` says, or else the service.
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        """Every item, in pages of `limit` or 100.
+        Raises:
+            PaginationStalledError: Nothing can be delivered without losing items.
+            DecodeError: An item cannot be decoded, unless `on_invalid` is a function.
+        """
+        return self._read_pages(self._limit, single=True).__anext__().__await__()
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Every item, in requests for pages of `limit` or 100.
 
         Raises:
             PageLimitError: Page numbers end, and there is more.
             PaginationStalledError: The walk cannot go on without losing items.
             DecodeError: An item cannot be decoded, unless `on_invalid` is a function.
         """
-        async with aclosing(self.pages()) as pages:
-            async for page in pages:
-                for item in page.items:
-                    yield item
-                del page  # before the next one is made, which can take its memory then
+        return _Items(self._reader(self._limit or MAX_PAGE_SIZE, stream=True))
 
-    async def pages(self) -> AsyncGenerator[Page[T]]:
-        """Every page that holds something new, and the first in any case."""
-        state = self._start
-        limit = self._limit or MAX_PAGE_SIZE
-        first = True
-        while True:
-            page, step = await self.read(state, limit)
-            if page.items or first:
-                yield page
-            del page
-            if step.error is not None:
-                raise step.error
-            if step.state is None:
-                return
-            state, first = step.state, False
+    def pages(self) -> _Pages[T]:
+        """Every page, of `limit` or 100 items; of an empty list an empty one."""
+        return self._read_pages(self._limit or MAX_PAGE_SIZE, single=False)
 
     async def to_list(self, max_items: int | None = None) -> list[T]:
         """The items in a list, at most `max_items` of them.
@@ -225,13 +453,12 @@ class Pager(Generic[T]):
         if max_items is not None and max_items < 0:
             raise ValueError(f"max_items must not be negative, not {max_items}")
         items: list[T] = []
-        if max_items == 0:
-            return items
-        async with aclosing(self.pages()) as pages:
-            async for page in pages:
-                items += page.items
-                if max_items is not None and len(items) >= max_items:
-                    break
+        reader = self._reader(self._limit or MAX_PAGE_SIZE, stream=True)
+        while max_items is None or len(items) < max_items:
+            some = await reader.next_items()
+            if some is None:
+                break
+            items += some
         return items[:max_items]
 
     def prefetch(self, pages: int = 2) -> AbstractAsyncContextManager[AsyncIterator[T]]:
@@ -253,39 +480,17 @@ class Pager(Generic[T]):
         """
         if not isinstance(pages, int) or isinstance(pages, bool) or pages < 1:
             raise ValueError(f"pages must be an integer from 1, not {pages!r}")
-        return fetch_ahead(self._batches(), pages)
+        return fetch_ahead(self._reader(self._limit or MAX_PAGE_SIZE, stream=True).next_items, pages)
 
-    async def _batches(self) -> AsyncGenerator[Sequence[T]]:
-        async with aclosing(self.pages()) as pages:
-            async for page in pages:
-                yield page.items
+    def _reader(self, limit: int | None, *, stream: bool) -> Reader[T]:
+        walk = self._rule.walk(self._start, self._listing.query, limit, stream=stream)
+        return Reader(self._listing, walk)
 
-    async def _first_page(self) -> Page[T]:
-        page, step = await self.read(self._start, self._limit)
-        if step.error is not None and not page.items:
-            raise step.error
-        return page
-
-    async def read(self, state: Any, limit: int | None) -> tuple[Page[T], Step]:
-        """The page at a state of the walk, and where it goes on; for whoever keeps the state himself."""
-        operation = self._listing.operation.name
-        try:
-            query = self._rule.query(state, self._listing.query, limit)
-        except PaginationError as error:
-            error.operation = operation
-            raise
-        fetched = await self._listing.fetch(query)
-        step = self._rule.advance(state, fetched.page)
-        if step.error is not None:
-            step.error.operation, step.error.request_id = operation, fetched.request_id
-        wanted = step.unseen
-        if len(wanted) != len(fetched.page.items):
-            raise ValueError(f"the rule {self._rule.name!r} must say of every item whether it is unseen")
-        if fetched.invalid:
-            wanted = [unseen and index not in fetched.invalid for index, unseen in enumerate(wanted)]
-            for index, problem in fetched.invalid.items():
-                if step.unseen[index] and callable(self._listing.on_invalid):
-                    self._listing.on_invalid(problem)
-        following = None if step.state is None else (self._rule.name, self._identity, step.state)
-        items = tuple(itertools.compress(fetched.page.items, wanted))
-        return Page(items, fetched.page.has_more, fetched.page.total, following), step
+    def _read_pages(self, limit: int | None, *, single: bool) -> _Pages[T]:
+        return _Pages(
+            self._reader(limit, stream=not single),
+            limit,
+            lambda state: (self._rule.name, self._identity, state),
+            picky=self._listing.on_invalid != "raise",
+            single=single,
+        )

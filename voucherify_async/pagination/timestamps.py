@@ -1,260 +1,567 @@
-"""Walks by timestamp, which lose and repeat nothing where many items share one. Pure."""
+"""Walks by a timestamp of the items, which lose and repeat nothing where many items share one. No I/O.
+
+**Order.** The service sorts by `created_at`; in which order it puts those that share one, and whether it keeps
+it, nobody says. (`created_at`, hash of the id) is an order that nobody has to keep. A *group* is the items of one
+millisecond. A group is *closed* when the answer shows something beyond it, or the list ends: all
+of it is known then, and can be delivered in that order. The last group of a page is *open*: more of it may follow.
+
+**State.** Of what was delivered, it is enough to know the last instant and, at that instant, which items: by their
+marks (`taken`), or as all up to a hash (`through`). Everything before the instant has been delivered, everything
+after it has not. So a state does not grow with the list or with the tie, and insertions, updates and deletions
+cannot make it wrong. A group of up to 16 is delivered as it comes, open or closed, and remembered by its marks. A
+larger one is closed first, by reading it by page number (the module `created_at`), and delivered by its hashes.
+
+**What a walk relies on**, and what it does when that is not so:
+
+- Items come sorted by the timestamps that they show. Otherwise it stops with `PaginationStalledError`.
+- A request from the last instant brings the last item again. Each request starts a millisecond before it, or a
+  second if the instant is a whole second and none was seen that is not, as they may be shown in seconds. If nothing comes back, it starts a
+  second before. If nothing comes back then either, the items were deleted, or timestamps are compared more
+  coarsely than in seconds: whether the next item comes back tells which. Then it stops.
+- `has_more: false` is the end. Where `has_more` is missing, the end is a request that brings nothing new, and
+  fewer items than another did; or else an empty page by number.
+- `total`, `Date` and the length of a page prove nothing. A `total` that is reached saves a look at the next page.
+- An item without a timestamp is delivered when it is met, and remembered as long as it can come again.
+- An id that comes twice in an answer is one item.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from itertools import compress, repeat
-from operator import attrgetter, eq, gt, le, ne
-from typing import Any, Final, TypeVar
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import compress, groupby, takewhile
+from operator import attrgetter, itemgetter
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
 from voucherify_async.errors import PaginationStalledError
 from voucherify_async.models.base import as_utc, is_mapping
 from voucherify_async.pagination.rules import (
+    DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
+    Batch,
     PageAnswer,
-    Step,
-    fingerprint_of,
-    fingerprints_of,
+    Walk,
+    mark_of,
+    marks_of,
 )
 from voucherify_async.transport.operation import Query
 
-__all__ = ["EPOCH", "MILLISECOND", "EndDateRule", "Tie", "TimestampRule", "TimestampState"]
+__all__ = [
+    "EPOCH",
+    "MILLISECOND",
+    "SECOND",
+    "EndDateRule",
+    "Held",
+    "Part",
+    "Sheet",
+    "TimestampState",
+    "TimestampWalk",
+    "created_of",
+    "shifted",
+    "with_undated",
+]
 
+EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MICROSECOND: Final = dt.timedelta(microseconds=1)
+MILLISECOND: Final = dt.timedelta(milliseconds=1)
+SECOND: Final = dt.timedelta(seconds=1)
 
-class Tie(msgspec.Struct, frozen=True, array_like=True):
-    """The reading-out of one instant by page number.
-
-    Attributes:
-        at: Its position.
-        page: The page to read.
-        passes: The pass it belongs to, from 1.
-        count: Items on the pages of this pass so far.
-        found: Ids met in the passes since customers were last seen to go.
-        grew: Whether this pass has met an id that the passes before did not.
-        ahead: Ids delivered at the instant after the one read out.
-        delivered: How many items the reading-out has delivered.
-        expected: How many items this pass will have if none goes meanwhile; `None` if nobody knows.
-    """
-
-    at: int
-    page: int = 1
-    passes: int = 1
-    count: int = 0
-    found: frozenset[int] = frozenset()
-    grew: bool = False
-    ahead: frozenset[int] = frozenset()
-    delivered: int = 0
-    expected: int | None = None
-
-
-class TimestampState(msgspec.Struct, frozen=True, array_like=True):
-    """How far a walk by timestamp has come. Positions are milliseconds that grow along the walk.
-
-    Attributes:
-        at: The position of the last instant seen; everything before it has been delivered.
-        here: Ids delivered at `at`.
-        behind: Ids delivered at the position before.
-        undated: Ids of the latest items that came without a timestamp.
-        stale: Ids of those before them, each with the position by which the walk has passed it.
-        read_out: `at` itself has been delivered whole.
-        idle: Its reading-out delivered nothing.
-        wide: The last instant fills a page of the size asked for; try one of 100.
-        tie: The reading-out under way.
-        until: The position after which nothing is delivered: what came when the walk had begun.
-    """
-
-    at: int | None = None
-    here: frozenset[int] = frozenset()
-    behind: frozenset[int] = frozenset()
-    undated: frozenset[int] = frozenset()
-    stale: dict[int, int] = {}
-    read_out: bool = False
-    idle: bool = False
-    wide: bool = False
-    tie: Tie | None = None
-    until: int | None = None
-
-
-T = TypeVar("T")
+_MAX_TAKEN: Final = 16
+"""Items of an instant that a state remembers one by one: a cursor has 300 characters."""
+_MAX_UNDATED: Final = 64
+"""Items without a timestamp that a state remembers."""
+_REACH: Final = 1_000
+"""Milliseconds that a request may start before its last instant."""
+_EDGE: Final = 2
+"""Seconds of a minute, on either side, that a request that starts a second earlier may take into another minute."""
+_MAX_ROUNDS: Final = 4
+"""Requests that may bring nothing new, one after the other, until the walk is stalled."""
 
 _created_at: Final = attrgetter("created_at")
 _zone: Final = attrgetter("tzinfo")
 _UTC: Final = frozenset({dt.UTC})
-
-_EARLIEST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
-_LATEST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
-EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-MILLISECOND: Final = dt.timedelta(milliseconds=1)
+_FIRST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
-class TimestampRule:
-    """A walk by a timestamp of the items, compared by the service with a query parameter.
+class TimestampState(msgspec.Struct, frozen=True, array_like=True):
+    """Which items have been delivered.
 
-    Whether the service compares strictly is unknown, timestamps may be cut to milliseconds, and many items
-    can share one. So each request reaches back over the last instant seen, and what was delivered there is
-    remembered and skipped.
+    Attributes:
+        at: Microseconds, since 1970, of the last instant; `None` if no item had one yet.
+        taken: Marks of items delivered at that instant. With a `place`: of the last ones delivered.
+        through: All items of the instant whose hash is no greater have been delivered, too.
+        undated: Marks of items without a timestamp that may come again.
+        coarse: Timestamps are compared in seconds.
+        fine: Timestamps are shown in fractions of seconds.
+        place: How many items come before the next one where the instant is read by page number. A negative
+            one cannot be gone on from.
+        ahead: With a `place`: the marks of the items that come next.
+        size: The most items that the service puts on a page, as far as was seen.
     """
 
-    name: str
-    state_type: Any = TimestampState
-    _parameter: str
+    at: Annotated[int, msgspec.Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999)] | None = None
+    taken: tuple[bytes, ...] = ()
+    through: bytes | None = None
+    undated: tuple[bytes, ...] = ()
+    coarse: bool = False
+    fine: bool = False
+    place: Annotated[int, msgspec.Meta(ge=-1, le=10_000)] | None = None
+    ahead: tuple[bytes, ...] = ()
+    size: Annotated[int, msgspec.Meta(ge=1, le=MAX_PAGE_SIZE)] = MAX_PAGE_SIZE
 
-    def __init__(self, *, descending: bool, start: dt.datetime | None, sentinel: dt.datetime | None) -> None:
-        self._sign = -1 if descending else 1
-        self._start = start or sentinel
-        self._furthest: Callable[..., dt.datetime] = min if descending else max
-        # Stands for the time of an item that has none: before the beginning of the walk.
-        self._undated = _LATEST if descending else _EARLIEST
 
-    def start(self) -> TimestampState:
-        """The beginning of the list."""
-        return TimestampState()
+class Sheet(NamedTuple):
+    """The items of an answer.
 
-    def query(self, state: TimestampState, base: Query, limit: int | None) -> Query:
-        """Ask for the last instant seen and everything after it."""
-        if state.at is None:
-            start = self._start
-        else:
-            # One millisecond back covers the instant under either comparison. One that was read out must
-            # not come again: it may fill the page.
-            start = self._instant(state.at if state.read_out else state.at - 1)
-        return {**base, "limit": MAX_PAGE_SIZE if state.wide else limit, self._parameter: start}
+    Attributes:
+        items: Those with a timestamp, in the order of the walk.
+        instants: Their timestamps, in UTC.
+        undated: Each item without one, with the group of the next item that has one.
+        is_sorted: Whether they came in that order.
+    """
 
-    def advance(self, state: TimestampState, page: PageAnswer) -> Step:
-        """Deliver what was not delivered at the instants that the request reached back over."""
-        instants, furthest = self._instants(page.items)
-        if state.at is None:
-            unseen = list(map(ne, instants, repeat(self._undated)))
-        else:
-            unseen = self._from(state.at + 1, instants)
-        # Few are left: those at the last instant, which were asked for again.
-        for index in _indices(unseen, value=False):
-            unseen[index] = self._is_unseen(state, page.items[index], self._position(instants[index]))
-        if page.has_more is False or (page.has_more is None and not page.items):
-            return Step(unseen, None)
-        top = self._position(furthest)
-        if top is not None and (state.at is None or top > state.at):
-            return Step(unseen, self._moved(state, page.items, instants, top))
-        widened = page.limit is None or page.limit >= MAX_PAGE_SIZE
-        if self._undated in instants and not widened:
-            # What has no timestamp may fill a small page.
-            return Step(
-                unseen, msgspec.structs.replace(self._remember(state, page.items, instants), wide=True)
+    items: list[Any]
+    instants: list[dt.datetime]
+    undated: list[tuple[Any, float]]
+    is_sorted: bool = True
+
+
+class Held(NamedTuple):
+    """A group that is too large to be remembered.
+
+    Attributes:
+        instant: When its items were created.
+        known: The marks of those that an answer has shown, in its order.
+    """
+
+    instant: dt.datetime
+    known: Sequence[bytes]
+
+
+Part = Generator[Query | Batch, PageAnswer, Held | bool]
+"""Part of a walk. It returns whether that was the end, or a group to be read out before the walk goes on."""
+
+
+class TimestampWalk:
+    """A walk that is under way.
+
+    Groups are numbered by milliseconds that grow along the walk. What it delivers can be narrowed meanwhile, to
+    the groups from `first` to `last`.
+    """
+
+    def __init__(
+        self,
+        state: TimestampState | None,
+        base: Query,
+        limit: int | None,
+        *,
+        stream: bool,
+        parameter: str,
+        descending: bool,
+        start: dt.datetime | None,
+    ) -> None:
+        self.state = state or TimestampState()
+        self.base = base
+        self.stream = stream
+        self.sign = -1 if descending else 1
+        self.coarse, self.fine = self.state.coarse, self.state.fine
+        self.first, self.last = -math.inf, math.inf
+        self._parameter = parameter
+        self._start = start
+        self._limit = limit
+        self.since = None if self.state.at is None else instant_of(self.state.at)
+        self._longest = 0
+        self.undated = dict.fromkeys(self.state.undated, math.inf)
+
+    # ------------------------------------------------------------ requests
+
+    def run(self) -> Walk:
+        """Walk from the state to the end of the list."""
+        idle = 0
+        while True:
+            before = (self.state, self._limit, self.coarse)
+            page, sheet = yield from self.next_page()
+            if page.has_more and not page.items:
+                yield Batch((), lambda _: self.state, more=True, stuck=True)
+            ended = page.has_more is False or (page.has_more is None and not page.items)
+            if page.has_more is None and not ended and self._is_short(page):
+                ended = not self._has_new(sheet)
+            self._longest = max(self._longest, len(page.items))
+            outcome = yield from self.settle(sheet, ended=ended, page=page)
+            while isinstance(outcome, Held):
+                outcome = yield from self.read_out(*outcome)
+            if outcome:
+                return
+            idle = idle + 1 if before == (self.state, self._limit, self.coarse) else 0
+            if idle == _MAX_ROUNDS:
+                raise self.stalled("the service goes on answering with it")
+
+    def _is_short(self, page: PageAnswer) -> bool:
+        """Whether an answer has fewer items than could have come."""
+        return len(page.items) < min(self._longest, page.limit or self._longest)
+
+    def next_page(self) -> Generator[Query, PageAnswer, tuple[PageAnswer, Sheet]]:
+        """What comes after the state; something before it has to come with it, as a proof that nothing is left out."""
+        page = yield self.query(self.since, self.reach)
+        sheet = self.sheet(page.items)
+        if self.since is None or self._overlaps(page, sheet, self.since):
+            return page, sheet
+        if self.reach < SECOND:
+            page = yield self.query(self.since, SECOND)
+            sheet = self.sheet(page.items)
+            if self._overlaps(page, sheet, self.since):
+                self.coarse = True
+                return page, sheet
+        yield from self._check_precision(sheet)
+        return page, sheet
+
+    def _check_precision(self, sheet: Sheet) -> Generator[Query, PageAnswer, None]:
+        """Make sure that what did not come back was deleted: something that is there has to come back."""
+        if not sheet.items:
+            return (yield from self.check_end())
+        for _ in range(2):  # what is asked for again may be deleted just now
+            # Not one that a comparison in minutes would show as well: the answer may begin with a new minute.
+            inside = [instant for instant in sheet.instants if _EDGE <= instant.second < 60 - _EDGE]
+            asked = (inside or sheet.instants)[-1]
+            page = yield self.query(asked, SECOND)
+            again = self.sheet(page.items)
+            if again.items and self.group(again.instants[0]) <= self.group(asked):
+                return None
+            if again.items:
+                sheet = again
+        raise self.stalled("the service compares timestamps more coarsely than in seconds")
+
+    def check_end(self) -> Generator[Query, PageAnswer, None]:
+        """Make sure that nothing comes after the state, where nothing came back of what was before it."""
+        yield from ()
+
+    def read_out(self, instant: dt.datetime, known: Sequence[bytes]) -> Part:
+        """Deliver a group that is too large to be remembered, and what an answer shows beyond it."""
+        from_here = self.since is not None and self.group(self.since) == self.group(instant)
+        if from_here and self._limit == MAX_PAGE_SIZE and len(known) > _MAX_TAKEN:
+            raise self.stalled("more items share it than a page holds")
+        self._limit, self.since = MAX_PAGE_SIZE, instant
+        return False
+        yield  # a generator, as those that can do more
+
+    def within(self) -> Query:
+        """The query of every request."""
+        return self.base
+
+    @property
+    def reach(self) -> dt.timedelta:
+        """How long before its last instant a request starts, so that all that share it come again."""
+        in_seconds = self.since is not None and not self.since.microsecond and not self.fine
+        return SECOND if self.coarse or in_seconds else MILLISECOND
+
+    def query(self, instant: dt.datetime | None, reach: dt.timedelta) -> Query:
+        start = self._start if instant is None else self.back(instant, reach)
+        limit = self._limit
+        if instant is not None:
+            overlap = MAX_PAGE_SIZE if self.state.through else len(self.state.taken) + (not self.stream)
+            limit = min(
+                MAX_PAGE_SIZE, (limit or (MAX_PAGE_SIZE if self.stream else DEFAULT_PAGE_SIZE)) + overlap
             )
-        if state.at is None:
-            return Step(unseen, state, PaginationStalledError("no item has a timestamp to go on from"))
-        return self._stayed(self._remember(state, page.items, instants), state.at, page, unseen)
+        elif limit is None and self.stream:
+            limit = MAX_PAGE_SIZE
+        return {**self.within(), "limit": limit, self._parameter: start}
 
-    def _stayed(self, state: TimestampState, at: int, page: PageAnswer, unseen: list[bool]) -> Step:
-        """The page did not get beyond the last instant seen."""
-        full = page.limit is None or len(page.items) >= page.limit
-        if not page.has_more and not full:
-            # The service does not say whether there is more, and the page is short: look once more if it
-            # held something new.
-            return Step(unseen, state if any(unseen) else None)
-        if state.idle:
-            return Step(
-                unseen, state, self._stalled(at, "the service goes on answering with it", len(state.here))
-            )
-        return self._tied(state, at, page, unseen)
+    def back(self, instant: dt.datetime, reach: dt.timedelta) -> dt.datetime:
+        """An instant that comes before all of the group of another one, and so much earlier in the walk."""
+        start = instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+        return shifted(start, -self.sign * reach)
 
-    def _tied(self, state: TimestampState, at: int, page: PageAnswer, unseen: list[bool]) -> Step:
-        """More items share the instant than a page holds."""
-        if page.limit is not None and page.limit < MAX_PAGE_SIZE:
-            return Step(unseen, msgspec.structs.replace(state, wide=True))
-        why = "more items share it than a page holds"
-        return Step(unseen, state, self._stalled(at, why, len(state.here)))
-
-    def _moved(
-        self, state: TimestampState, items: Sequence[Any], instants: list[dt.datetime], top: int
-    ) -> TimestampState:
-        here, behind = self._marks(top, items, instants)
-        return TimestampState(
-            at=top,
-            here=here,
-            behind=behind,
-            undated=self._undated_marks(items, instants),
-            # An item without a timestamp has its place before the next page's end. Until the requests
-            # start beyond that, it can come again.
-            stale={mark: place for mark, place in state.stale.items() if place >= top - 1}
-            | dict.fromkeys(state.undated, top),
-            until=state.until,
+    def stalled(self, why: str) -> PaginationStalledError:
+        """The error that says where the walk is, why it does not go on, and what to do."""
+        where = "the beginning" if self.since is None else self.since.isoformat(timespec="milliseconds")
+        return PaginationStalledError(
+            f"cannot get beyond {where}: {why}. Narrow the list by another filter, for example by city, "
+            f"segment_id or updated_at_after"
         )
 
-    def _remember(
-        self, state: TimestampState, items: Sequence[Any], instants: list[dt.datetime]
-    ) -> TimestampState:
-        """The state with the items of one more page that are of its last instants."""
-        undated = state.undated | self._undated_marks(items, instants)
-        if state.at is None:
-            return msgspec.structs.replace(state, undated=undated)
-        here, behind = self._marks(state.at, items, instants)
-        return msgspec.structs.replace(
-            state, here=state.here | here, behind=state.behind | behind, undated=undated
+    # ------------------------------------------------------------ answers
+
+    def settle(self, sheet: Sheet, *, ended: bool, page: PageAnswer | None = None) -> Part:
+        """Deliver what an answer shows; its last group only as far as that can be remembered.
+
+        Args:
+            sheet: The items of the answer, or of the part that is left of it.
+            ended: Whether nothing comes after them.
+            page: The answer, if it is of the list and not of a part.
+        """
+        if not (ended or sheet.is_sorted):
+            raise self.stalled("the service does not sort by the timestamps that it shows")
+        last = self.group(sheet.instants[-1]) if sheet.instants else None
+        ended = ended or (last is not None and last > self.last)
+        items, instants = self._new(sheet)
+        open_, known, held = 0, 0, False
+        if last is not None and not ended:
+            open_ = self._count_in(last, instants)
+            known = len(self.state.taken) if last == self.here else 0
+            behind = self.here is not None and last <= self.here
+            held = open_ + known > _MAX_TAKEN or (behind and not items)
+        kept = open_ if held else 0
+        shown = len(items) - kept
+        follows = bool(kept or (shown and page is not None and page.has_more and not self.undated))
+        more = False if ended else follows or None
+        total = None if page is None else page.total
+        open_ = 0 if kept else open_
+        yield from self.deliver(
+            items[:shown], instants[:shown], sheet.undated, open_=open_, more=more, total=total
+        )
+        if ended:
+            return True
+        if last is None:
+            self._widen()
+        elif held:
+            instant = sheet.instants[-1] if self.since is None else self.later(self.since, sheet.instants[-1])
+            tied = self._count_in(self.group(instant), sheet.instants)
+            return Held(instant, marks_of(sheet.items[len(sheet.items) - tied :]))
+        return False
+
+    def deliver(
+        self,
+        items: list[Any],
+        instants: list[dt.datetime],
+        undated: Sequence[tuple[Any, float]] = (),
+        *,
+        open_: int = 0,
+        more: bool | None,
+        total: int | None = None,
+    ) -> Generator[Batch, PageAnswer, None]:
+        """Deliver items that are new, and before them those without a timestamp.
+
+        Args:
+            items: The items, by their timestamps.
+            instants: Their timestamps.
+            undated: Those without one, as a `Sheet` has them.
+            open_: How many of the last are of a group that is open: they are not put in the order of the hashes.
+            more: Whether something comes after them; `None` if that is not known.
+            total: What the service says of the length of the list.
+        """
+        closed = len(items) - open_
+        if len(items) + len(self.state.taken) > _MAX_TAKEN:
+            self._order_groups(items, instants, closed)
+        if self.is_bounded:
+            inside = [self.first <= self.group(instant) <= self.last for instant in instants]
+            open_ = sum(inside[closed:])
+            items, instants = list(compress(items, inside)), list(compress(instants, inside))
+        first = self.take_undated(undated)
+        cut = self._cuts(items, instants, first, len(items) - open_)
+        if more and self.is_bounded:
+            more = None  # it may be left out
+        yield Batch([*first.values(), *items] if first else items, cut, more=more, total=total)
+        self.state = cut(len(first) + len(items))
+        if items:
+            self.since = instants[-1]
+
+    def _cuts(
+        self, items: list[Any], instants: list[dt.datetime], undated: dict[bytes, Any], closed: int
+    ) -> Callable[[int], TimestampState]:
+        before, bounds = self.state, self.undated
+
+        def cut(count: int) -> TimestampState:
+            waiting = {
+                mark: bounds[mark] for mark in (*before.undated, *list(undated)[:count]) if mark in bounds
+            }
+            count -= len(undated)
+            if count <= 0:
+                return with_undated(before, waiting, -math.inf)
+            last = instants[count - 1]
+            group = self.group(last)
+            tied = self._count_in(group, instants[:count])
+            old = before if before.at is not None and group == self.group(instant_of(before.at)) else _NOTHING
+            more = takewhile(lambda instant: self.group(instant) == group, instants[count:closed])
+            at, taken, through = last, (*old.taken, *marks_of(items[count - tied : count])), old.through
+            if len(taken) + sum(1 for _ in more) > _MAX_TAKEN:
+                taken, through = old.taken, taken[-1]
+            elif old.at is not None and through:
+                at = instant_of(old.at)
+            state = TimestampState(microseconds_of(at), taken, through, coarse=self.coarse, fine=self.fine)
+            return with_undated(state, waiting, group - _REACH) if waiting else state
+
+        return cut
+
+    def take_undated(self, undated: Sequence[tuple[Any, float]]) -> dict[bytes, Any]:
+        """Those without a timestamp that are new. All are remembered, with the group before which they stand."""
+        marks = {mark_of(item): (item, group) for item, group in undated}
+        new = {mark: item for mark, (item, _) in marks.items() if mark not in self.undated}
+        if marks:
+            self.undated = {**self.undated, **{mark: group for mark, (_, group) in marks.items()}}
+        return new
+
+    def _has_new(self, sheet: Sheet) -> bool:
+        return bool(self._new(sheet)[0]) or any(
+            mark_of(item) not in self.undated for item, _ in sheet.undated
         )
 
-    def _marks(
-        self, position: int, items: Sequence[Any], instants: list[dt.datetime]
-    ) -> tuple[frozenset[int], frozenset[int]]:
-        """The fingerprints of the items at a position, and of those at the one before."""
-        near = compress(zip(items, instants, strict=True), self._from(position - 1, instants))
-        placed = [(item, self._position(instant)) for item, instant in near]
-        here = fingerprints_of([item for item, place in placed if place == position])
-        return here, fingerprints_of([item for item, place in placed if place == position - 1])
+    def _widen(self) -> None:
+        """Ask for more, as what has no timestamp fills the page."""
+        if self._limit == MAX_PAGE_SIZE or (self._limit is None and self.stream):
+            raise self.stalled("no item has a timestamp to go on from")
+        self._limit = MAX_PAGE_SIZE
 
-    def _undated_marks(self, items: Sequence[Any], instants: list[dt.datetime]) -> frozenset[int]:
-        if self._undated not in instants:
-            return frozenset()
-        return fingerprints_of(list(compress(items, map(eq, instants, repeat(self._undated)))))
+    # ------------------------------------------------------------ groups
 
-    def _is_unseen(self, state: TimestampState, item: Any, position: int | None) -> bool:
-        if position is None:
-            mark = fingerprint_of(item)
-            return mark not in state.undated and mark not in state.stale
-        if position == state.at:
-            return fingerprint_of(item) not in state.here
-        return state.at is not None and position == state.at - 1 and fingerprint_of(item) not in state.behind
+    def later(self, one: dt.datetime, other: dt.datetime) -> dt.datetime:
+        """The one of two instants that comes later in the walk."""
+        return max(one, other) if self.sign > 0 else min(one, other)
 
-    # What follows is done for every item of a walk: the loops are in C.
+    def group(self, instant: dt.datetime) -> int:
+        """The number of the group of an instant."""
+        return self.sign * ((instant - EPOCH) // MILLISECOND)
 
-    def _instants(self, items: Sequence[Any]) -> tuple[list[dt.datetime], dt.datetime]:
-        """The timestamps of the items in UTC, and the one that is furthest along the walk."""
-        try:
+    @property
+    def is_bounded(self) -> bool:
+        """Whether some of what the service gives may be left out."""
+        return self.first != -math.inf or self.last != math.inf
+
+    @property
+    def here(self) -> int | None:
+        """The group of the last item delivered."""
+        return None if self.state.at is None else self.group(instant_of(self.state.at))
+
+    def _count_in(self, group: int, instants: list[dt.datetime]) -> int:
+        """How many of the last instants are of a group."""
+        count = 0
+        for instant in reversed(instants):
+            if self.group(instant) != group:
+                break
+            count += 1
+        return count
+
+    def _overlaps(self, page: PageAnswer, sheet: Sheet, since: dt.datetime) -> bool:
+        """Whether an answer shows something that comes before what is asked for, as it has to."""
+        group = self.group(since)
+        pairs = zip(sheet.items, sheet.instants, strict=True)
+        front = list(takewhile(lambda pair: self.group(pair[1]) <= group, pairs))
+        # Of a group that is shown in part, what was delivered may be in the other part.
+        is_part = len(front) == len(sheet.items) and page.has_more is not False and not self._is_short(page)
+        if group != self.here or is_part:
+            return bool(front)
+        return not all(self.is_new(item, instant) for item, instant in front)
+
+    def is_new(self, item: Any, instant: dt.datetime) -> bool:
+        """Whether an item is not among those delivered."""
+        state, group = self.state, self.group(instant)
+        if state.at is None:
+            return True
+        last = instant_of(state.at)
+        if group != self.group(last):
+            return group > self.group(last)
+        if state.place is not None:
+            return False  # the walk has come to the end of the group
+        mark = mark_of(item)
+        done = state.through is not None and self._key(instant, mark) <= self._key(last, state.through)
+        return not done and mark not in state.taken
+
+    def _key(self, instant: dt.datetime, mark: bytes) -> tuple[dt.timedelta, bytes]:
+        """What a walk delivers by."""
+        return (self.sign * (instant - EPOCH), mark)
+
+    def _new(self, sheet: Sheet) -> tuple[list[Any], list[dt.datetime]]:
+        """What was not delivered before."""
+        items, instants, here = sheet.items, sheet.instants, self.here
+        if here is not None:
+            known = 0
+            while known < len(instants) and self.group(instants[known]) <= here:
+                known += 1
+            kept = [index for index in range(known) if self.is_new(items[index], instants[index])]
+            if kept or known:
+                items = [*(items[index] for index in kept), *items[known:]]
+                instants = [*(instants[index] for index in kept), *instants[known:]]
+        return items, instants
+
+    def _order_groups(self, items: list[Any], instants: list[dt.datetime], closed: int) -> None:
+        """Put those of the groups that are closed into the order of the hashes which a state cannot remember."""
+        if len(set(instants[:closed])) == closed:
+            return
+        begin = 0
+        for group, tied in groupby(instants[:closed], self.group):
+            end = begin + sum(1 for _ in tied)
+            known = len(self.state.taken) if group == self.here else 0
+            if known + end - begin > _MAX_TAKEN:
+                ordered = self.in_order(items[begin:end], instants[begin:end])
+                items[begin:end], instants[begin:end] = ordered
+            begin = end
+
+    def in_order(self, items: list[Any], instants: list[dt.datetime]) -> tuple[list[Any], list[dt.datetime]]:
+        """The items by (`created_at`, hash)."""
+        keyed = sorted(
+            (
+                (self._key(instant, mark_of(item)), item, instant)
+                for item, instant in zip(items, instants, strict=True)
+            ),
+            key=itemgetter(0),
+        )
+        return [item for _, item, _ in keyed], [instant for _, _, instant in keyed]
+
+    def sheet(self, items: Sequence[Any]) -> Sheet:
+        """The items of an answer, with their timestamps."""
+        try:  # for every item of a walk: the loops are in C
             instants = list(map(_created_at, items))
             if set(map(_zone, instants)) <= _UTC:
-                return instants, self._furthest(instants, default=self._undated)
+                return self._sorted(list(items), instants, [])
         except (AttributeError, TypeError):
             pass  # one of them is not decoded, or has no timestamp
-        instants = [_created(item) or self._undated for item in items]
-        return instants, self._furthest(instants, default=self._undated)
+        dated: list[Any] = []
+        instants = []
+        undated: list[tuple[Any, float]] = []
+        following = math.inf
+        for item in reversed(items):
+            instant = created_of(item)
+            if instant is None:
+                undated.append((item, following))
+            else:
+                dated.append(item)
+                instants.append(instant)
+                following = self.group(instant)
+        return self._sorted(dated[::-1], instants[::-1], undated[::-1])
 
-    def _from(self, position: int, instants: list[dt.datetime]) -> list[bool]:
-        """Which of the instants are at a position or beyond it."""
-        if self._sign > 0:
-            return list(map(le, repeat(self._instant(position)), instants))
-        return list(map(gt, repeat(self._instant(position - 1)), instants))
-
-    def _position(self, instant: dt.datetime) -> int | None:
-        return None if instant == self._undated else self._sign * ((instant - EPOCH) // MILLISECOND)
-
-    def _positions(self, items: Sequence[Any]) -> list[int | None]:
-        instants, _ = self._instants(items)
-        return [self._position(instant) for instant in instants]
-
-    def _instant(self, position: int) -> dt.datetime:
-        return EPOCH + self._sign * position * MILLISECOND
-
-    def _stalled(self, at: int, why: str, delivered: int) -> PaginationStalledError:
-        instant = self._instant(at).isoformat(timespec="milliseconds")
-        return PaginationStalledError(
-            f"cannot get beyond {instant}: {why}; {delivered} items delivered there"
-        )
+    def _sorted(
+        self, items: list[Any], instants: list[dt.datetime], undated: list[tuple[Any, float]]
+    ) -> Sheet:
+        self.fine = self.fine or any(instant.microsecond for instant in instants)
+        in_order = sorted(instants, reverse=self.sign < 0)
+        if in_order == instants:
+            return Sheet(items, instants, undated, is_sorted=True)
+        return Sheet(*self.in_order(items, instants), undated, is_sorted=False)
 
 
-def _created(item: Any) -> dt.datetime | None:
+_NOTHING: Final = TimestampState()
+
+
+def with_undated(state: TimestampState, waiting: Mapping[bytes, float], since: float) -> TimestampState:
+    """The state with those items without a timestamp that may come after a group again."""
+    marks = tuple(mark for mark, group in waiting.items() if group >= since)
+    if len(marks) > _MAX_UNDATED:
+        return TimestampState(state.at, place=-1)
+    return msgspec.structs.replace(state, undated=marks)
+
+
+def instant_of(microseconds: int) -> dt.datetime:
+    """The instant so many microseconds after 1970."""
+    return EPOCH + microseconds * MICROSECOND
+
+
+def microseconds_of(instant: dt.datetime) -> int:
+    """How many microseconds after 1970 an instant is."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+def shifted(instant: dt.datetime, by: dt.timedelta) -> dt.datetime:
+    """An instant so much later, or the last that there is; or so much earlier, or the first."""
+    try:
+        return instant + by
+    except OverflowError:
+        return _FIRST if by < dt.timedelta() else _LAST
+
+
+def created_of(item: Any) -> dt.datetime | None:
     value = item.get("created_at") if is_mapping(item) else getattr(item, "created_at", None)
     if isinstance(value, str):
         try:
@@ -264,19 +571,27 @@ def _created(item: Any) -> dt.datetime | None:
     return as_utc(value) if isinstance(value, dt.datetime) else None
 
 
-def _indices(values: list[T], *, value: T) -> Iterator[int]:
-    """Where a value is in a list that has few of it."""
-    index = -1
-    for _ in range(values.count(value)):
-        index = values.index(value, index + 1)
-        yield index
-
-
-class EndDateRule(TimestampRule):
+class EndDateRule:
     """Newest first, before an ``end_date``: the list of async actions."""
 
     name: str = "end_date"
-    _parameter: str = "end_date"
+    state_type: Any = TimestampState
 
     def __init__(self, before: dt.datetime | None = None) -> None:
-        super().__init__(descending=True, start=before, sentinel=None)
+        self._before = before
+
+    def walk(self, state: TimestampState | None, base: Query, limit: int | None, *, stream: bool) -> Walk:
+        """Ask for what was scheduled before the last one.
+
+        Raises:
+            PaginationStalledError: More items share a timestamp than a page holds, or none has one.
+        """
+        return _EndDateWalk(
+            state, base, limit, stream=stream, parameter="end_date", descending=True, start=self._before
+        ).run()
+
+
+class _EndDateWalk(TimestampWalk):
+    def _is_short(self, page: PageAnswer) -> bool:
+        # There are no page numbers by which to look for more.
+        return page.limit is None or len(page.items) < page.limit

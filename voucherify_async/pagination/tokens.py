@@ -1,8 +1,8 @@
-"""Resume tokens: a walk's state, sealed into a printable string. Pure.
+"""Cursors: the state of a walk, sealed into a printable string. No I/O.
 
-A token says where a walk goes on. It carries no ids and no filters, only fingerprints of them, and is
-refused when it was made for another list or other filters, or is damaged. The checksum is no signature:
-it finds accidents, not forgeries.
+A cursor says where a list goes on. It carries no filters, only a fingerprint of them, and no ids of customers,
+only hashes. It is refused when it was made for another list or other filters, or is damaged. The checksum is no
+signature: it finds accidents, not forgeries.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from voucherify_async.errors import InvalidCursorError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voucherify_async.pagination.rules import Rule
+    from voucherify_async.pagination.rules import WalkRule
 
 __all__ = ["fingerprint", "open_token", "seal_token"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _CHECKSUM_BYTES: Final = 6
 
 
@@ -35,30 +37,32 @@ def seal_token(rule_name: str, listing: bytes, state: Any) -> str:
     return base64.urlsafe_b64encode(payload + _checksum(payload)).rstrip(b"=").decode("ascii")
 
 
-def open_token(token: str, listing: bytes, rules: Sequence[Rule[Any]]) -> tuple[Rule[Any], Any]:
+def open_token(token: str, listing: bytes, rules: Sequence[WalkRule]) -> tuple[WalkRule, Any]:
     """The rule among `rules` that made the token, and the state in it.
 
     Raises:
-        ValueError: The token is damaged, or was made for another list or other filters.
+        InvalidCursorError: The token is damaged, or was made for another list or other filters.
     """
     parts = _parts(token)
     if parts is None:
-        raise ValueError("cursor is damaged, or is not one that a page's next_cursor gave")
-    name, made_for, raw = parts
+        raise InvalidCursorError("cursor is damaged, or is not one that a page's next_cursor gave")
+    version, name, made_for, raw = parts
+    if version != _VERSION:
+        raise InvalidCursorError("cursor was made by another version of this package: start the list anew")
     rule = next((rule for rule in rules if rule.name == name), None)
     if rule is None or made_for != listing:
-        raise ValueError("cursor was made for another list, or for other filters")
+        raise InvalidCursorError("cursor was made for another list, or for other filters")
     try:
         return rule, msgspec.msgpack.decode(raw, type=rule.state_type)
-    except msgspec.ValidationError:
-        raise ValueError("cursor was made by a rule of the same name with other states") from None
+    except msgspec.MsgspecError:
+        raise InvalidCursorError("cursor was made by a rule of the same name with other states") from None
 
 
 def _checksum(payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=_CHECKSUM_BYTES).digest()
 
 
-def _parts(token: str) -> tuple[str, bytes, msgspec.Raw] | None:
+def _parts(token: str) -> tuple[int, str, bytes, msgspec.Raw] | None:
     """What was sealed, as far as it can be told to be whole."""
     try:
         sealed = base64.urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
@@ -67,5 +71,7 @@ def _parts(token: str) -> tuple[str, bytes, msgspec.Raw] | None:
     payload, checksum = sealed[:-_CHECKSUM_BYTES], sealed[-_CHECKSUM_BYTES:]
     if checksum != _checksum(payload):
         return None
-    version, name, listing, state = msgspec.msgpack.decode(payload, type=tuple[int, str, bytes, msgspec.Raw])
-    return (name, listing, state) if version == _VERSION else None
+    try:
+        return msgspec.msgpack.decode(payload, type=tuple[int, str, bytes, msgspec.Raw])
+    except msgspec.MsgspecError:
+        return None

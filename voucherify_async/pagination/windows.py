@@ -40,8 +40,12 @@ def instant_of(milliseconds: int) -> dt.datetime:
 
 
 def cut(low: int, high: int, parts: int) -> list[int]:
-    """Where to cut a span of milliseconds into so many parts of one length, or fewer if it is short."""
-    edges = (low + (high - low) * number // parts for number in range(1, parts))
+    """Where to cut a span of milliseconds into so many parts of one length, or fewer if it is short.
+
+    At whole seconds, if the parts are longer: how a service compares fractions is unknown.
+    """
+    unit = 1000 if high - low >= 2000 * parts else 1
+    edges = ((low + (high - low) * number // parts) // unit * unit for number in range(1, parts))
     return sorted({edge for edge in edges if low < edge < high})
 
 

@@ -22,6 +22,7 @@ from voucherify_async.models.customers import (
 )
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
 from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
+from voucherify_async.pagination.rules import WalkRule
 from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
 from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
@@ -525,7 +526,7 @@ def _customer_rules(
     starting_after: dt.datetime | None,
     cursor: str | None,
     window: Window | None,
-) -> tuple[Rule[Any], ...]:
+) -> tuple[Rule[Any] | WalkRule, ...]:
     """How to walk the list; with a cursor, all ways by which it can have been made."""
     by_date = order in (None, "created_at", _NEWEST_FIRST)  # an order may be unhashable
     if sum(argument is not None for argument in (page, starting_after, cursor)) > 1:
