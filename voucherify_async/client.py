@@ -13,6 +13,7 @@ from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.pagination.cursors import PageNumberRule, Rule
 from voucherify_async.pagination.pager import Listing, Pager
+from voucherify_async.pagination.rules import WalkRule
 from voucherify_async.resources.async_actions import AsyncActionsResource
 from voucherify_async.resources.customers import CustomersResource
 from voucherify_async.resources.inputs import check_limit
@@ -345,7 +346,7 @@ class VoucherifyClient:
         query: Query | None = ...,
         items: str = ...,
         into: type[T],
-        rule: Rule[Any] | None = ...,
+        rule: Rule[Any] | WalkRule | None = ...,
         cursor: str | None = ...,
     ) -> Pager[T]: ...
 
@@ -357,7 +358,7 @@ class VoucherifyClient:
         path_params: Mapping[str, str] | None = ...,
         query: Query | None = ...,
         items: str = ...,
-        rule: Rule[Any] | None = ...,
+        rule: Rule[Any] | WalkRule | None = ...,
         cursor: str | None = ...,
     ) -> Pager[dict[str, Any]]: ...
 
@@ -369,7 +370,7 @@ class VoucherifyClient:
         query: Query | None = None,
         items: str = "data",
         into: Any = dict[str, Any],
-        rule: Rule[Any] | None = None,
+        rule: Rule[Any] | WalkRule | None = None,
         cursor: str | None = None,
     ) -> Pager[Any]:
         """Stream any list endpoint.

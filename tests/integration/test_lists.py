@@ -307,12 +307,15 @@ class TestAnswers:
     async def test_a_page_without_has_more(self, client: VoucherifyClient, answers: aioresponses) -> None:
         import re
 
-        customers = [{"id": "a", "created_at": "2026-01-01T00:00:00Z"}]
+        customers = [{"id": "a", "created_at": "2026-01-01T00:00:00.500Z"}]
         answers.get(URL, payload={"customers": customers})
         answers.get(
-            re.compile(r".*starting_after=2026-01-01T00.{1,3}00.{1,3}00.001Z"),
+            re.compile(r".*starting_after=2026-01-01T00.{1,3}00.{1,3}00.501Z"),
             payload={"customers": customers},
         )
+        # One is as many as the service may put on a page: so the next one is looked at, too.
+        answers.get(re.compile(r".*page=1(&|$)"), payload={"customers": customers})
+        answers.get(re.compile(r".*page=2(&|$)"), payload={"customers": []})
         assert [customer.id for customer in await client.customers.list().to_list()] == ["a"]
 
     @pytest.mark.parametrize("payload", [{}, [], {"customers": None}, {"customers": {}}, {"data": []}])
@@ -328,7 +331,7 @@ class TestAnswers:
     ) -> None:
         answers.get(URL, payload={"customers": [{"id": "a"}], "has_more": True})
         delivered: list[str] = []
-        with pytest.raises(PaginationStalledError, match=r"customers\.list: no item has a timestamp"):
+        with pytest.raises(PaginationStalledError, match=r"customers\.list: .*no item has a timestamp"):
             async for customer in client.customers.list():
                 delivered.append(customer.id)  # noqa: PERF401  # to keep what came before the error
         assert delivered == ["a"]
@@ -357,7 +360,7 @@ class TestAnswers:
         problems: list[DecodeError] = []
         found = await client.customers.list(on_invalid=problems.append).to_list()
         assert [customer.id for customer in found] == ["a", "c"]
-        assert [(problem.item_id, problem.position) for problem in problems] == [("b", 1), (None, 3)]
+        assert {(problem.item_id, problem.position) for problem in problems} == {("b", 1), (None, 3)}
 
     async def test_one_at_a_boundary_is_reported_once(
         self, client: VoucherifyClient, answers: aioresponses
@@ -365,7 +368,7 @@ class TestAnswers:
         import re
 
         answers.get(URL, payload={"customers": self.BROKEN[:2], "has_more": True})
-        following = re.compile(r".*starting_after=2026-01-02T00.{1,3}00.{1,3}00.001Z")
+        following = re.compile(r".*starting_after=2026-01-02T00.{1,3}00.{1,3}01.000Z")
         answers.get(following, payload={"customers": self.BROKEN[1:3], "has_more": False})
         problems: list[DecodeError] = []
         found = await client.customers.list(on_invalid=problems.append).to_list()

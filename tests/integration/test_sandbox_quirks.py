@@ -12,6 +12,7 @@ import pytest
 from voucherify_async import VoucherifyClient
 from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox.index import EVERYONE, CustomerFilter
+from voucherify_async.sandbox.jobs import BulkUpdate
 from voucherify_async.sandbox.records import Bounds, Record
 from voucherify_async.sandbox.segments import Segment
 from voucherify_async.sandbox.store import Store
@@ -154,6 +155,58 @@ async def test_milliseconds(
 ) -> None:
     sandbox.quirks = Quirks(milliseconds=milliseconds)
     assert await source_ids(voucherify, order=order, starting_after=at(1.5)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted"), [("created_at", ["far"]), ("-created_at", [])], ids=["ascending", "descending"]
+)
+async def test_comparison_in_seconds(
+    sandbox: Sandbox, voucherify: VoucherifyClient, order: str, wanted: list[str]
+) -> None:
+    sandbox.store.add(None, "far", {}, created=at(1_500))
+    sandbox.quirks = Quirks(compared_in_seconds=True)
+    assert await source_ids(voucherify, order=order, starting_after=at(1)) == wanted
+    assert await source_ids(voucherify, order=order, created_at={"after": at(1)}) == ["far"]
+    assert await source_ids(voucherify, order=order, created_at={"before": at(1_001)}) == (
+        ["0", "1", "2"] if order == "created_at" else ["2", "1", "0"]
+    )
+
+
+async def test_shown_in_seconds(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    sandbox.store.add(None, "far", {}, created=at(1_500))
+    sandbox.quirks = Quirks(shown_in_seconds=True)
+    shown = [customer["created_at"] for customer in (await answer(voucherify))["customers"]]
+    assert shown == ["2026-01-01T00:00:01.000Z", *["2026-01-01T00:00:00.000Z"] * 3]
+
+
+async def test_a_total_of_the_project(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    bounds = {"after": at(1)}
+    assert (await answer(voucherify, created_at=bounds))["total"] == 1
+    sandbox.quirks = Quirks(whole_total=True)
+    assert (await answer(voucherify, created_at=bounds))["total"] == 3
+
+
+async def test_a_cap_of_pages(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    sandbox.quirks = Quirks(page_cap=2)
+    first = await answer(voucherify, starting_after=at(99), limit=100)
+    assert (len(first["customers"]), first["has_more"]) == (2, True)
+    assert await source_ids(voucherify, limit=100, page=2) == ["0"]
+    with pytest.raises(ValueError, match="page_cap must be from 1 to 100"):
+        Quirks(page_cap=0)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_customers_of_a_job(alike: bool) -> None:
+    seconds = 1_000.0
+    store = Store(clock=lambda: seconds, job_seconds=0.1, quirks=Quirks(alike=alike))
+    store.schedule("CUSTOMERS.BULK.UPDATE", "v-1", BulkUpdate.of([{"source_id": f"{n}"} for n in range(300)]))
+    seconds += 60
+    store.advance()
+    instants = [record.created.timestamp() for record in store.customers.values()]
+    assert len(instants) == 300
+    assert instants == sorted(instants)
+    assert len(set(instants)) == 1 if alike else len(set(instants)) >= 100
+    assert 1_000 < min(instants) <= max(instants) <= 1_000.11
 
 
 async def test_omitted_fields_of_the_list(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from voucherify_async.models.customers import Customer
 from voucherify_async.pagination.pager import Fetched, Page, Pager
 from voucherify_async.pagination.rules import PageAnswer, Rule, WalkRule
+
+T = TypeVar("T")
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
@@ -76,7 +78,7 @@ class Service:
     seed: int = 0
     change: Callable[[int], None] = lambda _: None
     requests: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
-    _known: Any = (None, ())
+    _known: tuple[Any, list[tuple[dt.datetime, str]]] = field(default=(None, []))
 
     def answer(self, query: Mapping[str, Any]) -> PageAnswer:
         self.change(len(self.requests))
@@ -103,12 +105,12 @@ class Service:
     def remove(self, *keys: str) -> None:
         """Delete customers."""
         self.customers = {key: created for key, created in self.customers.items() if key not in keys}
-        self._known = (None, ())
+        self._known = (None, [])
 
     def add(self, new: Mapping[str, dt.datetime]) -> None:
         """Create customers."""
         self.customers = {**self.customers, **new}
-        self._known = (None, ())
+        self._known = (None, [])
 
     def _rows(self, bounds: Mapping[str, Any], order: str) -> list[tuple[dt.datetime, str]]:
         known = (tuple(bounds.items()), order, len(self.customers), self.shuffled and len(self.requests))
@@ -182,12 +184,13 @@ def pager(
     return Pager(fake, rule, limit=limit, cursor=cursor)
 
 
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """What a coroutine that never waits returns: an event loop takes longer to start than it to run."""
     try:
         coroutine.send(None)
     except StopIteration as end:
-        return end.value
+        found: T = end.value
+        return found
     raise AssertionError("it waits")
 
 
@@ -225,8 +228,7 @@ def one_page(
     async def read() -> Page[Any]:
         return await pager(rule, service, limit=limit, cursor=cursor, **listing)
 
-    page: Page[Any] = run(read())
-    return page
+    return run(read())
 
 
 def chain(

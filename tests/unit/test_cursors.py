@@ -1,124 +1,178 @@
+"""Walks by page number, by id, and by rules of the caller's."""
+
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
+from tests.support.service import chain, ids, one_page, pages, walk
 from voucherify_async.errors import PageLimitError, PaginationStalledError
-from voucherify_async.pagination.cursors import (
-    IdRule,
-    IdState,
-    PageAnswer,
-    PageNumberRule,
-    PageNumberState,
-    SinglePage,
-)
+from voucherify_async.models.customers import Customer
+from voucherify_async.pagination.by_number import locate, page_at
+from voucherify_async.pagination.cursors import IdRule, PageAnswer, PageNumberRule, SinglePage, Step
+from voucherify_async.pagination.rules import MAX_IDLE_PAGES, mark_of
 
 
-def items(*ids: str) -> list[dict[str, str]]:
-    return [{"id": key} for key in ids]
+class Numbered:
+    """A list by page number, of which something may change before each request."""
+
+    def __init__(self, count: int, *, most: int = 100, **says: bool) -> None:
+        self.keys = [f"i{number}" for number in range(count)]
+        self.most = most
+        self.says = says
+        self.requests: list[Mapping[str, Any]] = []
+        self.change: Callable[[int], None] = lambda _: None
+
+    def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+        self.change(len(self.requests))
+        self.requests.append(query)
+        size = min(query["limit"] or 10, self.most)
+        start = (query["page"] - 1) * size
+        return PageAnswer(
+            [Customer(id=key) for key in self.keys[start : start + size]],
+            has_more=start + size < len(self.keys) if self.says.get("has_more") else None,
+            total=len(self.keys)
+            if self.says.get("total")
+            else 5 * len(self.keys)
+            if self.says.get("wrong")
+            else None,
+            limit=query["limit"],
+        )
 
 
-def page_of(count: int, first: int = 0) -> list[dict[str, str]]:
-    return items(*(f"i{number}" for number in range(first, first + count)))
+SAYS = [{}, {"total": True}, {"wrong": True}, {"has_more": True}]
 
 
 class TestPageNumber:
-    @pytest.mark.parametrize(
-        ("answer", "goes_on"),
-        [
-            pytest.param(
-                PageAnswer(page_of(100), has_more=True, limit=100), True, id="the service says more"
-            ),
-            pytest.param(
-                PageAnswer(page_of(100), has_more=False, limit=100), False, id="the service says no more"
-            ),
-            pytest.param(PageAnswer(page_of(100), limit=100), True, id="full, and nothing said"),
-            pytest.param(PageAnswer(page_of(30), limit=100), True, id="short, and nothing said"),
-            pytest.param(
-                PageAnswer(page_of(30), total=30, limit=100), False, id="short, and the total reached"
-            ),
-            pytest.param(
-                PageAnswer(page_of(30), total=31, limit=100), True, id="short, and the total not reached"
-            ),
-            pytest.param(
-                PageAnswer(page_of(100), total=100, limit=100), True, id="full, and the total reached"
-            ),
-            pytest.param(PageAnswer([], limit=100), False, id="empty"),
-            pytest.param(
-                PageAnswer(page_of(3), total=3), False, id="no size asked for, and the total reached"
-            ),
-        ],
-    )
-    def test_end(self, answer: PageAnswer, goes_on: bool) -> None:
-        rule = PageNumberRule()
-        assert (rule.advance(rule.start(), answer).state is not None) == goes_on
+    @pytest.mark.parametrize("says", SAYS, ids=str)
+    @pytest.mark.parametrize("most", [100, 30])
+    @pytest.mark.parametrize("count", [0, 1, 19, 20, 21, 100, 101, 250])
+    @pytest.mark.parametrize("limit", [1, 20, 99, 100])
+    def test_every_page_is_full(self, says: dict[str, bool], most: int, count: int, limit: int) -> None:
+        if limit == 1 and count > 99:
+            return
+        for way in (pages, chain):
+            service = Numbered(count, most=most, **says)
+            found = way(PageNumberRule(), service, limit=limit)
+            assert ids(found) == service.keys
+            assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
+            assert len(found[-1]) or not count
+            assert all(len(page.next_cursor or "") <= 300 for page in found)
 
-    def test_what_the_page_before_held_is_not_delivered_again(self) -> None:
-        rule = PageNumberRule()
-        first = rule.advance(rule.start(), PageAnswer(items("a", "b"), limit=2))
-        second = rule.advance(first.state, PageAnswer(items("b", "c"), limit=2))
-        assert second.unseen == [False, True]
+    def test_a_stream_asks_for_whole_pages(self) -> None:
+        service = Numbered(250, total=True)
+        walk(PageNumberRule(), service, query={"city": "London"})
+        assert service.requests == [{"city": "London", "limit": 100, "page": number} for number in (1, 2, 3)]
 
-    def test_a_page_that_repeats_ends_the_walk(self) -> None:
-        rule = PageNumberRule()
-        first = rule.advance(rule.start(), PageAnswer(items("a", "b"), limit=2))
-        assert rule.advance(first.state, PageAnswer(items("a", "b"), limit=2)).state is None
+    def test_what_moves_on_is_not_delivered_twice(self) -> None:
+        service = Numbered(100)
+        first = one_page(PageNumberRule(), service, limit=20)
+        service.keys[:0] = ["new 1", "new 2"]
+        second = one_page(PageNumberRule(), service, limit=20, cursor=first.next_cursor)
+        assert ids([first, second]) == [f"i{number}" for number in range(40)]
 
-    def test_a_page_that_repeats_with_more_to_come_stalls(self) -> None:
-        rule = PageNumberRule()
-        first = rule.advance(rule.start(), PageAnswer(items("a"), has_more=True, limit=2))
-        error = rule.advance(first.state, PageAnswer(items("a"), has_more=True, limit=2)).error
-        assert isinstance(error, PaginationStalledError)
+    def test_a_first_page_of_the_callers(self) -> None:
+        service = Numbered(100)
+        assert ids([one_page(PageNumberRule(3), service, limit=20)]) == service.keys[40:60]
+        assert service.requests[0] == {"limit": 20, "page": 3}
 
-    def test_query(self) -> None:
-        rule = PageNumberRule(3)
-        assert rule.query(rule.start(), {"city": "London"}, 50) == {"city": "London", "limit": 50, "page": 3}
+    def test_the_end_of_page_numbers(self) -> None:
+        assert len(walk(PageNumberRule(), Numbered(9_900, total=True))) == 9_900
+        assert len(walk(PageNumberRule(), Numbered(9_899))) == 9_899
+        with pytest.raises(PageLimitError, match=r"page numbers end at 99.*created_at"):
+            walk(PageNumberRule(), Numbered(9_901, total=True))
 
-    def test_the_size_is_kept_when_the_walk_goes_on(self) -> None:
-        """A page number means another place with another size."""
-        rule = PageNumberRule()
-        state = rule.advance(rule.start(), PageAnswer(page_of(10))).state
-        assert rule.query(state, {}, 100) == {"limit": 10, "page": 2}
+    @pytest.mark.parametrize("more", [True, None])
+    def test_a_page_that_repeats(self, more: bool | None) -> None:
+        class Deaf(Numbered):
+            def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+                return super().answer({**query, "page": 1})._replace(has_more=more)
 
-    @pytest.mark.parametrize(
-        ("answer", "ends"),
-        [
-            pytest.param(PageAnswer(page_of(100), limit=100), False, id="full"),
-            pytest.param(
-                PageAnswer(page_of(100), total=9_900, limit=100), True, id="full, and the total reached"
-            ),
-            pytest.param(
-                PageAnswer(page_of(100), total=9_901, limit=100), False, id="full, and the total not reached"
-            ),
-            pytest.param(PageAnswer(page_of(99), limit=100), True, id="short"),
-            pytest.param(
-                PageAnswer(page_of(99), has_more=True, limit=100), False, id="short, and there is more"
-            ),
-        ],
-    )
-    def test_after_page_99(self, answer: PageAnswer, ends: bool) -> None:
-        rule = PageNumberRule()
-        step = rule.advance(PageNumberState(99, 100), answer)
-        assert all(step.unseen)
-        if ends:
-            assert step.state is None
+        service = Deaf(100)
+        if more is None:
+            assert walk(PageNumberRule(), service) == service.keys
         else:
-            with pytest.raises(PageLimitError, match="page numbers end at 99.*created_at"):
-                rule.query(step.state, {}, 100)
+            with pytest.raises(PaginationStalledError, match=r"held nothing new.*narrow the list"):
+                walk(PageNumberRule(), service)
+        assert len(service.requests) <= MAX_IDLE_PAGES + 1
+
+
+@pytest.mark.parametrize(
+    ("place", "largest", "need", "asked"),
+    [
+        (0, 100, 100, (100, 1)),
+        (100, 100, 100, (100, 2)),
+        (92, 100, 100, (92, 2)),
+        (9_800, 100, 100, (100, 99)),
+        (9_900, 100, 100, None),
+        (12, 100, 29, (41, 1)),
+        (50, 1, 1, (1, 51)),
+        (99, 1, 1, None),
+    ],
+)
+def test_a_page_that_begins_close_to_a_place(
+    place: int, largest: int, need: int, asked: tuple[int, int] | None
+) -> None:
+    assert page_at(place, largest, need) == asked
+
+
+def marks(text: str) -> list[bytes]:
+    return [mark_of({"id": letter}) for letter in text]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found", "index"),
+    [
+        pytest.param("abcd", "efgh", "abcdefgh", 4, id="where it was"),
+        pytest.param("abcd", "efgh", "xyabcdefgh", 6, id="moved on"),
+        pytest.param("abcd", "efgh", "cdefgh", 2, id="moved to the front"),
+        pytest.param("abcd", "efgh", "abcxdefgh", 5, id="something new in between"),
+        pytest.param("abcd", "efgh", "efgh", 0, id="all before it deleted"),
+        pytest.param("abcd", "efgh", "abc", None, id="too few of them"),
+        pytest.param("abcd", "efgh", "bacdefgh", None, id="in another order"),
+        pytest.param("ab", "", "ab", 2, id="few, but all"),
+        pytest.param("", "", "xyz", 0, id="at the beginning"),
+    ],
+)
+def test_where_a_list_goes_on(before: str, after: str, found: str, index: int | None) -> None:
+    assert locate(marks(before), marks(after), marks(found)) == index
+
+
+def test_scattered_neighbours_are_no_place() -> None:
+    letters = "ab" + "".join(map(chr, range(200, 260))) + "cd"
+    assert locate(marks("abcd"), (), marks(letters)) is None
+
+
+class ById:
+    """A list by id; `cursors` makes the service's own of the id to go on after."""
+
+    def __init__(self, *answers: PageAnswer) -> None:
+        self.answers = answers
+        self.requests: list[Mapping[str, Any]] = []
+
+    def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+        self.requests.append(query)
+        return self.answers[min(len(self.requests), len(self.answers)) - 1]
+
+
+def items(*keys: str) -> list[dict[str, str]]:
+    return [{"id": key} for key in keys]
+
+
+def plain(rule: Any, service: Any, **options: Any) -> list[str]:
+    return [item["id"] for page in pages(rule, service, **options) for item in page.items]
 
 
 class TestId:
     def test_query(self) -> None:
-        rule = IdRule("a")
-        assert rule.query(rule.start(), {"order": "id"}, 5) == {
-            "order": "id",
-            "limit": 5,
-            "starting_after_id": "a",
-        }
+        service = ById(PageAnswer([], False))
+        plain(IdRule("a"), service, limit=5, query={"order": "id"})
+        assert service.requests == [{"order": "id", "limit": 5, "starting_after_id": "a"}]
 
     @pytest.mark.parametrize(
-        ("answer", "after"),
+        ("first", "after"),
         [
             pytest.param(PageAnswer(items("a", "b"), True, None, "b"), "b", id="the service says where"),
             pytest.param(
@@ -130,16 +184,33 @@ class TestId:
             pytest.param(PageAnswer([], True, None, "z"), "z", id="an empty page on the way"),
         ],
     )
-    def test_next(self, answer: PageAnswer, after: str | None) -> None:
-        rule = IdRule()
-        step = rule.advance(rule.start(), answer)
-        assert (None if step.state is None else step.state.after) == after
-        assert step.error is None
+    def test_next(self, first: PageAnswer, after: str | None) -> None:
+        service = ById(first, PageAnswer([], False))
+        assert plain(IdRule(), service) == [item["id"] for item in first.items]
+        assert [query["starting_after_id"] for query in service.requests] == [None, after][
+            : 1 + (after is not None)
+        ]
 
-    def test_what_the_page_before_held_ends_a_walk_without_has_more(self) -> None:
-        rule = IdRule()
-        first = rule.advance(rule.start(), PageAnswer(items("a", "b")))
-        assert rule.advance(first.state, PageAnswer(items("a", "b"))) == ([False, False], None, None)
+    def test_what_comes_again_is_delivered_once(self) -> None:
+        service = ById(
+            PageAnswer(items("a", "b", "b"), True), PageAnswer(items("b", "c"), True), PageAnswer([], False)
+        )
+        assert plain(IdRule(), service) == ["a", "b", "c"]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7])
+    def test_every_page_is_full(self, limit: int) -> None:
+        keys = [f"e{number:02}" for number in range(20)]
+
+        class Short(ById):
+            def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+                after = query["starting_after_id"]
+                rest = keys if after is None else keys[keys.index(after) + 1 :]
+                return PageAnswer(items(*rest[:2]), len(rest) > 2, None, rest[1] if len(rest) > 2 else None)
+
+        for way in (pages, chain):
+            found = way(IdRule(), Short(), limit=limit)
+            assert [item["id"] for page in found for item in page.items] == keys
+            assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
 
     @pytest.mark.parametrize(
         "answer",
@@ -150,25 +221,97 @@ class TestId:
         ],
     )
     def test_a_cursor_that_does_not_move_stalls(self, answer: PageAnswer) -> None:
-        step = IdRule().advance(IdState("b"), answer)
-        assert isinstance(step.error, PaginationStalledError)
-        assert all(step.unseen)
+        with pytest.raises(PaginationStalledError, match="does not move on"):
+            walk_all(IdRule("b"), ById(answer))
 
-    @pytest.mark.parametrize("length", [1, 2, 3, 7, 50])
-    @pytest.mark.parametrize("lead", [0, 1, 5])
-    def test_a_circle_of_cursors_is_found(self, length: int, lead: int) -> None:
-        rule = IdRule()
-        state: Any = rule.start()
-        for number in range(10 * (length + lead) + 10):
-            cursor = f"c{number if number < lead else lead + (number - lead) % length}"
-            step = rule.advance(state, PageAnswer(items(f"item-{number}"), True, None, cursor))
-            if step.error is not None:
-                return
-            state = step.state
-        pytest.fail("the circle was not found")
+    @pytest.mark.parametrize("keys", [(), ("a", "b")], ids=["empty pages", "the same items"])
+    def test_ever_new_cursors_and_nothing_new_stall(self, keys: tuple[str, ...]) -> None:
+        class Endless(ById):
+            def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+                self.requests.append(query)
+                return PageAnswer(items(*keys), True, None, f"c{len(self.requests)}")
+
+        service = Endless()
+        with pytest.raises(PaginationStalledError, match="20 pages in a row held nothing new"):
+            walk_all(IdRule(), service)
+        assert len(service.requests) <= MAX_IDLE_PAGES + 1
+
+    def test_a_page_returns_what_it_has_at_an_empty_one(self) -> None:
+        service = ById(PageAnswer(items("a"), True, None, "a"), PageAnswer([], True, None, "z"))
+        page = one_page(IdRule(), service, limit=5)
+        assert ([item["id"] for item in page.items], page.has_more) == (["a"], True)
+        assert len(service.requests) == 2
+
+
+def walk_all(rule: Any, service: Any) -> None:
+    plain(rule, service)
 
 
 def test_single_page() -> None:
-    rule = SinglePage()
-    assert rule.query(None, {"a": 1}, 100) == {"a": 1}
-    assert rule.advance(rule.start(), PageAnswer(items("a"))) == ([True], None, None)  # type: ignore[func-returns-value]
+    service = ById(PageAnswer(items(*"abc"), total=3))
+    page = one_page(SinglePage(), service, limit=None, query={"a": 1})
+    assert (len(page), page.total, page.has_more) == (3, 3, False)
+    assert service.requests == [{"a": 1}]
+    assert [len(page) for page in chain(SinglePage(), service, limit=2)] == [2, 1]
+
+
+class Counted:
+    """A rule of the caller's: pages of three, by number."""
+
+    name = "counted"
+    state_type = int
+
+    def start(self) -> int:
+        return 0
+
+    def query(self, state: int, base: Any, limit: int | None) -> Any:
+        return {**base, "page": state, "limit": limit}
+
+    def advance(self, state: int, page: PageAnswer) -> Step:
+        return Step([True] * len(page.items), None if page.has_more is False else state + 1)
+
+
+class TestRuleOfTheCallers:
+    def service(self, count: int) -> Any:
+        class Threes(ById):
+            def answer(self, query: Mapping[str, Any]) -> PageAnswer:
+                number = query["page"]
+                keys = [f"i{index}" for index in range(3 * number, min(count, 3 * number + 3))]
+                return PageAnswer(items(*keys), 3 * number + 3 < count)
+
+        return Threes()
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 4, 10])
+    def test_every_page_is_full(self, limit: int) -> None:
+        for way in (pages, chain):
+            found = way(Counted(), self.service(11), limit=limit)
+            assert [item["id"] for page in found for item in page.items] == [
+                f"i{number}" for number in range(11)
+            ]
+            assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
+
+    def test_a_rule_that_does_not_say_of_every_item(self) -> None:
+        class Silent(Counted):
+            def advance(self, state: int, page: PageAnswer) -> Step:
+                return Step([], None)
+
+        with pytest.raises(ValueError, match="must say of every item"):
+            walk_all(Silent(), self.service(3))
+
+    def test_a_rule_that_finds_nothing_stalls(self) -> None:
+        class Blind(Counted):
+            def advance(self, state: int, page: PageAnswer) -> Step:
+                return Step([False] * len(page.items), state + 1)
+
+        with pytest.raises(PaginationStalledError, match="held nothing new"):
+            walk_all(Blind(), self.service(3))
+
+    def test_its_error_comes_after_its_items(self) -> None:
+        class Broken(Counted):
+            def advance(self, state: int, page: PageAnswer) -> Step:
+                return Step([True] * len(page.items), 1, PaginationStalledError("enough"))
+
+        page = one_page(Broken(), self.service(30), limit=3)
+        assert len(page) == 3
+        with pytest.raises(PaginationStalledError, match="enough"):
+            walk_all(Broken(), self.service(30))

@@ -54,6 +54,7 @@ VERDICTS = {
     errors.PaginationError: STOP,
     errors.PageLimitError: STOP,
     errors.PaginationStalledError: STOP,
+    errors.InvalidCursorError: STOP,
     errors.AsyncActionError: STOP,
     errors.AsyncActionFailedError: STOP,
     errors.AsyncActionTimeoutError: STOP,

@@ -14,6 +14,7 @@ from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.activity import show
 from voucherify_async.sandbox.index import EVERYONE
 from voucherify_async.sandbox.jobs import BulkUpdate
+from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.sandbox.records import Customers, Record
 from voucherify_async.sandbox.store import Store
 
@@ -115,6 +116,7 @@ def test_ids_are_letters_and_digits(store: Store) -> None:
 
 class TestBulk:
     def test_all_happen_at_the_instant_at_which_the_job_ends(self, store: Store, clock: SetClock) -> None:
+        store.quirks = Quirks(alike=True)
         store.upsert({"source_id": "b"})
         result = run_bulk(store, clock, [{"source_id": name} for name in "abc"])
         assert (result["done_count"], result["failed_count"]) == (3, 0)

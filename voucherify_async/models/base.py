@@ -175,14 +175,5 @@ def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
 
 
 def as_utc(value: dt.datetime) -> dt.datetime:
-    """The instant in UTC; one without a zone, which the service should not send, is taken as UTC.
-
-    One that would lie before year 1 or after year 9999 in UTC becomes the first or the last that there is.
-    """
-    if value.tzinfo is None:
-        return value.replace(tzinfo=dt.UTC)
-    try:
-        return value.astimezone(dt.UTC)
-    except OverflowError:
-        edge = dt.datetime.min if value.year == 1 else dt.datetime.max
-        return edge.replace(tzinfo=dt.UTC)
+    """The instant in UTC; one without a zone, which the service should not send, is taken as UTC."""
+    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)

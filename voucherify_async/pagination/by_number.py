@@ -138,12 +138,13 @@ class PageNumberRule:
             page = yield {**base, "limit": size, "page": number}
             start = (number - 1) * (size or wanted)
             new = [item for item in page.items if item_id(item) not in seen]
-            items = _behind(state, new, start) if state.before else new
+            items = [item for item in _behind(state, page.items, start) if item_id(item) not in seen]
             end = start + len(page.items)
             short = page.limit is not None and len(page.items) < page.limit
             largest = len(page.items) or 1 if short else state.largest
             ended = is_last(page, start) or (page.has_more is None and not new)
-            ended = ended or (short and not page.has_more and page.total is None and number == MAX_PAGE)
+            if number == MAX_PAGE and not page.has_more:  # there is no further look
+                ended = ended or (short if page.total is None else end >= page.total)
             yield Batch(
                 items,
                 _cuts(items, end, largest),
@@ -156,15 +157,20 @@ class PageNumberRule:
             idle = 0 if new else idle + 1
             check_progress(idle)
             seen.update(filter(None, map(item_id, page.items)))
-            state = PageNumberState(end, largest=largest)
-            size, number = _asked(state, wanted, stream=stream)
+            # A short page may be the last, and then its size does not reach as far.
+            following = PageNumberState(end, largest=largest)
+            size, number = _asked(following, wanted, stream=stream, other=state.largest if short else None)
+            state = following
+            del page, new, items  # before the next one comes, which can take their memory then
 
 
-def _asked(state: PageNumberState, wanted: int, *, stream: bool) -> tuple[int, int]:
+def _asked(state: PageNumberState, wanted: int, *, stream: bool, other: int | None = None) -> tuple[int, int]:
     """The size and number of the page with what comes next."""
     overlap = len(state.before)
-    largest = min(state.largest, wanted) if stream else state.largest
-    asked = page_at(max(0, state.place - overlap), largest, wanted if stream else wanted + overlap + 1)
+    begin, need = max(0, state.place - overlap), wanted if stream else wanted + overlap + 1
+    sizes = [size for size in (state.largest, other) if size is not None]
+    found = (page_at(begin, min(size, wanted) if stream else size, need) for size in sizes)
+    asked = next(filter(None, found), None)
     if asked is None:
         raise PageLimitError(
             f"page numbers end at {MAX_PAGE}, and there is more: narrow the list, for example by dates, or, for "
@@ -174,16 +180,15 @@ def _asked(state: PageNumberState, wanted: int, *, stream: bool) -> tuple[int, i
 
 
 def _behind(state: PageNumberState, items: Sequence[Any], start: int) -> Sequence[Any]:
-    """The items of a page, the first after a cursor, that come after what was delivered."""
-    marks = marks_of(items)
+    """The items of a page that come after what was delivered."""
+    marks = marks_of(items) if state.before else ()
     passed = [index + 1 for index, mark in enumerate(marks) if mark in state.before]
     return items[max(passed, default=max(0, state.place - start)) :]
 
 
 def _cuts(items: Sequence[Any], end: int, largest: int) -> Callable[[int], PageNumberState]:
     def cut(count: int) -> PageNumberState:
-        return PageNumberState(
-            end - len(items) + count, tuple(marks_of(items[max(0, count - ANCHORS) : count]))
-        )
+        before = marks_of(items[max(0, count - ANCHORS) : count])
+        return PageNumberState(end - len(items) + count, tuple(before), largest)
 
     return cut

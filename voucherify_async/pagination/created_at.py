@@ -66,6 +66,8 @@ _MAX_PASSES: Final = 60
 """Passes over such items before giving up. 30 miss one of 9,900 once in a thousand million times; deletions take more."""
 _QUIET_PASSES: Final = 3
 """Passes in a row that have to meet nothing new, in case that as many were created as deleted."""
+_MAX_STAYS: Final = 3
+"""Pages in a row that may show nothing new at a place, as the list moves, before page numbers are at their end."""
 _BOUNDED_AFTER: Final = 10
 """Pages after which an ascending walk looks up where the list ends now, so that it ends on a live project, too."""
 
@@ -263,6 +265,7 @@ class CreatedAtWalk(TimestampWalk):
             before: The marks of the last items delivered.
             met: The marks of all of the group that were delivered; `None` if that is not known.
         """
+        stays = 0
         while True:
             rest = list(page.items[index:])
             beyond = self._count_until_beyond(rest)
@@ -279,7 +282,8 @@ class CreatedAtWalk(TimestampWalk):
             ahead = marks_of(rest[count : count + ANCHORS])
             found = None
             if self._size >= _SMALLEST_PAGE:
-                if page_at(place - len(before), self._size) is None or not count:
+                stays = 0 if count else stays + 1
+                if page_at(place - len(before), self._size) is None or stays > _MAX_STAYS:
                     return (yield from self._finish_by_source_id(met or set()))
                 found = yield from self._find(place, before, ahead)
             if found is None and (met is None or not self.stream):
@@ -377,7 +381,10 @@ class CreatedAtWalk(TimestampWalk):
                 passes |= dict.fromkeys(sure, len(counts))
                 counts[-1] += len(here)
                 sequence += here
-                if beyond < len(rest) or (yield from self._is_end(shown, start, self._numbered())):
+                is_end = not rest
+                if rest and beyond == len(rest):
+                    is_end = yield from self._is_end(shown, start, self._numbered(), shuffled=True)
+                if is_end or beyond < len(rest):
                     break
                 place += beyond
                 if counts[-1] >= _MAX_WHOLE and not self.stream:
@@ -392,22 +399,40 @@ class CreatedAtWalk(TimestampWalk):
                 break
             if len(counts) == _MAX_PASSES:
                 raise self.stalled(f"{_MAX_PASSES} passes over the items that share it did not settle")
-        is_end = beyond == len(rest)
+        rest, is_end = yield from self._beyond(shown, start, place, found, is_end=is_end)
+        yield from self._deliver_whole(found.values(), met, more=True if rest else None)
+        return (yield from self.settle(self.sheet(rest), ended=is_end))
+
+    def _beyond(
+        self, shown: PageAnswer, start: int, place: int, found: dict[bytes, Any], *, is_end: bool
+    ) -> Generator[Query, PageAnswer, tuple[Sequence[Any], bool]]:
+        """What comes after the group, and whether nothing does, by the last page of a pass.
+
+        Args:
+            shown: The page.
+            start: How many items come before the page.
+            place: How many items of the list the pages before it have shown.
+            found: Gets what else of the group is met.
+            is_end: Whether the page is the last.
+        """
         overlap = 1
-        while place and not is_end and self._is_beyond(shown.items[0]):
+        while place and (not shown.items or self._is_beyond(shown.items[0])):
             # The first of what is beyond may have been moved to the page before: it has to follow something of the group.
             asked = page_at(max(0, place - overlap), self._size, overlap + 1)
             if asked is None or overlap > self._size:
                 raise self.stalled("its end moves")
-            again = yield self._by_number(*asked)
-            if self._count_until_beyond(again.items) < len(again.items):
-                shown = again
-            overlap *= 2
+            shown = yield self._by_number(*asked)
+            start, overlap = (asked[1] - 1) * asked[0], 2 * overlap
+            all_tied = not any(map(self._is_beyond, shown.items))
+            is_end = all_tied and (
+                yield from self._is_end(shown, start, self._numbered(), look=True, shuffled=True)
+            )
         beyond = self._count_until_beyond(shown.items)
         found |= self._tied_of(shown.items[:beyond])[0]
         rest = shown.items[beyond:]
-        yield from self._deliver_whole(found.values(), met, more=True if rest else None)
-        return (yield from self.settle(self.sheet(rest), ended=is_end))
+        if not (rest or is_end):
+            raise self.stalled("its end moves")
+        return rest, is_end
 
     def _tied_of(self, items: Sequence[Any]) -> tuple[dict[bytes, Any], list[bytes]]:
         """Those items, up to the end of the group, that may be of it, by their marks; and the marks of those that are.
@@ -546,7 +571,7 @@ class CreatedAtWalk(TimestampWalk):
         return {**self._numbered(), "limit": size, "page": number}
 
     def _is_end(
-        self, page: PageAnswer, start: int, query: Query, *, look: bool = False
+        self, page: PageAnswer, start: int, query: Query, *, look: bool = False, shuffled: bool = False
     ) -> Generator[Query, PageAnswer, bool]:
         """Whether nothing comes after a page. A short one may be the last, or all that the service puts on one.
 
@@ -555,19 +580,30 @@ class CreatedAtWalk(TimestampWalk):
             start: How many items come before it.
             query: The query of the list.
             look: Ask for what comes after it even if it is a whole page.
+            shuffled: Whether the last item of the page may be another one of the group when it comes again.
         """
+        self.longest = max(self.longest, len(page.items))
         if is_last(page, start):
             return True
-        end = start + len(page.items)
-        # Where the page is all that is put on one, the next is sure to begin where it ended if as many are asked for.
-        behind = page_at(end, len(page.items), 1) or page_at(end, self._size, 1)
         short = len(page.items) < (page.limit or 0)
-        if behind is None or not (look or short):
+        last = start + len(page.items) - 1
+        # Where the page is all that is put on one, the next is sure to begin where it ended if as many are asked for.
+        asked = page_at(last, len(page.items), 2)
+        if asked is None or asked[0] - last % asked[0] < 2:
+            asked = page_at(last, self._size, 2)
+        if asked is None or not (look or short):
             return False
-        size, number = behind
-        if len((yield {**query, "limit": size, "page": number}).items) <= end - (number - 1) * size:
+        # The last item has to come again: otherwise the list has moved, and others with it.
+        size, number = asked
+        tail = (yield {**query, "limit": size, "page": number}).items[last - (number - 1) * size :]
+        if not tail:
+            return False
+        moved = self._is_beyond(tail[0]) if shuffled else mark_of(tail[0]) != mark_of(page.items[-1])
+        if moved:
+            return False
+        if len(tail) == 1:
             return True
-        self._size = len(page.items) if short else self._size
+        self._size = min(self._size, self.longest) if short else self._size
         return False
 
     def _between(self, near: int, far: int | None = None) -> Mapping[str, dt.datetime | None]:

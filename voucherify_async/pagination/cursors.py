@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any, Final
 
 import msgspec
 
-from voucherify_async.errors import PageLimitError, PaginationStalledError
+from voucherify_async.errors import PaginationStalledError
 from voucherify_async.pagination.by_number import PageNumberRule, PageNumberState
 from voucherify_async.pagination.created_at import CreatedAtRule
 from voucherify_async.pagination.rules import Batch, PageAnswer, Rule, Step, Walk, check_progress, item_id
@@ -20,7 +21,6 @@ __all__ = [
     "IdRule",
     "IdState",
     "PageAnswer",
-    "PageLimitError",
     "PageNumberRule",
     "PageNumberState",
     "Rule",
@@ -71,14 +71,12 @@ class IdRule:
         idle = 0
         while True:
             page = yield {**base, "limit": limit, "starting_after_id": after}
-            items: list[Any] = []
-            for item in page.items:
-                key = item_id(item)
-                if key is None or key not in seen:
-                    items.append(item)
-                    seen[key] = None
+            keys = list(map(item_id, page.items))
+            new = [key is None or key not in seen for key in keys]
+            items = list(compress(page.items, new))
+            seen.update(dict.fromkeys(keys))
             ended = page.has_more is False or (page.has_more is None and not items)
-            following = page.more_starting_after or (item_id(page.items[-1]) if page.items else None)
+            following = page.more_starting_after or (keys[-1] if keys else None)
             yield Batch(
                 items,
                 _cuts(items, after, following or after),
@@ -96,6 +94,7 @@ class IdRule:
             idle = 0 if items else idle + 1
             check_progress(idle)
             after = following
+            del page, items  # before the next one comes, which can take their memory then
             for key in list(seen)[: max(0, len(seen) - _MAX_REMEMBERED)]:
                 del seen[key]
 

@@ -214,6 +214,7 @@ class _Followed:
             idle = 0 if items else idle + 1
             check_progress(idle)
             here, skip = step.state, 0
+            del page, step, items  # before the next one comes, which can take their memory then
 
     @staticmethod
     def _cut(here: Any, skip: int, count: int, following: Any) -> Callable[[int], Any]:

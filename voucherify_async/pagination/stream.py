@@ -72,6 +72,10 @@ class _Part(Generic[T]):
         self._walk.narrow(instant_of(low), None if self.high is None else instant_of(self.high))
 
 
+def _ignore(_: object) -> None:
+    pass
+
+
 def _window(low: int | None, high: int | None) -> Window:
     return Window(
         created_from=None if low is None else instant_of(low),
@@ -108,7 +112,7 @@ class Stream(Generic[T]):
     async def _find_oldest(self) -> None:
         """Where the list ends; until that is known no window is cut."""
         rule = CreatedAtRule(descending=False)
-        listing = replace(self._listing, on_invalid=lambda _: None)  # it is reported when it is read
+        listing = replace(self._listing, on_invalid=_ignore)  # it is reported when it is read
         batch = await Reader(listing, rule.walk(None, listing.query, 1, stream=False)).next_batch()
         instant = created_of(batch.items[0]) if batch is not None and batch.items else None
         self._oldest = 0 if instant is None else milliseconds_of(instant)
@@ -184,7 +188,7 @@ class Stream(Generic[T]):
 async def plan(listing: Listing[Any], count: int, concurrency: int) -> tuple[Window, ...]:
     """Windows of about the same size, at most `count` of them, which together are the whole list."""
     # What cannot be decoded is reported when it is read.
-    planner = _Planner(replace(listing, on_invalid=lambda _: None), concurrency)
+    planner = _Planner(replace(listing, on_invalid=_ignore), concurrency)
     bounds = [None, *map(instant_of, await planner.edges(count)), None]
     return tuple(Window(created_from=begin, created_before=end) for begin, end in pairwise(bounds))
 

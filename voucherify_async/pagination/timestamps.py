@@ -30,7 +30,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from itertools import compress, groupby, takewhile
+from itertools import groupby, takewhile
 from operator import attrgetter, itemgetter
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -174,7 +174,7 @@ class TimestampWalk:
         self._start = start
         self._limit = limit
         self.since = None if self.state.at is None else instant_of(self.state.at)
-        self._longest = 0
+        self.longest = 0
         self.undated = dict.fromkeys(self.state.undated, math.inf)
 
     # ------------------------------------------------------------ requests
@@ -190,8 +190,9 @@ class TimestampWalk:
             ended = page.has_more is False or (page.has_more is None and not page.items)
             if page.has_more is None and not ended and self._is_short(page):
                 ended = not self._has_new(sheet)
-            self._longest = max(self._longest, len(page.items))
+            self.longest = max(self.longest, len(page.items))
             outcome = yield from self.settle(sheet, ended=ended, page=page)
+            del page, sheet  # before the next one comes, which can take their memory then
             while isinstance(outcome, Held):
                 outcome = yield from self.read_out(*outcome)
             if outcome:
@@ -202,7 +203,7 @@ class TimestampWalk:
 
     def _is_short(self, page: PageAnswer) -> bool:
         """Whether an answer has fewer items than could have come."""
-        return len(page.items) < min(self._longest, page.limit or self._longest)
+        return len(page.items) < min(self.longest, page.limit or self.longest)
 
     def next_page(self) -> Generator[Query, PageAnswer, tuple[PageAnswer, Sheet]]:
         """What comes after the state; something before it has to come with it, as a proof that nothing is left out."""
@@ -259,6 +260,7 @@ class TimestampWalk:
         return SECOND if self.coarse or in_seconds else MILLISECOND
 
     def query(self, instant: dt.datetime | None, reach: dt.timedelta) -> Query:
+        """The query for what comes from so long before an instant on; or from the beginning."""
         start = self._start if instant is None else self.back(instant, reach)
         limit = self._limit
         if instant is not None:
@@ -306,7 +308,11 @@ class TimestampWalk:
             held = open_ + known > _MAX_TAKEN or (behind and not items)
         kept = open_ if held else 0
         shown = len(items) - kept
-        follows = bool(kept or (shown and page is not None and page.has_more and not self.undated))
+        # What comes after a page is new, unless it is what was delivered before, in another order.
+        says_more = page is not None and bool(page.has_more) and shown > 0 and not self.undated
+        if says_more and last == self.here:
+            says_more = set(self.state.taken) <= set(marks_of(sheet.items))
+        follows = kept > 0 or says_more
         more = False if ended else follows or None
         total = None if page is None else page.total
         open_ = 0 if kept else open_
@@ -346,16 +352,24 @@ class TimestampWalk:
         closed = len(items) - open_
         if len(items) + len(self.state.taken) > _MAX_TAKEN:
             self._order_groups(items, instants, closed)
-        if self.is_bounded:
-            inside = [self.first <= self.group(instant) <= self.last for instant in instants]
-            open_ = sum(inside[closed:])
-            items, instants = list(compress(items, inside)), list(compress(instants, inside))
         first = self.take_undated(undated)
-        cut = self._cuts(items, instants, first, len(items) - open_)
-        if more and self.is_bounded:
-            more = None  # it may be left out
-        yield Batch([*first.values(), *items] if first else items, cut, more=more, total=total)
-        self.state = cut(len(first) + len(items))
+        cut = self._cuts(items, instants, first, closed)
+        end = len(first) + len(items)
+        if not self.is_bounded:
+            yield Batch([*first.values(), *items] if first else items, cut, more=more, total=total)
+        else:
+            inside = [
+                n for n, instant in enumerate(instants) if self.first <= self.group(instant) <= self.last
+            ]
+            # What is left out is passed all the same. It may be all that comes.
+            ends = [*range(len(first)), *(len(first) + n for n in inside)]
+            yield Batch(
+                [*first.values(), *(items[n] for n in inside)],
+                lambda count: cut(ends[count - 1] + 1 if 0 < count < len(ends) else end if count else 0),
+                more=None if more else more,
+                total=total,
+            )
+        self.state = cut(end)
         if items:
             self.since = instants[-1]
 
@@ -440,7 +454,10 @@ class TimestampWalk:
         pairs = zip(sheet.items, sheet.instants, strict=True)
         front = list(takewhile(lambda pair: self.group(pair[1]) <= group, pairs))
         # Of a group that is shown in part, what was delivered may be in the other part.
-        is_part = len(front) == len(sheet.items) and page.has_more is not False and not self._is_short(page)
+        is_full = page.has_more or (page.has_more is None and len(page.items) >= (page.limit or 1))
+        is_part = (
+            bool(is_full) and len(front) == len(sheet.items) and self.later(since, sheet.instants[0]) == since
+        )
         if group != self.here or is_part:
             return bool(front)
         return not all(self.is_new(item, instant) for item, instant in front)
@@ -509,7 +526,7 @@ class TimestampWalk:
         except (AttributeError, TypeError):
             pass  # one of them is not decoded, or has no timestamp
         dated: list[Any] = []
-        instants = []
+        instants = list[dt.datetime]()
         undated: list[tuple[Any, float]] = []
         following = math.inf
         for item in reversed(items):
@@ -562,13 +579,19 @@ def shifted(instant: dt.datetime, by: dt.timedelta) -> dt.datetime:
 
 
 def created_of(item: Any) -> dt.datetime | None:
+    """When an item was created, in UTC, if it has a timestamp; decoded or not."""
     value = item.get("created_at") if is_mapping(item) else getattr(item, "created_at", None)
     if isinstance(value, str):
         try:
             value = msgspec.convert(value, dt.datetime)
         except msgspec.ValidationError:
             return None
-    return as_utc(value) if isinstance(value, dt.datetime) else None
+    if not isinstance(value, dt.datetime):
+        return None
+    try:
+        return as_utc(value)
+    except OverflowError:  # before year 1 or after year 9999 in UTC
+        return _FIRST if value.year == 1 else _LAST
 
 
 class EndDateRule:

@@ -12,6 +12,7 @@ from voucherify_async.models.base import Model, as_utc
 __all__ = ["Window", "cut", "instant_of", "merge", "milliseconds_of"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SECOND: Final = 1_000
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 
 
@@ -40,12 +41,11 @@ def instant_of(milliseconds: int) -> dt.datetime:
 
 
 def cut(low: int, high: int, parts: int) -> list[int]:
-    """Where to cut a span of milliseconds into so many parts of one length, or fewer if it is short.
+    """Where to cut a span of milliseconds into so many parts of about one length, or fewer if it is short.
 
-    At whole seconds, if the parts are longer: how a service compares fractions is unknown.
+    Only at whole seconds: a service may compare in seconds.
     """
-    unit = 1000 if high - low >= 2000 * parts else 1
-    edges = ((low + (high - low) * number // parts) // unit * unit for number in range(1, parts))
+    edges = ((low + (high - low) * number // parts) // _SECOND * _SECOND for number in range(1, parts))
     return sorted({edge for edge in edges if low < edge < high})
 
 

@@ -22,8 +22,8 @@ from voucherify_async.models.customers import (
 )
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
 from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
-from voucherify_async.pagination.rules import WalkRule
 from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
+from voucherify_async.pagination.rules import WalkRule
 from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
 from voucherify_async.resources.customer_jobs import CustomerJobs

@@ -50,7 +50,7 @@ _LIST: Final[Mapping[str, Parser]] = {
 def _list_customers(store: Store, call: Call, _: str) -> Answer:
     query = parse_query(call.query, _LIST)
     order = query.get("order", "-created_at")
-    limit = query.get("limit", DEFAULT_LIMIT)
+    limit = min(query.get("limit", DEFAULT_LIMIT), store.quirks.page_cap)
     after = query.get("starting_after")
     if after is not None and order.removeprefix("-") != "created_at":
         raise bad_query("Property .starting_after goes with the order created_at or -created_at")
@@ -68,7 +68,7 @@ def _list_customers(store: Store, call: Call, _: str) -> Answer:
         "object": "list",
         "data_ref": "customers",
         "customers": [_shown(store, record) for record in page[:limit]],
-        "total": total,
+        "total": len(store.customers) if store.quirks.whole_total else total,
     }
     if after is not None:
         content["has_more"] = len(page) > limit
@@ -76,7 +76,10 @@ def _list_customers(store: Store, call: Call, _: str) -> Answer:
 
 
 def _shown(store: Store, record: Record) -> Json:
-    return store.quirks.without_omitted(record.to_json())
+    shown = record.to_json()
+    if store.quirks.shown_in_seconds:
+        shown["created_at"] = format_instant(record.created.replace(microsecond=0))
+    return store.quirks.without_omitted(shown)
 
 
 def _customer_filter(store: Store, query: Mapping[str, Any]) -> CustomerFilter | None:
@@ -97,7 +100,9 @@ def _bounds(store: Store, query: Mapping[str, Any], name: str) -> Bounds:
     after, before = query.get(f"{name}[after]"), query.get(f"{name}[before]")
     if after is None and before is None:
         return UNBOUNDED
-    return Bounds(after, before, inclusive=store.quirks.inclusive_bounds)
+    return Bounds(
+        after, before, inclusive=store.quirks.inclusive_bounds, in_seconds=store.quirks.compared_in_seconds
+    )
 
 
 @routes.add("POST", "/v1/customers")

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 __all__ = ["Quirks"]
 
+_LARGEST_PAGE: Final = 100
 _OF_THE_LIST: Final = frozenset({"has_more", "total"})
 _OF_A_CUSTOMER: Final = frozenset(
     {
@@ -46,20 +47,33 @@ class Quirks:
         shuffled_ties: Whether customers with equal timestamps come in another order at each request. If
             not, they come in the order of their ids.
         milliseconds: Whether `starting_after` is compared in milliseconds. If not, in microseconds.
+        compared_in_seconds: Whether `starting_after` and the bounds are compared in whole seconds.
+        shown_in_seconds: Whether customers show the times of their creation in whole seconds.
+        whole_total: Whether `total` counts all customers of the project, whatever is asked for.
+        page_cap: The most customers on a page, whatever `limit` is asked for.
+        alike: Whether all customers of a background job are created at one instant, the end of its turn. If not,
+            their times are spread over the turn.
         omit: Fields that are left out: ``has_more`` and ``total`` of the customer list, all others of the
             customers, wherever a customer is the answer or part of the list.
 
     Raises:
-        ValueError: `omit` names a field that cannot be left out.
+        ValueError: `omit` names a field that cannot be left out, or `page_cap` is not from 1 to 100.
     """
 
     strict_cursor: bool = True
     inclusive_bounds: bool = False
     shuffled_ties: bool = False
     milliseconds: bool = True
+    compared_in_seconds: bool = False
+    shown_in_seconds: bool = False
+    whole_total: bool = False
+    page_cap: int = 100
+    alike: bool = False
     omit: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if not 1 <= self.page_cap <= _LARGEST_PAGE:
+            raise ValueError(f"page_cap must be from 1 to {_LARGEST_PAGE}, not {self.page_cap!r}")
         if isinstance(self.omit, str):
             raise ValueError(f"omit must be a set of names, not {self.omit!r}")
         # A set that can be changed would change the rules without anyone looking.

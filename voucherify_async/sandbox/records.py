@@ -283,33 +283,51 @@ class Token(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A range of instants, with or without its ends; `None` sets no bound."""
+    """A range of instants, with or without its ends; `None` sets no bound.
+
+    With `in_seconds`, the bounds and what is compared with them are cut to whole seconds.
+    """
 
     after: dt.datetime | None = None
     before: dt.datetime | None = None
     inclusive: bool = field(default=False, kw_only=True)
+    in_seconds: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.in_seconds:
+            for name in ("after", "before"):
+                bound = getattr(self, name)
+                object.__setattr__(self, name, None if bound is None else self._cut(bound))
 
     def __bool__(self) -> bool:
         return self.after is not None or self.before is not None
+
+    def _cut(self, instant: dt.datetime) -> dt.datetime:
+        return instant.replace(microsecond=0) if self.in_seconds else instant
 
     def hold(self, instant: dt.datetime | None) -> bool:
         """Whether the instant is within; none is within no bound."""
         if instant is None:
             return not self
+        instant = self._cut(instant)
         if self.inclusive:
             return (self.after or instant) <= instant <= (self.before or instant)
         return (self.after is None or instant > self.after) and (self.before is None or instant < self.before)
 
     def places(self, instants: Sequence[T], key: Callable[[T], dt.datetime]) -> range:
         """Which of these, sorted by their instants, are within."""
+
+        def cut(item: T) -> dt.datetime:
+            return self._cut(key(item))
+
         first, last = 0, len(instants)
         if self.after is not None:
             first = (bisect.bisect_left if self.inclusive else bisect.bisect_right)(
-                instants, self.after, key=key
+                instants, self.after, key=cut
             )
         if self.before is not None:
             last = (bisect.bisect_right if self.inclusive else bisect.bisect_left)(
-                instants, self.before, key=key
+                instants, self.before, key=cut
             )
         return range(first, last)
 

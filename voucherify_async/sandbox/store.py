@@ -49,6 +49,7 @@ _TURN: Final = 10_000
 """Items of a job that are done before it is another's turn."""
 
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
+_SECOND: Final = dt.timedelta(seconds=1)
 
 _logger = logging.getLogger("voucherify_async.sandbox")
 
@@ -295,6 +296,7 @@ class Store:
     def _place(self, records: Sequence[Record], instant: dt.datetime, *, behind: bool) -> int:
         """How many records come before the instant, or with `behind` before those after it."""
         unit = MILLISECOND if self.quirks.milliseconds else _MICROSECOND
+        unit = _SECOND if self.quirks.compared_in_seconds else unit
         bisected = bisect.bisect_right if behind else bisect.bisect_left
         return bisected(
             records, (instant - EPOCH) // unit, key=lambda record: (record.created - EPOCH) // unit
@@ -348,7 +350,7 @@ class Store:
             job = self._waiting.popleft()
             self._job_ended = to_instant(job.ends)
             try:
-                job.work.do(self, range(job.first, job.last))
+                self._take_turn(job)
                 if job.last == len(job.work):
                     job.result = job.work.result(self._job_ended)
             except Exception:
@@ -361,6 +363,15 @@ class Store:
                 self._queue(job, job.ends)
             elif self.changes is not None:
                 self.changes.jobs[job.id] = None
+
+    def _take_turn(self, job: Job) -> None:
+        """Do the items of a turn, as if one came after the other until it ended."""
+        count, seconds = job.last - job.first, job.ends - job.starts
+        steps = 1 if self.quirks.alike else max(1, min(count, int(seconds * 1000)))
+        for step in range(steps):
+            self._job_ended = to_instant(job.starts + seconds * (step + 1) / steps)
+            first, last = (job.first + count * number // steps for number in (step, step + 1))
+            job.work.do(self, range(first, last))
 
     # ------------------------------------------------------------ tokens
 
