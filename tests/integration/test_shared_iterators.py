@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from voucherify_async import RetryPolicy, ServerError, VoucherifyClient
-from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox import Faults, Sandbox
 
 WORKERS = 8
 
@@ -68,7 +68,7 @@ async def test_after_a_failure_the_same_iterator_goes_on() -> None:
     async with Sandbox(customers=250) as sandbox, sandbox.client(retry=RetryPolicy(attempts=1)) as voucherify:
         items, found, failures = aiter(voucherify.customers.list(limit=20)), list[str](), 0
         while True:
-            sandbox.faults.status = {503: 0.5}
+            sandbox.faults = Faults(status={503: 0.5})
             try:
                 found.append((await anext(items)).id)
             except ServerError:

@@ -81,6 +81,16 @@ async def test_every_customer_comes_once(
     assert Counter(got) == Counter(stored)
 
 
+async def test_windows_that_are_cut_while_they_are_read() -> None:
+    async with Sandbox(customers=6_000) as sandbox, sandbox.client() as voucherify:
+        async with voucherify.customers.stream(concurrency=16) as customers:
+            got = await ids(customers)
+        assert Counter(got) == Counter(list(sandbox.store.customers))
+        planned = len(sandbox.requests)
+        assert len(await voucherify.customers.plan_windows(16)) == 16
+        assert len(sandbox.requests) - planned <= 60  # as many as reading the list takes
+
+
 @pytest.mark.parametrize("count", [1, 12])
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_windows_are_the_whole_and_disjoint(

@@ -64,7 +64,7 @@ _MAX_WHOLE: Final = 300
 """Items of an instant without an order that are read whole for a single page."""
 _MAX_PASSES: Final = 60
 """Passes over such items before giving up. 30 miss one of 9,900 once in a thousand million times; deletions take more."""
-_QUIET_PASSES: Final = 3
+_QUIET_PASSES: Final = 8
 """Passes in a row that have to meet nothing new, in case that as many were created as deleted."""
 _MAX_STAYS: Final = 3
 """Pages in a row that may show nothing new at a place, as the list moves, before page numbers are at their end."""
@@ -348,8 +348,8 @@ class CreatedAtWalk(TimestampWalk):
             )
 
         more = True if count < len(items) and not self.is_bounded else None
-        yield Batch([items[offset] for offset in offsets], cut, more=more)
         self.state = cut(len(offsets))
+        yield Batch([items[offset] for offset in offsets], cut, more=more)
         if met is not None:
             met.update(marks[:count])
 

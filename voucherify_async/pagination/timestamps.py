@@ -355,6 +355,10 @@ class TimestampWalk:
         first = self.take_undated(undated)
         cut = self._cuts(items, instants, first, closed)
         end = len(first) + len(items)
+        # Before it yields: whoever cuts the window meanwhile asks how far the walk has come.
+        self.state = cut(end)
+        if items:
+            self.since = instants[-1]
         if not self.is_bounded:
             yield Batch([*first.values(), *items] if first else items, cut, more=more, total=total)
         else:
@@ -369,9 +373,6 @@ class TimestampWalk:
                 more=None if more else more,
                 total=total,
             )
-        self.state = cut(end)
-        if items:
-            self.since = instants[-1]
 
     def _cuts(
         self, items: list[Any], instants: list[dt.datetime], undated: dict[bytes, Any], closed: int
