@@ -102,12 +102,12 @@ def test_pages_in_a_tie_of_9900_do_not_read_it_whole() -> None:
 
 
 @pytest.mark.parametrize("shuffled", [True, False], ids=["shuffled", "stable"])
-@pytest.mark.parametrize("count", [9_000, 9_900, 12_000])
+@pytest.mark.parametrize("count", [2_000, 9_900, 12_000])
 def test_many_equal_customers_are_delivered(count: int, shuffled: bool) -> None:
     service = Service(customers(1, count, 1), shuffled=shuffled)
     assert Counter(walk(CreatedAtRule(), service)) == Counter(list(service.customers))
-    # Read once, with what pages overlap; then the rest by source_id. Without an order, in some 15 passes.
-    assert len(service.requests) < (20 if shuffled else 2.7) * count / 100
+    # Read once, with what pages overlap; then the rest by source_id. Without an order, in some 20 passes.
+    assert len(service.requests) < (40 if shuffled else 2.7) * count / 100
 
 
 @pytest.mark.parametrize("descending", [True, False])
