@@ -113,9 +113,7 @@ def test_many_equal_customers_are_delivered(count: int, shuffled: bool) -> None:
 @pytest.mark.parametrize("descending", [True, False])
 def test_more_equal_customers_than_can_be_reached_stall_loudly(descending: bool) -> None:
     service = Service(customers(5, 20_000, 5))
-    with pytest.raises(
-        PaginationStalledError, match=r"2026-01-01T00:00:00.010.*19,800 items share it.*segment_id"
-    ):
+    with pytest.raises(PaginationStalledError, match=r"2026-01-01T00:00:00.010.*about 19,000.*segment_id"):
         walk(CreatedAtRule(descending=descending), service)
 
 

@@ -16,7 +16,8 @@ items that were deleted meanwhile cannot stand in for others, as they would have
 A page of a list may read a group of 300 so; the walk of a whole list, one of any size that page numbers reach.
 
 **Page numbers end at 9,900.** Beyond that, a walk of a whole list reads the rest of the group in the order of
-`source_id`, from both ends, until they meet: that makes 19,800, or fewer if many have no source id.
+`source_id`, from both ends, until they meet. As pages have to overlap, that makes about 19,000, or fewer if many
+have no source id.
 """
 
 from __future__ import annotations
@@ -481,7 +482,7 @@ class CreatedAtWalk(TimestampWalk):
         for order, meeting in (("source_id", set[bytes]()), ("-source_id", from_front)):
             if (yield from self._read_in_order(order, met, from_front, meeting)):
                 return (yield from self._step_over())
-        raise self.stalled(f"more than {2 * most:,} items share it")
+        raise self.stalled("more items share it than page numbers reach from both ends, about 19,000")
 
     def _read_in_order(
         self, order: str, met: set[bytes], read: set[bytes], until: set[bytes]
