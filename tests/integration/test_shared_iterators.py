@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ WORKERS = 8
 
 
 @asynccontextmanager
-async def opened(voucherify: VoucherifyClient, way: str) -> AsyncIterator[AsyncIterator[Any]]:
+async def opened(voucherify: VoucherifyClient, way: str) -> AsyncGenerator[AsyncIterator[Any]]:
     pager = voucherify.customers.list(limit=30)
     if way == "stream":
         async with voucherify.customers.stream(concurrency=4) as items:
