@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from voucherify_async.pagination.ahead import Feed, gather_bare
@@ -40,13 +41,14 @@ class _Part(Generic[T]):
     Attributes:
         low: The millisecond it begins at; `None` for no limit.
         high: The millisecond after its end; `None` for no limit.
-        expected: How many customers it was thought to have when it was cut off; `None` if nobody knows.
+        most: How many customers it can have at most; `None` if nobody knows.
         delivered: How many customers it has delivered.
+        left: About how many it still has; 0 until it has been answered.
     """
 
-    def __init__(self, listing: Listing[T], low: int | None, high: int | None, expected: int | None) -> None:
-        self.low, self.high, self.expected = low, high, expected
-        self.delivered = 0
+    def __init__(self, listing: Listing[T], low: int | None, high: int | None, most: int | None) -> None:
+        self.low, self.high, self.most = low, high, most
+        self.delivered = self.left = 0
         rule = CreatedAtRule(window=_window(low, high))
         self._walk = rule.begin(None, listing.query, MAX_PAGE_SIZE, stream=True)
         self._reader = Reader(listing, self._walk.run())
@@ -86,15 +88,16 @@ def _window(low: int | None, high: int | None) -> Window:
 class Stream(Generic[T]):
     """Reads a list in windows, several at once.
 
-    It begins with one window, the whole list. Whenever a reader has nothing to do, the readers that have
-    much left each cut off parts of what they have not reached yet. So a window that proves dense is cut
-    again and again, and nobody waits for the largest.
+    It begins with one window, the whole list. A reader that has nothing to do cuts the window that has most left,
+    and takes over a part of what has not been reached yet. So a window that proves dense is cut again and
+    again, and nobody waits for the largest.
     """
 
     def __init__(self, listing: Listing[T], concurrency: int) -> None:
         self._listing = listing
         self._concurrency = concurrency
         self._waiting: deque[_Part[T]] = deque([_Part(listing, None, None, None)])
+        self._reading: list[_Part[T]] = []
         self._idle = 0
         self._changed = asyncio.Condition()
         self._oldest: int | None = None
@@ -115,29 +118,81 @@ class Stream(Generic[T]):
         listing = replace(self._listing, on_invalid=_ignore)  # it is reported when it is read
         batch = await Reader(listing, rule.walk(None, listing.query, 1, stream=False)).next_batch()
         instant = created_of(batch.items[0]) if batch is not None and batch.items else None
-        self._oldest = 0 if instant is None else milliseconds_of(instant)
+        async with self._changed:
+            self._oldest = 0 if instant is None else milliseconds_of(instant)
+            self._changed.notify_all()
 
     async def _read(self, feed: Feed[T]) -> None:
         while (part := await self._next_part()) is not None:
             more: bool | None = True
             while more is not False:
                 await feed.reserve()
+                low = part.low
                 batch = await part.next_batch()
                 feed.deliver(() if batch is None else part.valid(self._without_repeated(batch.items)))
                 more = False if batch is None else batch.more
                 if batch is not None and more is not False:
-                    await self._cut(part, batch)
+                    self._estimate(part, batch, is_whole=low == part.low)
+                    await self._wake()
+            self._reading.remove(part)
 
     async def _next_part(self) -> _Part[T] | None:
         async with self._changed:
             self._idle += 1
-            if self._idle == self._concurrency and not self._waiting:
-                self._changed.notify_all()  # that was the last
-            await self._changed.wait_for(lambda: self._waiting or self._idle == self._concurrency)
-            if not self._waiting:
-                return None
+            while not (self._waiting or self._cut()):
+                if not self._reading:
+                    self._changed.notify_all()  # that was the last
+                    return None
+                await self._changed.wait()
             self._idle -= 1
-            return self._waiting.popleft()
+            part = self._waiting.popleft()
+            self._reading.append(part)
+            return part
+
+    async def _wake(self) -> None:
+        """Let those that have nothing to do see whether there is a window to cut."""
+        if self._idle:
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _cut(self) -> bool:
+        """Cut the window that has most left into a part for each reader that has nothing to do, if it is worth it."""
+        for part in sorted(self._reading, key=attrgetter("left"), reverse=True):
+            reached, low = part.reached, self._oldest if part.low is None else part.low
+            if part.left < _WORTH_CUTTING:
+                return False
+            if reached is None or low is None:
+                continue
+            edges = cut(low, reached, min(1 + self._idle, 1 + part.left // MAX_PAGE_SIZE))
+            if edges:
+                parts = zip([part.low, *edges], edges, strict=False)
+                self._waiting.extend(_Part(self._listing, begin, end, part.left) for begin, end in parts)
+                part.end_at(edges[-1])
+                part.most = part.left + part.delivered
+                part.left //= 1 + len(edges)
+                self._changed.notify_all()
+                return True
+        return False
+
+    def _estimate(self, part: _Part[T], batch: Batch, *, is_whole: bool) -> None:
+        """How many customers a window still has, as the service says, or else by the density of the page.
+
+        Args:
+            part: The window.
+            batch: What has just been read of it.
+            is_whole: Whether nothing was cut off from it meanwhile.
+        """
+        if batch.total is not None and part.most is not None and batch.total > part.most:
+            self._is_counted = False  # it cannot have more than what it was cut off from
+        reached, low = part.reached, self._oldest if part.low is None else part.low
+        if not is_whole:
+            part.left = max(0, part.left - len(batch.items))
+        elif batch.total is not None and self._is_counted:
+            part.left = batch.total - part.delivered
+        elif reached is not None and low is not None:
+            created = [instant for item in batch.items if (instant := created_of(item)) is not None]
+            newest = max(map(milliseconds_of, created), default=reached)
+            part.left = len(batch.items) * (reached - low) // max(1, newest - reached)
 
     def _without_repeated(self, items: Sequence[Any]) -> Sequence[Any]:
         """What has no creation time can be in two windows that meet."""
@@ -147,39 +202,6 @@ class Stream(Generic[T]):
         known = self._undated.intersection(undated)
         self._undated.update(undated)
         return [item for item in items if item.created_at is not None or mark_of(item) not in known]
-
-    async def _cut(self, part: _Part[T], batch: Batch) -> None:
-        """Leave some of what has not been reached yet to readers that have nothing to do."""
-        reached = part.reached
-        if not self._idle or self._waiting or self._oldest is None or reached is None:
-            return
-        low = self._oldest if part.low is None else part.low
-        left = self._left(part, batch, low, reached)
-        if left < _WORTH_CUTTING:
-            return
-        edges = cut(low, reached, min(2 * self._concurrency, 1 + left // MAX_PAGE_SIZE))
-        if not edges:
-            return
-        async with self._changed:
-            parts = zip([part.low, *edges], edges, strict=False)
-            self._waiting.extend(_Part(self._listing, begin, end, left) for begin, end in parts)
-            part.end_at(edges[-1])
-            part.expected = left
-            self._changed.notify_all()
-
-    def _left(self, part: _Part[T], batch: Batch, low: int, reached: int) -> int:
-        """How many customers a window still has, as the service says, or else by the density of the page."""
-        if (
-            batch.total is not None
-            and part.expected is not None
-            and batch.total > part.expected + part.delivered
-        ):
-            self._is_counted = False  # it cannot have more than what it was cut off from
-        if batch.total is not None and self._is_counted:
-            return batch.total - part.delivered
-        created = [instant for item in batch.items if (instant := created_of(item)) is not None]
-        newest = max(map(milliseconds_of, created), default=reached)
-        return len(batch.items) * (reached - low) // max(1, newest - reached)
 
 
 # ---------------------------------------------------------------- windows for others
