@@ -165,9 +165,8 @@ class Bench:
     def streams(self) -> None:
         faster, slow, fast = stream.compare(self.extent.streamed, rounds=max(1, self.extent.rounds // 4))
         self.figures["stream and walk at 50 ms: seconds"] = {"walk": slow, "stream": fast}
-        bar = (
-            12.0 if self.extent.streamed >= Extent().streamed else 5.0
-        )  # a short stream ends soon after it began
+        # A short stream ends soon after it began.
+        bar = 14.0 if self.extent.streamed >= Extent().streamed else 7.0
         what = f"stream(concurrency=16), {self.extent.streamed:,} customers: speed / walk"
         self.add(what, faster, Bar(value=bar, least=True), f"{fast:.1f} s, {slow:.1f} s")
         few, many = stream.peaks(self.extent.short_stream, self.extent.long_stream)

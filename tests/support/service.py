@@ -6,6 +6,7 @@ that it cannot be.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import random
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,8 +16,10 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from voucherify_async.models.customers import Customer
+from voucherify_async.pagination.created_at import CreatedAtRule
 from voucherify_async.pagination.pager import Fetched, Page, Pager
 from voucherify_async.pagination.rules import PageAnswer, Rule, WalkRule
+from voucherify_async.pagination.stream import Stream, plan
 
 T = TypeVar("T")
 
@@ -251,6 +254,25 @@ def chain(
             costs.append(len(service.requests) - before)
         assert len(found) < 5_000, "the chain does not end"
     return found
+
+
+def stream(_: WalkRule, service: Any, *, limit: int | None = 100) -> list[str]:  # as the other ways
+    """The ids that a stream delivers, which walks newest first in windows, whatever the rule."""
+
+    async def iterate() -> list[str]:
+        listing: Any = ServiceListing(service)
+        async with Stream[Any](listing, 4).feed() as items:
+            return [item.id async for item in items]
+
+    return asyncio.run(iterate())
+
+
+def windows(_: WalkRule, service: Any, *, limit: int | None = 100) -> list[str]:
+    """The ids that planned windows deliver, all together."""
+    listing: Any = ServiceListing(service)
+    planned = asyncio.run(plan(listing, 5, 4))
+    assert len(planned) <= 5
+    return [key for window in planned for key in walk(CreatedAtRule(window=window), service, limit=limit)]
 
 
 def ids(found: list[Page[Any]]) -> list[str]:

@@ -14,7 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.service import SECOND, Service, at, chain, customers, ids, one_page, pages, walk
+from tests.support.service import (
+    SECOND,
+    Service,
+    at,
+    chain,
+    customers,
+    ids,
+    one_page,
+    pages,
+    stream,
+    walk,
+    windows,
+)
 from voucherify_async.errors import PaginationStalledError
 from voucherify_async.models.customers import Customer
 from voucherify_async.pagination.created_at import CreatedAtRule
@@ -44,6 +56,8 @@ WAYS: Mapping[str, Callable[..., list[str]]] = {
     "pages": lambda *arguments, **options: ids(checked(pages, *arguments, **options)),
     "chain": lambda *arguments, **options: ids(checked(chain, *arguments, **options)),
 }
+
+AT_ONCE: Mapping[str, Callable[..., list[str]]] = {"stream": stream, "windows": windows}
 
 
 def checked(
@@ -284,7 +298,7 @@ CASES = st.fixed_dictionaries(
         "begin": st.sampled_from([0.0, 123.456]),
         "limit": st.sampled_from([1, 3, 7, 20, 50, 99, 100]),
         "descending": st.booleans(),
-        "way": st.sampled_from(sorted(WAYS)),
+        "way": st.sampled_from([*WAYS, *AT_ONCE]),
         "undated": st.sets(st.integers(0, 400), max_size=5),
         "changes": st.lists(
             st.tuples(st.integers(0, 20), st.sampled_from(["delete", "update", "create", "create then"])),
@@ -340,10 +354,13 @@ def play(case: dict[str, Any]) -> tuple[Service, set[str], set[str]]:
 
 def check(case: dict[str, Any]) -> None:
     """Who is there all the time is delivered once, nobody twice; or it is said that this cannot be done."""
+    if case["way"] == "windows":  # nobody can say in which of two that meet a customer without a timestamp is
+        case = {**case, "undated": ()}
     service, first, ever = play(case)
     rule = CreatedAtRule(descending=case["descending"])
     try:
-        delivered = Counter(WAYS[case["way"]](rule, service, limit=case["limit"]))
+        way = {**WAYS, **AT_ONCE}[case["way"]]
+        delivered = Counter(way(rule, service, limit=case["limit"]))
     except PaginationStalledError:
         hard = case["switches"]["shuffled"] or case["switches"]["most"] < 50 or service.undated
         assert hard or max(Counter(service.customers.values()).values(), default=0) > 16

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import json
 import pickle
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.service import at
+from tests.support.service import Service, ServiceListing, at, customers
+from voucherify_async.pagination import stream
+from voucherify_async.pagination.stream import plan
 from voucherify_async.pagination.windows import Window, cut, instant_of, merge, milliseconds_of
 
 
@@ -50,3 +56,60 @@ def test_a_window_goes_through_json_and_pickle() -> None:
     assert msgspec.convert(plain, Window) == window
     assert msgspec.json.decode(msgspec.json.encode(window), type=Window) == window
     assert pickle.loads(pickle.dumps(window)) == window
+
+
+# ---------------------------------------------------------------- planning
+
+
+def planned(service: Service, count: int) -> tuple[Window, ...]:
+    listing: Any = ServiceListing(service)
+    return asyncio.run(plan(listing, count, 4))
+
+
+def sizes(service: Service, windows: tuple[Window, ...]) -> list[int]:
+    """How many customers are in each window."""
+    assert [one.created_before for one in windows[:-1]] == [one.created_from for one in windows[1:]]
+    first = dt.datetime.min.replace(tzinfo=dt.UTC)
+    last = dt.datetime.max.replace(tzinfo=dt.UTC)
+    edges = [first, *(one.created_from for one in windows[1:] if one.created_from), last]
+    created = sorted(service.customers.values())
+    return [sum(begin <= one < end for one in created) for begin, end in pairwise(edges)]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        (1,) * 5_000,
+        (50,) * 100,
+        (1,) * 150,
+        (5_000,),
+        (1, 4_000, *[1] * 999),
+        (*[1] * 2_500, *[0] * 900_000, *[1] * 2_500),
+    ],
+    ids=["spread", "fifties", "few", "one instant", "mostly one instant", "two ages"],
+)
+@pytest.mark.parametrize("count", [1, 2, 16, 100])
+@pytest.mark.parametrize("says_total", [True, False], ids=["counted", "not counted"])
+def test_what_planning_costs(counts: tuple[int, ...], count: int, says_total: bool) -> None:
+    service = Service(customers(*counts), says_total=says_total)
+    windows = planned(service, count)
+    assert len(windows) <= count
+    assert sum(sizes(service, windows)) == len(service.customers)
+    assert len(service.requests) <= min(10 * count, -(-len(service.customers) // 100))
+
+
+def test_windows_have_about_the_same_size() -> None:
+    service = Service(customers(*[1] * 2_500, *[0] * 900_000, *[1] * 2_500))
+    assert set(sizes(service, planned(service, 10))) <= {498, 499, 500, 501, 502}
+
+
+@pytest.mark.parametrize("whole_total", [True, False], ids=["a total of the project", "counted"])
+def test_a_list_that_is_too_long_for_page_numbers_is_counted_in_spans(
+    whole_total: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_HOP", 98)
+    service = Service(customers(*[2] * 2_000, step=1_000), whole_total=whole_total)
+    windows = planned(service, 2)
+    assert len(windows) == 2
+    assert max(sizes(service, windows)) <= 2_000 + 4_000 / 16
+    assert len(service.requests) <= 20

@@ -240,10 +240,13 @@ class _Planner:
         if count == 1:
             return []
         high = _millisecond(await self._look(limit=1, order="-created_at"), 0) or low
-        spans = cut(low, high + 1, _SPANS * count) if total is not None else []
+        equal = cut(low, high + 1, count)
+        if total is None:
+            return equal
+        spans = cut(low, high + 1, _SPANS * count)
         counts = await gather_bare(*(self._count(*span) for span in pairwise([low, *spans, high + 1])))
-        if total is None or sum(counts) > total + total // 10:
-            return cut(low, high + 1, count)
+        if sum(counts) > total + total // 10:
+            return equal  # they are not the numbers of what the spans have
         return merge(list(zip([low, *spans], counts, strict=True)), count)
 
     async def _hop(self, total: int, count: int) -> list[int] | None:

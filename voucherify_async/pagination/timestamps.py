@@ -30,8 +30,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from itertools import groupby, takewhile
-from operator import attrgetter, itemgetter
+from itertools import groupby, repeat, takewhile
+from operator import attrgetter, eq, is_, itemgetter
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -82,7 +82,7 @@ _MAX_ROUNDS: Final = 4
 
 _created_at: Final = attrgetter("created_at")
 _zone: Final = attrgetter("tzinfo")
-_UTC: Final = frozenset({dt.UTC})
+_microsecond: Final = attrgetter("microsecond")
 _FIRST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
 _LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -377,7 +377,7 @@ class TimestampWalk:
     def _cuts(
         self, items: list[Any], instants: list[dt.datetime], undated: dict[bytes, Any], closed: int
     ) -> Callable[[int], TimestampState]:
-        before, bounds = self.state, self.undated
+        before, here, bounds = self.state, self.here, self.undated
 
         def cut(count: int) -> TimestampState:
             waiting = {
@@ -389,7 +389,7 @@ class TimestampWalk:
             last = instants[count - 1]
             group = self.group(last)
             tied = self._count_in(group, instants[:count])
-            old = before if before.at is not None and group == self.group(instant_of(before.at)) else _NOTHING
+            old = before if group == here else _NOTHING
             more = takewhile(lambda instant: self.group(instant) == group, instants[count:closed])
             at, taken, through = last, (*old.taken, *marks_of(items[count - tied : count])), old.through
             if len(taken) + sum(1 for _ in more) > _MAX_TAKEN:
@@ -438,7 +438,7 @@ class TimestampWalk:
     @property
     def here(self) -> int | None:
         """The group of the last item delivered."""
-        return None if self.state.at is None else self.group(instant_of(self.state.at))
+        return None if self.state.at is None else self.sign * (self.state.at // 1000)
 
     def _count_in(self, group: int, instants: list[dt.datetime]) -> int:
         """How many of the last instants are of a group."""
@@ -465,16 +465,17 @@ class TimestampWalk:
 
     def is_new(self, item: Any, instant: dt.datetime) -> bool:
         """Whether an item is not among those delivered."""
-        state, group = self.state, self.group(instant)
-        if state.at is None:
+        state, here, group = self.state, self.here, self.group(instant)
+        if here is None or state.at is None:
             return True
-        last = instant_of(state.at)
-        if group != self.group(last):
-            return group > self.group(last)
+        if group != here:
+            return group > here
         if state.place is not None:
             return False  # the walk has come to the end of the group
         mark = mark_of(item)
-        done = state.through is not None and self._key(instant, mark) <= self._key(last, state.through)
+        done = state.through is not None and self._key(instant, mark) <= self._key(
+            instant_of(state.at), state.through
+        )
         return not done and mark not in state.taken
 
     def _key(self, instant: dt.datetime, mark: bytes) -> tuple[dt.timedelta, bytes]:
@@ -489,14 +490,13 @@ class TimestampWalk:
             while known < len(instants) and self.group(instants[known]) <= here:
                 known += 1
             kept = [index for index in range(known) if self.is_new(items[index], instants[index])]
-            if kept or known:
-                items = [*(items[index] for index in kept), *items[known:]]
-                instants = [*(instants[index] for index in kept), *instants[known:]]
+            items = [items[index] for index in kept] + items[known:]
+            instants = [instants[index] for index in kept] + instants[known:]
         return items, instants
 
     def _order_groups(self, items: list[Any], instants: list[dt.datetime], closed: int) -> None:
         """Put those of the groups that are closed into the order of the hashes which a state cannot remember."""
-        if len(set(instants[:closed])) == closed:
+        if not any(map(eq, instants[:closed], instants[1:closed])):  # its loop is in C
             return
         begin = 0
         for group, tied in groupby(instants[:closed], self.group):
@@ -522,7 +522,7 @@ class TimestampWalk:
         """The items of an answer, with their timestamps."""
         try:  # for every item of a walk: the loops are in C
             instants = list(map(_created_at, items))
-            if set(map(_zone, instants)) <= _UTC:
+            if all(map(is_, map(_zone, instants), repeat(dt.UTC))):
                 return self._sorted(list(items), instants, [])
         except (AttributeError, TypeError):
             pass  # one of them is not decoded, or has no timestamp
@@ -543,7 +543,7 @@ class TimestampWalk:
     def _sorted(
         self, items: list[Any], instants: list[dt.datetime], undated: list[tuple[Any, float]]
     ) -> Sheet:
-        self.fine = self.fine or any(instant.microsecond for instant in instants)
+        self.fine = self.fine or any(map(_microsecond, instants))
         in_order = sorted(instants, reverse=self.sign < 0)
         if in_order == instants:
             return Sheet(items, instants, undated, is_sorted=True)

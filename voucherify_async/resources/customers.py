@@ -332,9 +332,9 @@ class CustomersResource(CustomerJobs):
             async with voucherify.customers.stream(concurrency=16) as customers:
                 async for customer in customers: ...
 
-        Every customer that matches from beginning to end comes exactly once, in no promised order. A window
-        that proves dense is cut again. Leaving the block stops the reading; a failure of one window ends the
-        others, and is raised where the customers are asked for. At most twice `concurrency` pages are held.
+        Every customer that matches from beginning to end is delivered exactly once, in no particular order. A
+        window with many customers is cut again while it is read. Leaving the block stops the reading. An error in
+        one window ends the others, and is raised by the iterator. At most twice `concurrency` pages are buffered.
 
         Args:
             concurrency: Windows read at once.
@@ -353,8 +353,10 @@ class CustomersResource(CustomerJobs):
         """Cut the customers, or those that match, by creation time into windows for other workers to read.
 
         A window is a value that can be sent as JSON or pickled, and is read by `list(window=…)` with the same
-        filters. No customer is in two of them, and none in none: the first and the last have no end. They
-        have about as many customers each, as far as the service counts them and no instant has more.
+        filters. Every customer is in exactly one window; the first and the last window have no outer limit. One
+        whose creation time the service does not show may be in two that meet. The windows have about the
+        same number of customers each, unless the service does not count them or many share an instant.
+        Planning takes at most ten requests a window, and no more than reading the list.
 
         Args:
             count: How many windows to make at most.
