@@ -204,8 +204,9 @@ class Reader(Generic[T]):
                 step = self._advance(None)
             else:
                 page, self._request_id = await self._listing.fetch(self._query)
-                page = page._replace(items=_each_once(page.items))
-                self.longest = max(self.longest, len(page.items))
+                items = _each_once(page.items)
+                page = page if items is page.items else page._replace(items=items)
+                self.longest = max(self.longest, len(items))
                 step = self._advance(page)
             if step is None or isinstance(step, Batch):
                 self._query = None

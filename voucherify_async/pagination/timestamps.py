@@ -30,7 +30,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from itertools import groupby, repeat, takewhile
+from itertools import groupby, repeat
 from operator import attrgetter, eq, is_, itemgetter
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -390,9 +390,9 @@ class TimestampWalk:
             group = self.group(last)
             tied = self._count_in(group, instants[:count])
             old = before if group == here else _NOTHING
-            more = takewhile(lambda instant: self.group(instant) == group, instants[count:closed])
+            more = self._count_until(group, instants[count:closed])
             at, taken, through = last, (*old.taken, *marks_of(items[count - tied : count])), old.through
-            if len(taken) + sum(1 for _ in more) > _MAX_TAKEN:
+            if len(taken) + more > _MAX_TAKEN:
                 taken, through = old.taken, taken[-1]
             elif old.at is not None and through:
                 at = instant_of(old.at)
@@ -449,19 +449,25 @@ class TimestampWalk:
             count += 1
         return count
 
+    def _count_until(self, group: int, instants: list[dt.datetime]) -> int:
+        """How many of the first instants are of a group or before it."""
+        for index, instant in enumerate(instants):
+            if self.group(instant) > group:
+                return index
+        return len(instants)
+
     def _overlaps(self, page: PageAnswer, sheet: Sheet, since: dt.datetime) -> bool:
         """Whether an answer shows something that comes before what is asked for, as it has to."""
         group = self.group(since)
-        pairs = zip(sheet.items, sheet.instants, strict=True)
-        front = list(takewhile(lambda pair: self.group(pair[1]) <= group, pairs))
+        front = self._count_until(group, sheet.instants)
         # Of a group that is shown in part, what was delivered may be in the other part.
         is_full = page.has_more or (page.has_more is None and len(page.items) >= (page.limit or 1))
         is_part = (
-            bool(is_full) and len(front) == len(sheet.items) and self.later(since, sheet.instants[0]) == since
+            bool(is_full) and front == len(sheet.items) and self.later(since, sheet.instants[0]) == since
         )
         if group != self.here or is_part:
-            return bool(front)
-        return not all(self.is_new(item, instant) for item, instant in front)
+            return front > 0
+        return not all(map(self.is_new, sheet.items[:front], sheet.instants[:front]))
 
     def is_new(self, item: Any, instant: dt.datetime) -> bool:
         """Whether an item is not among those delivered."""
@@ -486,9 +492,7 @@ class TimestampWalk:
         """What was not delivered before."""
         items, instants, here = sheet.items, sheet.instants, self.here
         if here is not None:
-            known = 0
-            while known < len(instants) and self.group(instants[known]) <= here:
-                known += 1
+            known = self._count_until(here, instants)
             kept = [index for index in range(known) if self.is_new(items[index], instants[index])]
             items = [items[index] for index in kept] + items[known:]
             instants = [instants[index] for index in kept] + instants[known:]
