@@ -111,7 +111,7 @@ def fetch_ahead(next_batch: Callable[[], Awaitable[Sequence[T] | None]], ahead: 
 
 
 class _CancelledElsewhereError(Exception):
-    """A coroutine was cancelled by somebody else than its task: by a future that it waited for, say."""
+    """A coroutine was cancelled although its task was not: for example by a future that it waited for."""
 
 
 async def gather_bare(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
@@ -131,7 +131,7 @@ async def gather_bare(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
 
 
 async def _loudly(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Tell a cancellation that nobody has asked for as a failure: a group would take it for an end."""
+    """Turn a cancellation that nobody requested into an error: a task group would take it for success."""
     try:
         return await coroutine
     except asyncio.CancelledError as error:
@@ -143,7 +143,7 @@ async def _loudly(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel a task and see it end, whatever becomes of us meanwhile."""
+    """Cancel a task and wait for its end, even if the caller is cancelled meanwhile."""
     task.cancel()
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -169,7 +169,7 @@ class CreatedAtWalk(TimestampWalk):
         yield from super().run()
 
     def next_page(self) -> Generator[Query, PageAnswer, tuple[PageAnswer, Sheet]]:
-        """As the walks by timestamp have it; and look up where to end."""
+        """Read the next page. An ascending walk looks up, at its tenth page, where the list ends now."""
         self._pages += 1
         if self._pages == _BOUNDED_AFTER and self.stream and self.sign > 0:
             newest = yield from self._newest()
@@ -177,7 +177,7 @@ class CreatedAtWalk(TimestampWalk):
         return (yield from super().next_page())
 
     def check_end(self) -> Generator[Query, PageAnswer, None]:
-        """The last of the list, asked for from its other end, has to be one that the walk has passed."""
+        """Make sure that the walk has passed the last item of the list, which is read from the other end."""
         newest = yield from self._newest()
         if newest is not None and self.since is not None and newest > self.group(self.since):
             raise self.stalled("the service compares timestamps more coarsely than in seconds")
@@ -189,7 +189,7 @@ class CreatedAtWalk(TimestampWalk):
         return self.group(instants[0]) if instants else None
 
     def within(self) -> Query:
-        """The caller's query, the order, and the window; what is read beyond that is left out."""
+        """The query of every request: the caller's, the order, and the window with a margin that is not delivered."""
         query = {**self.base, "order": self._orders[0]}
         if self._low is None and self._high is None:
             return query
@@ -232,11 +232,11 @@ class CreatedAtWalk(TimestampWalk):
         return (yield from self._collect(page, None))
 
     def _has_group(self, page: PageAnswer) -> bool:
-        """Whether the first page by number has something of the group, or may be followed by it."""
+        """Whether the first page by number shows items of the group, or the group may follow after it."""
         return bool(page.items) and not self._is_beyond(page.items[0])
 
     def _begin(self, known: Sequence[bytes]) -> Generator[Query, PageAnswer, tuple[PageAnswer, int]]:
-        """The first page of the group by number, and how many are missing on it that it should show."""
+        """Read the first page of the group by number, and count the known items that it should show but does not."""
         page = yield self._by_number(self._size, 1)
         marks = set(marks_of(page.items))
         missing = [mark for mark in known if mark not in marks]
@@ -296,7 +296,7 @@ class CreatedAtWalk(TimestampWalk):
     def _find(
         self, place: int, before: Sequence[bytes], ahead: Sequence[bytes]
     ) -> Generator[Query, PageAnswer, tuple[PageAnswer, int, int] | None]:
-        """Where a place is now: the page, how many items come before it, and the index on it.
+        """Find where a place is now: the page, how many items come before that page, and the index on it.
 
         `None` if its neighbours are not there in their order. Those that were delivered may all be deleted by
         now, so what comes next is looked for further to the front as well.
@@ -317,7 +317,7 @@ class CreatedAtWalk(TimestampWalk):
     def _deliver_in_place(
         self, items: Sequence[Any], count: int, place: int, before: Sequence[bytes], met: set[bytes] | None
     ) -> Generator[Batch, PageAnswer, None]:
-        """Deliver the first `count` items, before which come as many as `place` says."""
+        """Deliver the first `count` of the items, which begin at a place of the list."""
         if not count:
             return
         coarse, fine, size, group = self.coarse, self.fine, self._size, self._tied
@@ -407,7 +407,7 @@ class CreatedAtWalk(TimestampWalk):
     def _beyond(
         self, shown: PageAnswer, start: int, place: int, found: dict[bytes, Any], *, is_end: bool
     ) -> Generator[Query, PageAnswer, tuple[Sequence[Any], bool]]:
-        """What comes after the group, and whether nothing does, by the last page of a pass.
+        """Read the items after the group, and whether the list ends instead, beginning with the last page of a pass.
 
         Args:
             shown: The page.
@@ -436,7 +436,7 @@ class CreatedAtWalk(TimestampWalk):
         return rest, is_end
 
     def _tied_of(self, items: Sequence[Any]) -> tuple[dict[bytes, Any], list[bytes]]:
-        """Those items, up to the end of the group, that may be of it, by their marks; and the marks of those that are.
+        """The items that may belong to the group, by their marks, and the marks of those that certainly do.
 
         One without a timestamp surely is if it stands between others of the group.
         """
@@ -449,7 +449,7 @@ class CreatedAtWalk(TimestampWalk):
     def _deliver_whole(
         self, found: Iterable[Any], met: set[bytes] | None, *, more: bool | None = None
     ) -> Generator[Batch, PageAnswer, None]:
-        """Deliver those of a group that are new; the other ones were delivered in another order if `met` is given."""
+        """Deliver the items of a group that are new: not in `met`, or, without it, not delivered by the state."""
         sheet = self.sheet(list(found))
         new = [
             (item, instant)
@@ -468,7 +468,7 @@ class CreatedAtWalk(TimestampWalk):
         return None
 
     def _finish_by_source_id(self, met: set[bytes]) -> Part:
-        """Read what page numbers do not reach of a group from both ends of another order, and go on behind it.
+        """Read the part of a group that page numbers do not reach, in the order of `source_id`, from both ends.
 
         Args:
             met: The marks of what was delivered of it.
@@ -512,7 +512,7 @@ class CreatedAtWalk(TimestampWalk):
         return False
 
     def _step_over(self) -> Part:
-        """Go on behind a group that does not fit on pages, so that no request has to show it again.
+        """Go on after a group that page numbers do not reach the end of, so that no request has to show it again.
 
         The millisecond after it is read from its far end, where the group comes last. Then a request can start
         behind that one.
@@ -552,7 +552,7 @@ class CreatedAtWalk(TimestampWalk):
         return place is not None and place < self._tied
 
     def _count_before(self, items: Sequence[Any]) -> int:
-        """How many items come up to the last that is before the group."""
+        """How many items there are up to and including the last one before the group."""
         return max((index + 1 for index, item in enumerate(items) if self._is_before(item)), default=0)
 
     def _is_beyond(self, item: Any) -> bool:
@@ -608,7 +608,7 @@ class CreatedAtWalk(TimestampWalk):
         return False
 
     def _between(self, near: int, far: int | None = None) -> Mapping[str, dt.datetime | None]:
-        """The caller's bounds, narrowed to what is not before a group of the walk, nor after another one."""
+        """The caller's bounds, narrowed to the groups from `near` to `far`, with a margin."""
         reach = max(self._near, self.reach)
         start = shifted(EPOCH, self.sign * near * MILLISECOND - self.sign * reach)
         end = None if far is None else shifted(EPOCH, self.sign * far * MILLISECOND + self.sign * reach)

@@ -48,8 +48,9 @@ class Page(Generic[T]):
 
     Attributes:
         items: The items of the page.
-        total: How many items there are in all, as the service says; `None` when it does not. It does not say
-            whether it counts those that the filters leave out.
+        total: How many items there are in all, as the service says; `None` when it does not, or when the page
+            was read inside a large group of items of one instant. It does not say whether it counts those
+            that the filters leave out.
     """
 
     items: tuple[T, ...]

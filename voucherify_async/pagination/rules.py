@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -168,26 +168,21 @@ class WalkRule(Protocol):
         ...
 
 
-class _RuleState(msgspec.Struct, frozen=True, array_like=True):
+class _RuleState(msgspec.Struct, Generic[S], frozen=True, array_like=True):
     """Attributes: the state of the rule, and how many of the items it delivers from there to leave out."""
 
-    state: Any
+    state: S
     skip: int = 0
 
 
 class _Followed:
-    """A rule of the caller's as a rule that makes walks."""
+    """Adapts a rule of the caller's: makes walks of it."""
 
     def __init__(self, rule: Rule[Any]) -> None:
         self._rule = rule
         self.name = rule.name
-        state: Any = msgspec.defstruct(
-            "RuleState",
-            [("state", rule.state_type), ("skip", int, 0)],
-            frozen=True,
-            array_like=True,
-        )
-        self.state_type: Any = state
+        generic: Any = _RuleState
+        self.state_type: Any = generic[rule.state_type]
 
     def walk(self, state: Any, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # the protocol's
         """Ask and advance until the rule has no state to go on with."""

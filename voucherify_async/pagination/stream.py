@@ -28,7 +28,7 @@ _WORTH_CUTTING: Final = 2 * MAX_PAGE_SIZE
 
 
 _HOP: Final = 9_800
-"""How many customers page numbers reach over."""
+"""The most customers that one request by page number may skip."""
 _MAX_HOPS: Final = 9
 """Requests for the edge of a window."""
 _SPANS: Final = 8
@@ -150,13 +150,13 @@ class Stream(Generic[T]):
             return part
 
     async def _wake(self) -> None:
-        """Let those that have nothing to do see whether there is a window to cut."""
+        """Let idle readers check whether there is a window to cut."""
         if self._idle:
             async with self._changed:
                 self._changed.notify_all()
 
     def _cut(self) -> bool:
-        """Cut the window that has most left into a part for each reader that has nothing to do, if it is worth it."""
+        """Cut the window that has most left into parts for the idle readers, if it has enough left."""
         for part in sorted(self._reading, key=attrgetter("left"), reverse=True):
             reached, low = part.reached, self._oldest if part.low is None else part.low
             if part.left < _WORTH_CUTTING:
@@ -195,7 +195,7 @@ class Stream(Generic[T]):
             part.left = len(batch.items) * (reached - low) // max(1, newest - reached)
 
     def _without_repeated(self, items: Sequence[Any]) -> Sequence[Any]:
-        """What has no creation time can be in two windows that meet."""
+        """The items less those without a creation time that another window has delivered."""
         undated = [mark_of(item) for item in items if getattr(item, "created_at", None) is None]
         if not undated:
             return items
@@ -268,7 +268,7 @@ class _Planner:
         return edges
 
     async def _at(self, after: int | None, place: int) -> int | None:
-        """The millisecond of the customer before which come so many since a millisecond."""
+        """The millisecond in which the customer at a place was created, counted from another millisecond."""
         asked = page_at(place, MAX_PAGE_SIZE, 1)
         assert asked is not None  # noqa: S101  # for the type checker: hops are short enough
         since = None if after is None else instant_of(after - 1)

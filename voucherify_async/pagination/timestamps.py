@@ -206,7 +206,7 @@ class TimestampWalk:
         return len(page.items) < min(self.longest, page.limit or self.longest)
 
     def next_page(self) -> Generator[Query, PageAnswer, tuple[PageAnswer, Sheet]]:
-        """What comes after the state; something before it has to come with it, as a proof that nothing is left out."""
+        """Read the page after the state. It has to show an item from before the state too: then nothing is left out."""
         page = yield self.query(self.since, self.reach)
         sheet = self.sheet(page.items)
         if self.since is None or self._overlaps(page, sheet, self.since):
@@ -221,7 +221,7 @@ class TimestampWalk:
         return page, sheet
 
     def _check_precision(self, sheet: Sheet) -> Generator[Query, PageAnswer, None]:
-        """Make sure that what did not come back was deleted: something that is there has to come back."""
+        """Make sure that missing items were deleted: an item that still exists has to come back when asked for."""
         if not sheet.items:
             return (yield from self.check_end())
         for _ in range(2):  # what is asked for again may be deleted just now
@@ -237,7 +237,7 @@ class TimestampWalk:
         raise self.stalled("the service compares timestamps more coarsely than in seconds")
 
     def check_end(self) -> Generator[Query, PageAnswer, None]:
-        """Make sure that nothing comes after the state, where nothing came back of what was before it."""
+        """Make sure that the list ends here, when a request showed nothing at all."""
         yield from ()
 
     def read_out(self, instant: dt.datetime, known: Sequence[bytes]) -> Part:
@@ -260,7 +260,7 @@ class TimestampWalk:
         return SECOND if self.coarse or in_seconds else MILLISECOND
 
     def query(self, instant: dt.datetime | None, reach: dt.timedelta) -> Query:
-        """The query for what comes from so long before an instant on; or from the beginning."""
+        """The query for the page that begins `reach` before an instant; without an instant, for the first page."""
         start = self._start if instant is None else self.back(instant, reach)
         limit = self._limit
         if instant is not None:
@@ -273,7 +273,7 @@ class TimestampWalk:
         return {**self.within(), "limit": limit, self._parameter: start}
 
     def back(self, instant: dt.datetime, reach: dt.timedelta) -> dt.datetime:
-        """An instant that comes before all of the group of another one, and so much earlier in the walk."""
+        """The instant `reach` before the beginning of an instant's group, in the direction of the walk."""
         start = instant.replace(microsecond=instant.microsecond // 1000 * 1000)
         return shifted(start, -self.sign * reach)
 
@@ -288,7 +288,7 @@ class TimestampWalk:
     # ------------------------------------------------------------ answers
 
     def settle(self, sheet: Sheet, *, ended: bool, page: PageAnswer | None = None) -> Part:
-        """Deliver what an answer shows; its last group only as far as that can be remembered.
+        """Deliver the items of an answer; its last group only if the state can remember it.
 
         Args:
             sheet: The items of the answer, or of the part that is left of it.
@@ -402,7 +402,7 @@ class TimestampWalk:
         return cut
 
     def take_undated(self, undated: Sequence[tuple[Any, float]]) -> dict[bytes, Any]:
-        """Those without a timestamp that are new. All are remembered, with the group before which they stand."""
+        """The new items among those without a timestamp. All are remembered, with the group that follows them."""
         marks = {mark_of(item): (item, group) for item, group in undated}
         new = {mark: item for mark, (item, _) in marks.items() if mark not in self.undated}
         if marks:
@@ -415,7 +415,7 @@ class TimestampWalk:
         )
 
     def _widen(self) -> None:
-        """Ask for more, as what has no timestamp fills the page."""
+        """Ask for larger pages, as items without a timestamp fill this one."""
         if self._limit == MAX_PAGE_SIZE or (self._limit is None and self.stream):
             raise self.stalled("no item has a timestamp to go on from")
         self._limit = MAX_PAGE_SIZE
@@ -485,11 +485,11 @@ class TimestampWalk:
         return not done and mark not in state.taken
 
     def _key(self, instant: dt.datetime, mark: bytes) -> tuple[dt.timedelta, bytes]:
-        """What a walk delivers by."""
+        """The key by which a walk orders items."""
         return (self.sign * (instant - EPOCH), mark)
 
     def _new(self, sheet: Sheet) -> tuple[list[Any], list[dt.datetime]]:
-        """What was not delivered before."""
+        """The items and instants that were not delivered before."""
         items, instants, here = sheet.items, sheet.instants, self.here
         if here is not None:
             known = self._count_until(here, instants)
@@ -499,7 +499,7 @@ class TimestampWalk:
         return items, instants
 
     def _order_groups(self, items: list[Any], instants: list[dt.datetime], closed: int) -> None:
-        """Put those of the groups that are closed into the order of the hashes which a state cannot remember."""
+        """Sort the closed groups that are too large for a state by the hashes of their items."""
         if not any(map(eq, instants[:closed], instants[1:closed])):  # its loop is in C
             return
         begin = 0
@@ -576,7 +576,7 @@ def microseconds_of(instant: dt.datetime) -> int:
 
 
 def shifted(instant: dt.datetime, by: dt.timedelta) -> dt.datetime:
-    """An instant so much later, or the last that there is; or so much earlier, or the first."""
+    """The instant plus a duration, limited to the years 1 to 9999."""
     try:
         return instant + by
     except OverflowError:
