@@ -7,6 +7,7 @@ VoucherifyError
 │  ├─ PoolTimeoutError              no place in the connection pool in time
 │  ├─ ConnectTimeoutError           no connection in time
 │  ├─ ReadTimeoutError              connected, but no (whole) answer in time
+│  ├─ ProxyError                    the proxy could not be reached, or refused the connection
 │  ├─ OutcomeUnknownError           sent, unanswered, and not safe to repeat
 │  └─ DeadlineExceededError         the whole call ran out of time
 ├─ APIStatusError                   the service answered with an error
@@ -66,6 +67,7 @@ __all__ = [
     "PaymentRequiredError",
     "PermissionDeniedError",
     "PoolTimeoutError",
+    "ProxyError",
     "RateLimitError",
     "ReadTimeoutError",
     "ServerError",
@@ -148,6 +150,18 @@ class ConnectTimeoutError(TransportError):
 
 class ReadTimeoutError(TransportError):
     """The service was reached and did not give a whole answer in time."""
+
+
+class ProxyError(TransportError):
+    """The proxy could not be reached, or did not open a connection to the service; nothing was sent to the service.
+
+    Attributes:
+        status: The HTTP status with which the proxy refused; `None` if it did not answer with one.
+    """
+
+    def __init__(self, message: str = "", *, status: int | None = None, **common: Unpack[_Common]) -> None:
+        super().__init__(message, **common)
+        self.status = status
 
 
 class OutcomeUnknownError(TransportError):

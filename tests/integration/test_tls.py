@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, running
-from voucherify_async import ConnectionFailedError, VoucherifyClient
+from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClient
 
 
 @asynccontextmanager
@@ -48,6 +48,16 @@ async def test_an_unknown_authority_is_refused(authority: trustme.CA) -> None:
             await client.customers.create(name="Ada")
     assert not caught.value.may_have_been_applied
     assert not server.requests
+
+
+async def test_a_refused_certificate_is_not_asked_for_again(authority: trustme.CA) -> None:
+    async with (
+        tls_server(authority) as server,
+        VoucherifyClient("id", "token", base_url=server.base_url, retry=RetryPolicy(base=0.0)) as client,
+    ):
+        with pytest.raises(ConnectionFailedError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+            await client.customers.get("a")
+    assert not caught.value.attempts
 
 
 async def test_a_certificate_for_another_host_is_refused(authority: trustme.CA) -> None:

@@ -145,11 +145,13 @@ class Delivery(msgspec.Struct, gc=False):
         reused: The connection had served a request before.
         stale: Such a connection broke before there was an answer, as one does that the server has closed while
             it was idle.
+        permanent: Another attempt would fail in the same way: the server's certificate was refused.
     """
 
     sent: bool = True
     reused: bool = False
     stale: bool = False
+    permanent: bool = False
 
 
 class Response(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):

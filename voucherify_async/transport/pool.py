@@ -1,4 +1,10 @@
-"""The pool of connections: one attempt of a call, from bytes to bytes. The one edge to aiohttp."""
+"""The pool of connections: one attempt of a call, from bytes to bytes. The one edge to aiohttp.
+
+It relies on some of aiohttp that no document promises, and each has a test on a real socket:
+
+- `ClientRequest`: the methods that `_Request` overrides, as aiohttp has no other way to send headers as they are.
+- The protocol of a connection: `set_parser` and `should_close`, by which bytes on an idle connection are noticed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +12,14 @@ import asyncio
 import io
 import math
 import os
+import select
+import ssl
 import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import aiohttp
 import anyio
@@ -26,6 +34,7 @@ from voucherify_async.errors import (
     ConfigurationError,
     ConnectionFailedError,
     ConnectTimeoutError,
+    ProxyError,
     ReadTimeoutError,
     TransportError,
     VoucherifyError,
@@ -36,9 +45,6 @@ from voucherify_async.transport.rate_limit import RateGate, RateLimit
 from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
 from voucherify_async.transport.watchdog import Watchdog
 from voucherify_async.transport.wire import decode_error
-
-if TYPE_CHECKING:
-    import ssl
 
 __all__ = ["ConnectionPool", "Connector", "PoolSettings"]
 
@@ -74,19 +80,19 @@ class _Watch(msgspec.Struct, eq=False):
     Attributes:
         headers: All of them but for ``Host`` and ``Content-Length``.
         delivery: What the session knows of it.
-        once: It must not be sent twice.
         written: The body is sent, or there is none.
         expired: It took too long.
-        transport: What it is sent by.
+        transport: What it is sent by; `None` until there is a connection.
+        protocol: The protocol of the connection.
         content: The body of the answer, which has begun.
     """
 
     headers: Headers
     delivery: Delivery
-    once: bool
     written: bool
     expired: bool = False
     transport: asyncio.Transport | None = None
+    protocol: Any = None
     content: aiohttp.StreamReader | None = None
 
     def __repr__(self) -> str:
@@ -150,21 +156,78 @@ class _Request(aiohttp.ClientRequest):
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         watch = self.watch
-        watch.transport = conn.transport
+        watch.transport, watch.protocol = conn.transport, conn.protocol
         if watch.expired:  # while it was connecting, which has a limit of its own
             watch.abort()
-        if conn.protocol not in self.connections_used:
-            self.connections_used.add(conn.protocol)
-        else:
+        if watch.protocol in self.connections_used:
             watch.delivery.reused = True
-            if watch.once:
-                # The word that the connection has ended may have come, and nobody has looked yet: the loop
-                # looks at sockets after the tasks that are ready.
-                for _ in range(2):
-                    await asyncio.sleep(0)
+            watch.protocol.set_parser(None, None)
+            if watch.protocol.should_close or _has_input(watch.transport):
+                raise _Disconnected
+        else:
+            self.connections_used.add(watch.protocol)
         if self._body is None:  # which would take the headers with it
             watch.goes_out()
         return await super().send(conn)
+
+
+def _has_input(transport: asyncio.Transport | None) -> bool:
+    """Whether bytes, or the end of the connection, have arrived that the loop has not read yet."""
+    connected = None if transport is None else transport.get_extra_info("socket")
+    if connected is None or connected.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):  # on Windows
+        return bool(select.select([connected], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class _Idle:
+    """Reads what arrives on a connection while no request is under way, and closes it: nobody has asked for it.
+
+    Otherwise aiohttp would take it for the answer to the next request.
+    """
+
+    def __init__(self, transport: asyncio.Transport | None) -> None:
+        self._transport = transport
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Close the connection. The result says that there is more to come, and nothing left over."""
+        if data and self._transport is not None:
+            self._transport.abort()
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The connection has ended, as idle ones do."""
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request once.
+
+    aiohttp would send a request by an idempotent method again, unseen by us, were it to see its own exception.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # after which aiohttp does not try again
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        # Not its own text, in which aiohttp puts the URL.
+        disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
+    raise disconnect
+
+
+async def _guard_connection(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request, and from the end of the answer close the connection if anything else arrives on it."""
+    response = await handler(request)
+    assert isinstance(request, _Request)  # noqa: S101  # for the type checker
+    protocol, idle = request.watch.protocol, _Idle(request.watch.transport)
+    response.content.on_eof(lambda: protocol.set_parser(idle, None))
+    return response
 
 
 class _Content(aiohttp.BytesPayload):
@@ -183,21 +246,6 @@ class _Content(aiohttp.BytesPayload):
             for start in range(0, len(content), _CHUNK):
                 await writer.write(content[start : start + _CHUNK])
         self._watch.written = True
-
-
-class _Response(aiohttp.ClientResponse):
-    """A response that tells in words of our own that the connection broke before it began.
-
-    aiohttp would send an idempotent request again, unseen by us, were it to see its own exception.
-    """
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        try:
-            return await super().start(connection)
-        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-            # Not its own text, in which aiohttp puts the URL.
-            disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
-        raise disconnect
 
 
 class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves this module
@@ -269,7 +317,7 @@ class ConnectionPool:
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session, body = self._session or self._open(), request.body
-        watch = _Watch(headers, delivery, not request.repeatable, body is None)
+        watch = _Watch(headers, delivery, body is None)
         if timeouts.attempt is not None:
             self._watchdog.watch(watch, timeouts.attempt)
         _outgoing.set(watch)
@@ -288,12 +336,20 @@ class ConnectionPool:
             return await self._read(request, reply, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:
             delivery.stale = isinstance(error, _Disconnected) and delivery.reused and not watch.expired
-            failure = _translate(request, TimeoutError() if watch.expired else error, timeouts, delivery)
+            error = TimeoutError() if watch.expired else error
+            if self._proxy is not None and watch.transport is None and not isinstance(error, TimeoutError):
+                failure = _proxy_error(request, error) or _translate(request, error, timeouts, delivery)
+            else:
+                failure = _translate(request, error, timeouts, delivery)
         except (RuntimeError, AssertionError, AttributeError) as error:
             if not self._closed:
                 raise
             # aiohttp's ways to say that its session was closed under a call.
             failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts, delivery)
+        except asyncio.CancelledError as error:
+            # Without aiohttp's frames, in whose local variables the proxy's password is.
+            error.__context__ = None
+            raise error.with_traceback(None) from None
         finally:
             if timeouts.attempt is not None:
                 self._watchdog.done(watch, timeouts.attempt)
@@ -385,7 +441,8 @@ class ConnectionPool:
             connector_owner=settings.connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_Request,
-            response_class=_Response,
+            # Others who use the caller's connector would not expect a guard on its connections.
+            middlewares=(_send_once,) if settings.connector else (_guard_connection, _send_once),
         )
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
@@ -433,14 +490,31 @@ def _translate(
         case TimeoutError():
             text = f"no whole answer within {timeouts.attempt} s"
             return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
-        case (
-            aiohttp.ClientConnectorError()
-            | aiohttp.ServerFingerprintMismatch()
-            | aiohttp.ClientHttpProxyError()
-        ):
-            return ConnectionFailedError(f"cannot connect: {_obstacle(error)}", operation=name)
+        case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
+            obstacle = _obstacle(error)
+            # A certificate, or its fingerprint, would be refused again.
+            delivery.permanent = isinstance(obstacle, ssl.SSLCertVerificationError | str)
+            return ConnectionFailedError(f"cannot connect: {obstacle}", operation=name)
         case _:
             return ConnectionFailedError(_break(error), operation=name, may_have_been_applied=acts)
+
+
+def _proxy_error(request: Request[Any], error: Exception) -> ProxyError | None:
+    """The error for a tunnel that a proxy did not open; `None` if the tunnel was not the problem."""
+    name = request.operation.name
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return ProxyError(
+                f"the proxy answered CONNECT with status {error.status}", status=error.status, operation=name
+            )
+        case aiohttp.ClientProxyConnectionError():
+            return ProxyError(f"cannot connect to the proxy: {error.os_error}", operation=name)
+        case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
+            return None  # in TLS with the service
+        case aiohttp.ClientResponseError():
+            return ProxyError("the answer of the proxy to CONNECT is not HTTP", operation=name)
+        case _:
+            return ProxyError(f"the proxy did not open a tunnel: {_break(error)}", operation=name)
 
 
 def _obstacle(error: Exception) -> object:

@@ -21,9 +21,10 @@ class Outcome:
     Attributes:
         repeatable: Whether sending the call twice does what sending it once does.
         arrived: False only when the service certainly did not act on the attempt.
-        status: HTTP status, if there was an answer.
+        status: HTTP status, if the service or a proxy answered.
         server_wait: Seconds the service asked to wait, if it did.
         limit_kind: Which rate limit was hit, if the service says.
+        permanent: Whether every other attempt would fail in the same way.
     """
 
     repeatable: bool
@@ -31,6 +32,7 @@ class Outcome:
     status: int | None = None
     server_wait: float | None = None
     limit_kind: str | None = None
+    permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class RetryPolicy:
             outcome: How it failed.
             jitter: A random number in [0, 1).
         """
-        if attempt >= self.attempts:
+        if attempt >= self.attempts or outcome.permanent:
             return None
         if outcome.status is not None and outcome.status not in self.statuses:
             return None

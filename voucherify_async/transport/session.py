@@ -20,6 +20,7 @@ from voucherify_async.errors import (
     AuthenticationError,
     DecodeError,
     PoolTimeoutError,
+    ProxyError,
     RateLimitError,
     VoucherifyError,
 )
@@ -151,7 +152,7 @@ class SessionManager:
                 call.excused += 1
                 self._tell_retry(call, 0.0)
             else:
-                await self._pause(call)
+                await self._pause(call, delivery)
             call.waited, call.told, call.wait, call.status = 0.0, None, None, None
 
     # -------------------------------------------------------------------- one attempt
@@ -304,9 +305,9 @@ class SessionManager:
         stale = delivery is not None and delivery.stale and call.excused < _MOST_STALE
         return stale and (call.request.repeatable or not call.failures[-1].may_have_been_applied)
 
-    async def _pause(self, call: Call) -> None:
+    async def _pause(self, call: Call, delivery: Delivery | None) -> None:
         """Wait until the next attempt, or raise what the call ends with."""
-        delay = self._delay(call)
+        delay = self._delay(call, delivery)
         if delay is None:
             raise last_error(call)
         if self._time_left(call) <= delay:
@@ -314,15 +315,16 @@ class SessionManager:
         self._tell_retry(call, delay)
         await self.clock.sleep(delay)
 
-    def _delay(self, call: Call) -> float | None:
+    def _delay(self, call: Call, delivery: Delivery | None) -> float | None:
         """Seconds until the next attempt; `None` for none. If it was refused, all calls are held back."""
         failure = call.failures[-1]
         outcome = Outcome(
             repeatable=call.request.repeatable,
             arrived=failure.may_have_been_applied,
-            status=failure.status if isinstance(failure, APIStatusError | DecodeError) else None,
+            status=failure.status if isinstance(failure, APIStatusError | DecodeError | ProxyError) else None,
             server_wait=call.wait,
             limit_kind=failure.kind if isinstance(failure, RateLimitError) else None,
+            permanent=delivery is not None and delivery.permanent,
         )
         policed = len(call.failures) - call.excused
         delay = self.options.retry.decide(policed, outcome, jitter=self.clock.random())
