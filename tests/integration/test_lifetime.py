@@ -591,6 +591,32 @@ def test_a_forked_child_is_told_and_its_parent_goes_on() -> None:
         runner.run(leave())
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_that_drops_a_client_does_not_touch_its_parents_connections() -> None:
+    with asyncio.Runner() as runner:
+        server, leave = runner.run(entered())
+        clients = [client_of(server, timeout=10.0)]
+
+        async def call() -> Any:
+            return await clients[0].customers.get("a")
+
+        def drop() -> str:
+            clients.clear()
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore", ResourceWarning
+                )  # as an error, it would be kept, and all with it
+                gc.collect()
+            return "dropped"
+
+        runner.run(call())
+        assert in_a_child(drop) == "dropped"
+        assert runner.run(call()).id == "cust_1"
+        assert server.connections == 1
+        runner.run(clients[0].aclose())
+        runner.run(leave())
+
+
 def problem_of(use: Callable[[], Any]) -> str:
     try:
         asyncio.run(use())

@@ -446,7 +446,25 @@ class ConnectionPool:
         )
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
+        _pools.add(self)
         return self._session
+
+
+_pools: Final[weakref.WeakSet[ConnectionPool]] = weakref.WeakSet()
+_inherited: Final[list[object]] = []
+
+
+def _keep_inherited() -> None:
+    """Keep alive what a forked child has of its parent's sessions.
+
+    Collected as garbage they would close their connections, and take them out of the event loop's epoll, which the
+    child shares with its parent: the parent's next call would never be told of its answer.
+    """
+    _inherited.extend(pool._session for pool in _pools if pool._session is not None)  # noqa: SLF001  # its own module
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_inherited)
 
 
 def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
