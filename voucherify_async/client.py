@@ -25,6 +25,7 @@ from voucherify_async.transport.pool import ConnectionPool, Connector, PoolSetti
 from voucherify_async.transport.rate_limit import AdaptiveRateLimiter, RateLimit, RateLimiter
 from voucherify_async.transport.renewal import TokenKeeper
 from voucherify_async.transport.retry import RetryPolicy
+from voucherify_async.transport.secrets import credentials_in
 from voucherify_async.transport.session import CallOptions, SessionManager
 from voucherify_async.transport.settings import (
     Region,
@@ -334,6 +335,7 @@ class VoucherifyClient:
             f"{target}?{encoded}" if encoded else target,
             _body(json, form, content, files),
             check_headers("headers", headers or {}),
+            secrets=tuple(credentials_in(form or {})),
         )
         return await self._sessions.respond(request)
 

@@ -26,8 +26,7 @@ def spellings(character: str) -> list[str]:
     code = ord(character)
     ways = [
         character,
-        f"%{code:02x}",
-        f"%{code:02X}",
+        *((f"%{code:02x}", f"%{code:02X}") if code < 128 else ()),
         f"\\u{code:04x}",
         f"\\u{code:04X}",
         f"&#{code};",
@@ -49,21 +48,30 @@ class TestCut:
             (KEY, "***"),
             (KEY.upper(), "***"),
             (f"v1-{KEY}-1", "v1-***-1"),
-            (f"{KEY}{KEY}", "******"),
-            (KEY[:-1], KEY[:-1]),
-            (f"{KEY[:-1]}.", f"{KEY[:-1]}."),
+            (f"{KEY}{KEY}", "***"),
+            (KEY[:-1], "***"),
+            (f"the key {KEY[:12]}... is bad", "the key ***... is bad"),
+            (f"the key ...{KEY[-12:]} is bad", "the key ...*** is bad"),
+            (KEY[:11], KEY[:11]),
+            (f"{KEY[:-1]}.", "***."),
             (f"the key {KEY}!", "the key ***!"),
-            (f"{KEY[:8]} {KEY[8:]}", f"{KEY[:8]} {KEY[8:]}"),
+            (f"{KEY[:8]} {KEY[8:]}", "***"),
+            (f"{KEY[:8]}\n  {KEY[8:]}", "***"),
+            (f"{KEY[:8]}\\n{KEY[8:]}", "***"),
+            (f"{KEY[:8]}%0A{KEY[8:]}", "***"),
             (TOKEN, "***"),
             (TOKEN.swapcase(), "***"),
             (f"Bearer {TOKEN}", "***"),
-            (f"Bearer  {TOKEN}", "Bearer  ***"),
+            (f"Bearer  {TOKEN}", "***"),
             ("Ab3-x%2FYz_9.Qk%2Bw%3D%3D", "***"),
             ("ab3-x%2fyz_9.qk%2bw%3d%3d", "***"),
             ("Ab3-x\\/Yz_9.Qk+w==", "***"),
             ("Ab3-x\\u002fYz_9.Qk\\u002Bw==", "***"),
             ("Ab3-x&#47;Yz_9.Qk&#x2b;w&#061;&#X3D;", "***"),
-            ("Ab3-x%2 FYz_9.Qk%2Bw%3D%3D", "Ab3-x%2 FYz_9.Qk%2Bw%3D%3D"),
+            ("Ab3-x%2 FYz_9.Qk%2Bw%3D%3D", "***"),
+            ("Ab3-x%252FYz_9.Qk%25252Bw%3D%253D", "***"),
+            ("Ab3-x\\\\u002fYz_9.Qk\\\\u002bw==", "***"),
+            ("Ab3-x&amp;#47;Yz_9.Qk&amp;amp;#x2b;w==", "***"),
             (f"{KEY} and Bearer {TOKEN}", "*** and ***"),
             ("é" * 50 + KEY, "é" * 50 + "***"),
         ],
@@ -111,12 +119,12 @@ class TestCut:
 
 class TestOr:
     def test_both_are_cut(self) -> None:
-        assert (Secrets([KEY]) | [TOKEN]).cut(f"{KEY} {TOKEN}") == "*** ***"
+        assert (Secrets([KEY]) | [TOKEN]).cut(f"{KEY}, {TOKEN}") == "***, ***"
 
     def test_neither_is_changed(self) -> None:
         secrets = Secrets([KEY])
         assert secrets.cut(KEY) == "***"
-        assert (secrets | [TOKEN]).cut(KEY + TOKEN) == "******"
+        assert (secrets | [TOKEN]).cut(KEY + TOKEN) == "***"
         assert secrets.cut(TOKEN) == TOKEN
         assert (NO_SECRETS | [KEY]).cut(KEY) == "***"
         assert NO_SECRETS.cut(KEY) == KEY
@@ -134,6 +142,9 @@ def test_it_has_no_attributes_that_a_reporter_would_list() -> None:
 # ---------------------------------------------------------------- properties
 
 CHARACTERS = st.sampled_from("abkKsSxZ019-_.:/+=<>&'\"%\\#;~*ſé")
+LETTERS = CHARACTERS.filter(
+    lambda character: character != "\\"
+)  # it would be read as part of an escape after it
 SECRETS = st.text(CHARACTERS, min_size=6, max_size=12)
 
 
@@ -168,8 +179,8 @@ def test_the_quick_way_out_loses_nothing(case: tuple[list[str], str]) -> None:
     assert secrets.cut(text) == slowly(secrets, text) == slowly(Secrets(values), text)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.text(CHARACTERS, min_size=8, max_size=14), st.integers(0, 10_000), st.data())
+@settings(max_examples=100, deadline=None)
+@given(st.text(LETTERS, min_size=8, max_size=14), st.integers(0, 10_000), st.data())
 def test_however_it_is_written(secret: str, seed: int, data: st.DataObject) -> None:
     chance = random.Random(seed)
     secret += "z"  # of one that ends in "&" and is written "&#x26;", the rest could be left

@@ -15,7 +15,7 @@ import os
 import select
 import ssl
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -42,6 +42,7 @@ from voucherify_async.errors import (
 from voucherify_async.transport.clock import Clock
 from voucherify_async.transport.operation import Answer, Delivery, Headers, Request
 from voucherify_async.transport.rate_limit import RateGate, RateLimit
+from voucherify_async.transport.secrets import proxy_credentials
 from voucherify_async.transport.settings import Timeouts, check_proxy, environment_proxy
 from voucherify_async.transport.watchdog import Watchdog
 from voucherify_async.transport.wire import decode_error
@@ -278,6 +279,7 @@ class ConnectionPool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process: int | None = None
         self._proxy: str | None = None
+        self._secrets: Collection[str] = ()
         self._watchdog = Watchdog()
         self._timeouts = Timeouts(), _client_timeout(Timeouts())  # the latest
         self._closed = False
@@ -373,7 +375,8 @@ class ConnectionPool:
         """The answer, its body whole and decompressed."""
         limit, content = self.settings.max_response_bytes, reply.content
         # Error reporters show the local variables of a traceback: bytes, but not what hides them.
-        answer = Answer(reply.status, reply.headers, b"", headers.secrets)
+        secrets = headers.secrets | self._secrets if self._secrets else headers.secrets
+        answer = Answer(reply.status, reply.headers, b"", secrets)
         try:
             answer.body = await content.readany()
             if not content.at_eof():
@@ -431,6 +434,7 @@ class ConnectionPool:
         self._proxy = settings.proxy
         if self._proxy is None and settings.trust_env and (proxy := environment_proxy(settings.base_url)):
             self._proxy = check_proxy("the proxy in the environment", proxy)
+        self._secrets = proxy_credentials(self._proxy)
         self._session = aiohttp.ClientSession(
             connector=settings.connector
             or aiohttp.TCPConnector(

@@ -40,7 +40,7 @@ from voucherify_async.transport.pool import ConnectionPool
 from voucherify_async.transport.rate_limit import RateLimiter, read_rate_limit, server_wait
 from voucherify_async.transport.renewal import TokenKeeper
 from voucherify_async.transport.retry import Outcome, RetryPolicy
-from voucherify_async.transport.secrets import Secrets
+from voucherify_async.transport.secrets import Secrets, credentials_in
 from voucherify_async.transport.settings import Timeouts, check_headers
 from voucherify_async.transport.wire import JSON, decode, request_id_of, status_error
 
@@ -205,7 +205,8 @@ class SessionManager:
             call.token = auth.token
         if auth.headers() != self._given.values:  # it nearly never says anything new
             given = Headers(check_headers("auth", auth.headers()))
-            self._given = Headers(given.values, Secrets(given.values.values()))
+            others = (*credentials_in(self.pool.headers), *credentials_in(self.options.headers))
+            self._given = Headers(given.values, Secrets((*given.values.values(), *others)))
             self._usual.clear()
         request, body = call.request, call.request.body
         content_type = None if body is None else body.content_type
@@ -223,6 +224,7 @@ class SessionManager:
         sources = self.pool.headers, typed, self.options.headers, own.values, headers
         # The last word counts, in whatever case it is written.
         found = {name.lower(): (name, value) for source in sources for name, value in source.items()}
+        secrets = (*secrets, *credentials_in(headers))
         return Headers(dict(found.values()), own.secrets | secrets if secrets else own.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
