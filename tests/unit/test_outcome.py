@@ -34,6 +34,7 @@ VERDICTS = {
     errors.PoolTimeoutError: AGAIN,
     errors.ConnectTimeoutError: AGAIN,
     errors.ReadTimeoutError: AGAIN,
+    errors.ProxyError: AGAIN,
     errors.OutcomeUnknownError: AGAIN,
     errors.DeadlineExceededError: AGAIN,
     errors.APIStatusError: STOP,

@@ -264,6 +264,9 @@ class ConnectionPool:
         rate_limit: The rate limit as the last answer described it.
     """
 
+    _opened: ClassVar[weakref.WeakSet[ConnectionPool]] = weakref.WeakSet()
+    _inherited: ClassVar[list[aiohttp.ClientSession | None]] = []
+
     def __init__(self, settings: PoolSettings) -> None:
         self.settings = settings
         self.clock = Clock()
@@ -406,6 +409,15 @@ class ConnectionPool:
         if session is not None:
             await session.close()
 
+    @classmethod
+    def keep_inherited(cls) -> None:
+        """Keep the parent's sessions alive in a forked child.
+
+        Collected as garbage they would close their connections, and take them out of the event loop's epoll, which
+        the child shares with its parent: the parent's next call would never be told of its answer.
+        """
+        cls._inherited.extend(pool._session for pool in cls._opened)
+
     def check_usable(self) -> None:
         """Refuse to work where or when it cannot.
 
@@ -450,25 +462,12 @@ class ConnectionPool:
         )
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
-        _pools.add(self)
+        self._opened.add(self)
         return self._session
 
 
-_pools: Final[weakref.WeakSet[ConnectionPool]] = weakref.WeakSet()
-_inherited: Final[list[object]] = []
-
-
-def _keep_inherited() -> None:
-    """Keep alive what a forked child has of its parent's sessions.
-
-    Collected as garbage they would close their connections, and take them out of the event loop's epoll, which the
-    child shares with its parent: the parent's next call would never be told of its answer.
-    """
-    _inherited.extend(pool._session for pool in _pools if pool._session is not None)  # noqa: SLF001  # its own module
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_keep_inherited)
+    os.register_at_fork(after_in_child=ConnectionPool.keep_inherited)
 
 
 def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
