@@ -264,8 +264,8 @@ class ConnectionPool:
         rate_limit: The rate limit as the last answer described it.
     """
 
-    _opened: ClassVar[weakref.WeakSet[ConnectionPool]] = weakref.WeakSet()
-    _inherited: ClassVar[list[aiohttp.ClientSession | None]] = []
+    _opened: ClassVar[weakref.WeakSet[aiohttp.ClientSession]] = weakref.WeakSet()
+    _inherited: ClassVar[list[aiohttp.ClientSession]] = []
 
     def __init__(self, settings: PoolSettings) -> None:
         self.settings = settings
@@ -416,7 +416,7 @@ class ConnectionPool:
         Collected as garbage they would close their connections, and take them out of the event loop's epoll, which
         the child shares with its parent: the parent's next call would never be told of its answer.
         """
-        cls._inherited.extend(pool._session for pool in cls._opened)
+        cls._inherited.extend(cls._opened)
 
     def check_usable(self) -> None:
         """Refuse to work where or when it cannot.
@@ -462,7 +462,7 @@ class ConnectionPool:
         )
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
-        self._opened.add(self)
+        self._opened.add(self._session)
         return self._session
 
 
