@@ -110,7 +110,7 @@ class Bench:
             self.add(
                 f"create, {concurrency} at once: CPU a call / by hand",
                 ratio_of(rounds, "ours", "by_hand", cpu),
-                Bar(value=1.15),
+                Bar(value=1.25),
                 both(rounds),
             )
             if concurrency == max(self.extent.concurrencies):

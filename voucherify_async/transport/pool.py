@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import aiohttp
 import anyio
@@ -82,6 +82,7 @@ class _Watch(msgspec.Struct, eq=False):
         headers: All of them but for ``Host`` and ``Content-Length``.
         delivery: What the session knows of it.
         written: The body is sent, or there is none.
+        owned: The connection is ours alone. Others who use the caller's connector would not expect a guard on it.
         expired: It took too long.
         transport: What it is sent by; `None` until there is a connection.
         protocol: The protocol of the connection.
@@ -91,6 +92,7 @@ class _Watch(msgspec.Struct, eq=False):
     headers: Headers
     delivery: Delivery
     written: bool
+    owned: bool
     expired: bool = False
     transport: asyncio.Transport | None = None
     protocol: Any = None
@@ -102,6 +104,10 @@ class _Watch(msgspec.Struct, eq=False):
     def goes_out(self) -> None:
         """The request is handed to the connection, which sends nothing any more when it is closing."""
         self.delivery.sent = self.transport is not None and not self.transport.is_closing()
+
+    def guard(self) -> None:
+        """Close the connection if anything arrives on it before the next request."""
+        self.protocol.set_parser(_Idle(self.transport), None)
 
     def expire(self) -> None:
         """Break off what takes too long."""
@@ -206,29 +212,23 @@ class _Idle:
 async def _send_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Send a request once.
+    """Send a request once, and from the end of the answer close the connection if anything else arrives on it.
 
     aiohttp would send a request by an idempotent method again, unseen by us, were it to see its own exception.
     """
     try:
-        return await handler(request)
+        response = await handler(request)
     except aiohttp.ClientConnectorError:
         raise  # after which aiohttp does not try again
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         # Not its own text, in which aiohttp puts the URL.
         disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
+    else:
+        watch = cast("_Request", request).watch
+        if watch.owned:
+            response.content.on_eof(watch.guard)
+        return response
     raise disconnect
-
-
-async def _guard_connection(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Send a request, and from the end of the answer close the connection if anything else arrives on it."""
-    response = await handler(request)
-    assert isinstance(request, _Request)  # noqa: S101  # for the type checker
-    protocol, idle = request.watch.protocol, _Idle(request.watch.transport)
-    response.content.on_eof(lambda: protocol.set_parser(idle, None))
-    return response
 
 
 class _Content(aiohttp.BytesPayload):
@@ -322,7 +322,7 @@ class ConnectionPool:
     ) -> Answer | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session, body = self._session or self._open(), request.body
-        watch = _Watch(headers, delivery, body is None)
+        watch = _Watch(headers, delivery, body is None, self.settings.connector is None)
         if timeouts.attempt is not None:
             self._watchdog.watch(watch, timeouts.attempt)
         _outgoing.set(watch)
@@ -457,8 +457,7 @@ class ConnectionPool:
             connector_owner=settings.connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_Request,
-            # Others who use the caller's connector would not expect a guard on its connections.
-            middlewares=(_send_once,) if settings.connector else (_guard_connection, _send_once),
+            middlewares=(_send_once,),
         )
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
