@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -239,6 +240,90 @@ class TestGate:
             with pytest.raises(DeadlineExceededError):
                 await client.with_options(deadline=20).customers.get("a")
         assert (len(server.requests), clock.waited) == (1, [])
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The beginnings of what the log warns of."""
+    return [
+        record.getMessage()[:14]
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and record.name == "voucherify_async"
+    ]
+
+
+TOLD = ["the rate limit", "calls go on af"]
+
+
+class TestLog:
+    @pytest.mark.parametrize("concurrency", [1, 10, 60])
+    @pytest.mark.parametrize("limiter", ["adaptive", "local", "none"])
+    async def test_sixty_creations_at_a_limit_are_two_warnings(
+        self, caplog: pytest.LogCaptureFixture, limiter: str, concurrency: int
+    ) -> None:
+        async with limited_sandbox(Quota(40)) as (_sandbox, voucherify, _clock):
+            local = LocalRateLimiter(40, 60, clock=voucherify._sessions.clock)
+            if limiter != "adaptive":
+                voucherify = voucherify.with_options(rate_limiter=local if limiter == "local" else None)
+            await run_job(voucherify, Job(60, concurrency, 40))
+        assert warnings(caplog) == TOLD
+
+    async def test_each_time_is_told_of(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with limited_sandbox(Quota(20, fixed=True)) as (_sandbox, voucherify, _clock):
+            await run_job(voucherify, Job(50, 1, 20))
+        assert warnings(caplog) == TOLD * 2
+
+    async def test_where_every_call_waits_only_the_first_is_told_of(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with served(CUSTOMER) as (_server, client):
+            clock = without_waiting(client)
+            paced = client.with_options(rate_limiter=LocalRateLimiter(1, 10.0, clock=client._sessions.clock))
+            for _ in range(12):
+                await paced.customers.get("a")
+            assert len(clock.waited) == 11
+            assert len(warnings(caplog)) == 2
+            clock.now += 60
+            for _ in range(3):
+                await paced.customers.get("a")
+        assert len(warnings(caplog)) == 4
+
+    async def test_limiters_and_kinds_apart(self, caplog: pytest.LogCaptureFixture) -> None:
+        receipt = respond(202, body=b'{"async_action_id":"asa_1"}')
+        async with served(receipt) as (_server, client):
+            without_waiting(client)
+            for _ in range(2):
+                limiter = LocalRateLimiter(1, 10.0, clock=client._sessions.clock)
+                paced = client.with_options(rate_limiter=limiter)
+                for _ in range(2):
+                    await paced.customers.update_in_bulk([{"source_id": "a"}])
+            assert len(warnings(caplog)) == 4
+            assert "bulk_api_calls" in caplog.text
+
+    async def test_a_short_wait_and_one_that_is_not_begun_are_not_told_of(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with served(CUSTOMER) as (_server, client):
+            without_waiting(client)
+            for period in (0.5, 3600.0):
+                limiter = LocalRateLimiter(1, period, clock=client._sessions.clock)
+                paced = client.with_options(rate_limiter=limiter)
+                await paced.customers.get("a")
+                if period < 1:
+                    await paced.customers.get("a")
+                else:
+                    with pytest.raises(RateLimitError):
+                        await paced.customers.get("a")
+        assert warnings(caplog) == []
+
+    async def test_what_is_remembered_of_limiters_is_bounded(self) -> None:
+        async with served(CUSTOMER) as (_server, client):
+            without_waiting(client)
+            for _ in range(100):
+                limiter = LocalRateLimiter(1, 10.0, clock=client._sessions.clock)
+                paced = client.with_options(rate_limiter=limiter)
+                await paced.customers.get("a")
+                await paced.customers.get("a")
+            assert len(client._sessions.pool.held._episodes) <= 33
 
 
 def told(remaining: int, *, limit: int = 100, retry: int | None = None) -> bytes:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Collection, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -48,9 +49,6 @@ __all__ = ["CallOptions", "SessionManager"]
 T = TypeVar("T")
 
 _logger = logging.getLogger("voucherify_async")
-
-_LONG_WAIT: Final = 1.0
-"""Seconds; a wait for the rate limit above this is worth a warning."""
 
 _SHORTEST_WAIT: Final = 1e-9
 """Seconds; what tells waiting in line, however short, from not waiting at all."""
@@ -163,8 +161,12 @@ class SessionManager:
             await options.auth.ready(self._fetch_token)
         try:
             call.has_place = pool.take_place() or await pool.wait_for_place(timeouts.pool)
-            if call.has_place and await self._take_leave(call, 0.0) is not None:
-                await self._queue(call)
+            if call.has_place:
+                wait = await self._take_leave(call, 0.0)
+                if wait is not None:
+                    await self._queue(call, wait)
+                elif pool.held:
+                    pool.held.passed(options.rate_limiter, call.request.operation.limit_kind)
             if not call.has_place:
                 text = f"no place in the connection pool became free within {timeouts.pool} s"
                 return PoolTimeoutError(text, operation=call.name)
@@ -228,12 +230,13 @@ class SessionManager:
         keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
         return await keyed.send(token_request(credentials.scope))
 
-    async def _queue(self, call: Call) -> None:
+    async def _queue(self, call: Call, wait: float) -> None:
         """Wait for leave of the rate limits, and then for a place again: who waits for leave holds none."""
         pool = self.pool
         while call.has_place:
             self._return_place(call)
-            await self._wait_for_leave(call)
+            await self._wait_for_leave(call, wait)
+            wait = 0.0
             call.has_place = pool.take_place() or await pool.wait_for_place(self.options.timeouts.pool)
             if not pool.gate.is_closed(call.request.operation.limit_kind):
                 return
@@ -255,19 +258,23 @@ class SessionManager:
                 call.leave = limiter
         return wait
 
-    async def _wait_for_leave(self, call: Call) -> None:
+    async def _wait_for_leave(self, call: Call, known: float) -> None:
         began = self.clock.monotonic()
         accepted = self.options.retry.max_server_wait
         left = self._time_left(call)
+        longest = max(_SHORTEST_WAIT, min(accepted, left))
         try:
-            wait = await self._take_leave(call, max(_SHORTEST_WAIT, min(accepted, left)))
+            with self._held(call, known if known <= longest else 0.0):  # above, it will not wait
+                wait = await self._take_leave(call, longest)
         finally:
-            waited = self.clock.monotonic() - began
-            call.waited += waited
-            if waited > _LONG_WAIT:
-                _logger.warning("%s: waited %.1f s for the rate limit", call.name, waited)
+            call.waited += self.clock.monotonic() - began
         if wait is not None:
             raise self._out_of_time(call) if left < accepted else refusal(call, wait, accepted)
+
+    def _held(self, call: Call, wait: float) -> AbstractContextManager[None]:
+        """Has the log say that rate limits hold calls back, as long as they do."""
+        kind = call.request.operation.limit_kind
+        return self.pool.held.hold(call.name, self.options.rate_limiter, kind, wait)
 
     # -------------------------------------------------------------------- after an attempt
 
@@ -312,7 +319,11 @@ class SessionManager:
         if self._time_left(call) <= delay:
             raise self._out_of_time(call)
         self._tell_retry(call, delay)
-        await self.clock.sleep(delay)
+        if isinstance(call.failures[-1], RateLimitError):
+            with self._held(call, delay):
+                await self.clock.sleep(delay)
+        else:
+            await self.clock.sleep(delay)
 
     def _delay(self, call: Call) -> float | None:
         """Seconds until the next attempt; `None` for none. If it was refused, all calls are held back."""
@@ -371,8 +382,10 @@ class SessionManager:
 
     def _tell_retry(self, call: Call, delay: float) -> None:
         kind = type(call.failures[-1]).__name__
-        _logger.warning(
-            "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
+        # That calls are held back is told once, not for each that the service refuses.
+        level = logging.DEBUG if isinstance(call.failures[-1], RateLimitError) else logging.WARNING
+        _logger.log(
+            level, "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
         )
         self._tell(RetryEvent, call, error_type=kind, status=call.status, delay=delay)
 
