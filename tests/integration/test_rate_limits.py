@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.clocks import SkippingClock, skipping_clock
-from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, without_waiting
+from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, stall, without_waiting
 from voucherify_async import (
     DeadlineExceededError,
     LocalRateLimiter,
@@ -262,9 +263,8 @@ class TestLog:
     ) -> None:
         async with limited_sandbox(Quota(40)) as (_sandbox, voucherify, _clock):
             local = LocalRateLimiter(40, 60, clock=voucherify._sessions.clock)
-            if limiter != "adaptive":
-                voucherify = voucherify.with_options(rate_limiter=local if limiter == "local" else None)
-            await run_job(voucherify, Job(60, concurrency, 40))
+            limiters = {"local": local, "none": None, "adaptive": voucherify._sessions.options.rate_limiter}
+            await run_job(voucherify.with_options(rate_limiter=limiters[limiter]), Job(60, concurrency, 40))
         assert warnings(caplog) == TOLD
 
     async def test_each_time_is_told_of(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -324,6 +324,76 @@ class TestLog:
                 await paced.customers.get("a")
                 await paced.customers.get("a")
             assert len(client._sessions.pool.held._episodes) <= 33
+
+
+class TestDeadline:
+    async def test_a_call_that_would_be_held_beyond_it_says_so(self) -> None:
+        async with served(told(0, retry=NOW + 40), CUSTOMER) as (server, client):
+            clock = without_waiting(client)
+            await client.customers.get("a")
+            with pytest.raises(DeadlineExceededError) as caught:
+                await client.with_options(deadline=10).customers.get("a")
+        error = caught.value
+        assert str(error) == (
+            "customers.get: the rate limit would hold the call for 40.0 s, longer than the deadline of 10 s; "
+            "nothing was sent"
+        )
+        assert error.retry_after == 40.0
+        assert not error.may_have_been_applied
+        assert isinstance(error.__cause__, RateLimitError)
+        assert (error.__cause__.retry_after, error.__cause__.kind) == (40.0, "api_calls")
+        assert pickle.loads(pickle.dumps(error)).retry_after == 40.0
+        assert (len(server.requests), clock.waited) == (1, [])
+
+    @pytest.mark.parametrize("own", [False, True], ids=["built in", "of one's own"])
+    async def test_it_is_so_with_every_limiter(self, own: bool) -> None:
+        class Wrapped:
+            async def acquire(self, kind: str, max_wait: float) -> float | None:
+                return await local.acquire(kind, max_wait)
+
+            def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+                local.release(kind, told, wait)
+
+        async with served(CUSTOMER) as (server, client):
+            without_waiting(client)
+            local = LocalRateLimiter(1, 30.0, clock=client._sessions.clock)
+            paced = client.with_options(rate_limiter=Wrapped() if own else local, deadline=5)
+            await paced.customers.get("a")
+            with pytest.raises(DeadlineExceededError, match=r"hold the call for 30\.0 s") as caught:
+                await paced.customers.get("a")
+        assert caught.value.retry_after == pytest.approx(30.0)
+        assert len(server.requests) == 1
+
+    async def test_after_an_attempt_it_says_that_the_call_was_not_sent_again(self) -> None:
+        async with served(CUSTOMER, None) as (_server, client):
+            without_waiting(client, jitter=0.0)
+            local = LocalRateLimiter(2, 30.0, clock=client._sessions.clock)
+            paced = client.with_options(rate_limiter=local, deadline=5)
+            await paced.customers.get("a")
+            with pytest.raises(DeadlineExceededError, match="it was not sent again") as caught:
+                await paced.customers.create(source_id="a")
+        assert caught.value.may_have_been_applied
+        assert len(caught.value.attempts) == 1
+
+    async def test_one_that_waits_in_line_until_then_says_so(self) -> None:
+        async with served(stall) as (server, client):
+            local = LocalRateLimiter(1, 3600.0)
+            paced = client.with_options(rate_limiter=local)
+            first = asyncio.create_task(paced.customers.get("a"))
+            while not server.requests:  # noqa: ASYNC110  # a socket sets no event
+                await asyncio.sleep(0.001)
+            with pytest.raises(
+                DeadlineExceededError, match=r"held the call for the whole deadline of 0\.05 s"
+            ):
+                await paced.with_options(deadline=0.05).customers.get("a")
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
+    async def test_other_calls_past_their_deadline_have_no_time_to_try_again(self) -> None:
+        async with served(stall, deadline=0.05) as (_server, client):
+            with pytest.raises(DeadlineExceededError, match="no usable answer") as caught:
+                await client.customers.get("a")
+        assert caught.value.retry_after is None
 
 
 def told(remaining: int, *, limit: int = 100, retry: int | None = None) -> bytes:

@@ -26,7 +26,15 @@ from voucherify_async.errors import (
 )
 from voucherify_async.models.oauth import AccessToken
 from voucherify_async.transport.auth import Auth, OAuthClientCredentials, token_request
-from voucherify_async.transport.call import Call, conclude, deadline_error, is_success, last_error, refusal
+from voucherify_async.transport.call import (
+    Call,
+    conclude,
+    deadline_error,
+    held_beyond_deadline,
+    is_success,
+    last_error,
+    refusal,
+)
 from voucherify_async.transport.hooks import (
     CallEvent,
     ErrorEvent,
@@ -37,7 +45,14 @@ from voucherify_async.transport.hooks import (
 )
 from voucherify_async.transport.operation import Answer, Delivery, Headers, Request, Response
 from voucherify_async.transport.pool import ConnectionPool
-from voucherify_async.transport.rate_limit import RateLimiter, read_rate_limit, server_wait
+from voucherify_async.transport.rate_limit import (
+    WHOLE_SECONDS,
+    AdaptiveRateLimiter,
+    LocalRateLimiter,
+    RateLimiter,
+    read_rate_limit,
+    server_wait,
+)
 from voucherify_async.transport.renewal import TokenKeeper
 from voucherify_async.transport.retry import Outcome, RetryPolicy
 from voucherify_async.transport.secrets import Secrets
@@ -49,9 +64,6 @@ __all__ = ["CallOptions", "SessionManager"]
 T = TypeVar("T")
 
 _logger = logging.getLogger("voucherify_async")
-
-_SHORTEST_WAIT: Final = 1e-9
-"""Seconds; what tells waiting in line, however short, from not waiting at all."""
 
 _USUAL: Final = frozenset({None, JSON})
 """Content types of which the headers of nearly all requests are made once."""
@@ -162,7 +174,7 @@ class SessionManager:
         try:
             call.has_place = pool.take_place() or await pool.wait_for_place(timeouts.pool)
             if call.has_place:
-                wait = await self._take_leave(call, 0.0)
+                wait = await self._take_leave(call, 0.0, 0.0)
                 if wait is not None:
                     await self._queue(call, wait)
                 elif pool.held:
@@ -246,30 +258,38 @@ class SessionManager:
             call.has_place = False
             self.pool.return_place()
 
-    async def _take_leave(self, call: Call, max_wait: float) -> float | None:
-        """Leave to send (`None`), or the seconds until there could be, if those are more than `max_wait`."""
+    async def _take_leave(self, call: Call, max_wait: float, max_stop: float) -> float | None:
+        """Leave to send (`None`), or the seconds until there could be; see `Line.enter`."""
         kind = call.request.operation.limit_kind
         line, limiter, wait = self.pool.gate.lines.get(kind), self.options.rate_limiter, None
         if line is not None:
-            wait = await line.enter(max_wait)
+            wait = await line.enter(max_wait, max_stop)
         if wait is None and limiter is not None and call.leave is None:
-            wait = await limiter.acquire(kind, max_wait)
+            if type(limiter) is LocalRateLimiter or type(limiter) is AdaptiveRateLimiter:
+                wait = await limiter.line(kind).enter(max_wait, max_stop)
+            else:
+                wait = await limiter.acquire(kind, min(max_wait, max_stop))
             if wait is None:
                 call.leave = limiter
         return wait
 
     async def _wait_for_leave(self, call: Call, known: float) -> None:
         began = self.clock.monotonic()
-        accepted = self.options.retry.max_server_wait
+        accepted, deadline = self.options.retry.max_server_wait, self.options.deadline
         left = self._time_left(call)
-        longest = max(_SHORTEST_WAIT, min(accepted, left))
+        longest = min(accepted + WHOLE_SECONDS, left)
+        call.is_held = True
         try:
             with self._held(call, known if known <= longest else 0.0):  # above, it will not wait
-                wait = await self._take_leave(call, longest)
+                wait = await self._take_leave(call, left, longest)
         finally:
             call.waited += self.clock.monotonic() - began
-        if wait is not None:
-            raise self._out_of_time(call) if left < accepted else refusal(call, wait, accepted)
+        if wait is None:
+            call.is_held = False
+        elif deadline is not None and left < accepted:
+            raise held_beyond_deadline(call, wait, deadline, self._time_left(call))
+        else:
+            raise refusal(call, wait, accepted)
 
     def _held(self, call: Call, wait: float) -> AbstractContextManager[None]:
         """Has the log say that rate limits hold calls back, as long as they do."""
