@@ -284,9 +284,38 @@ class TestLines:
         limiter.release("bulk_api_calls", RateLimit(limit=10, remaining=0), 50.0)
         assert await limiter.acquire("bulk_api_calls", 0.0) == 50.0
         assert await limiter.acquire("api_calls", 0.0) is None
-        limiter.release("api_calls", RateLimit(limit=10, remaining=0, kind="bulk_api_calls"), 70.0)
+        limiter.release("api_calls", RateLimit(limit=10, remaining=0, kind="bulk_api_calls"), 60.0)
         assert await limiter.acquire("api_calls", 0.0) is None
-        assert await limiter.acquire("bulk_api_calls", 0.0) == 70.0
+        assert await limiter.acquire("bulk_api_calls", 0.0) == 60.0
+
+    async def test_kinds_that_a_service_invents_share_a_line(self) -> None:
+        limiter, gate = AdaptiveRateLimiter(clock=Frozen().clock), RateGate(Clock())
+        assert await limiter.acquire("api_calls", 0.0) is None
+        for number in range(3_000):
+            kind = f"kind_{number}"
+            gate.close(kind, 5.0)
+            assert gate.is_closed(kind)
+            assert await limiter.acquire("api_calls", 0.0) is None
+            limiter.release("api_calls", RateLimit(limit=10, remaining=0, kind=kind), 50.0)
+        assert len(limiter._lanes) <= 12  # pyright: ignore[reportPrivateUsage]
+        assert len(gate.lines) <= 12
+        assert await limiter.acquire("kind_2999", 0.0) == 50.0
+        assert await limiter.acquire("bulk_api_calls", 0.0) is None  # not theirs
+        assert not gate.is_closed("bulk_api_calls")
+        gate.close("bulk_api_calls", 5.0)
+        assert "bulk_api_calls" in gate.lines
+
+    async def test_a_header_holds_requests_back_for_a_minute_at_most(self) -> None:
+        time = Frozen()
+        limiter = AdaptiveRateLimiter(clock=time.clock)
+        assert await limiter.acquire("api_calls", 0.0) is None
+        limiter.release("api_calls", RateLimit(limit=10, remaining=0), 365 * 24 * 3600.0)
+        assert await limiter.acquire("api_calls", 0.0) == 61.0
+        assert await limiter.acquire("api_calls", 61.0) is None
+        assert await limiter.acquire("api_calls", 0.0) is not None  # one asks
+        limiter.release("api_calls", RateLimit(limit=10, remaining=10), None)
+        time.now += 10
+        assert await limiter.acquire("api_calls", 0.0) is None
 
     async def test_a_gate_that_was_never_closed(self) -> None:
         gate = RateGate(Clock())

@@ -21,7 +21,7 @@ from voucherify_async.transport.pacing import UNTIL_ANSWERED, AdaptivePace, Pace
 from voucherify_async.transport.settings import check_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = [
     "WHOLE_SECONDS",
@@ -40,6 +40,14 @@ __all__ = [
 _LONGEST_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
 
 _KIND: Final = re.compile(r"[a-z_]{1,40}")
+
+_COUNTED_APART: Final = frozenset({"api_calls", "bulk_api_calls"})
+"""The kinds that calls count as."""
+
+_MOST_KINDS: Final = 8
+"""Kinds beside those that have a pace of their own; what a service invents beyond that shares one."""
+
+_OTHER_KINDS: Final = "other kinds"
 
 _DIGITS: Final = 16
 """So long a number is taken for a float; ten thousand digits would be refused, or take their time."""
@@ -299,7 +307,8 @@ class AdaptiveRateLimiter:
     """As fast as what the service says of its limit allows.
 
     Full speed as long as more than a tenth of the limit remains, fewer requests at once below, and when
-    nothing remains none until the service takes the next one, with a slow start then. A service that says
+    nothing remains none until the service takes the next one, with a slow start then. However far away that is
+    said to be, after 61 seconds one request asks: if it is refused, that counts. A service that says
     nothing is not paced at all. Each kind of calls has its own pace.
     """
 
@@ -322,7 +331,7 @@ class AdaptiveRateLimiter:
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
         """A request that had leave has ended."""
-        pace, line = self._lanes[kind]
+        pace, line = self._lanes.get(kind) or self._lane(kind)
         pace.end()
         if told is not None and told.remaining is not None:
             about = pace if told.kind is None else self._lane(told.kind)[0]
@@ -330,10 +339,18 @@ class AdaptiveRateLimiter:
         line.answered()
 
     def _lane(self, kind: str) -> tuple[AdaptivePace, Line]:
+        kind = _bounded_kind(kind, self._lanes)
         if kind not in self._lanes:
             pace = AdaptivePace()
             self._lanes[kind] = pace, Line(pace, self._clock)
         return self._lanes[kind]
+
+
+def _bounded_kind(kind: str, known: Collection[str]) -> str:
+    """The kind, or one that stands for many where there are too many."""
+    if kind in known or kind in _COUNTED_APART or len(known) < _MOST_KINDS:
+        return kind
+    return _OTHER_KINDS
 
 
 class RateGate:
@@ -352,6 +369,7 @@ class RateGate:
 
     def close(self, kind: str, seconds: float) -> None:
         """Let no call of a kind through for some seconds from now."""
+        kind = _bounded_kind(kind, self._ramps)
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
             self.lines[kind] = Line(self._ramps[kind], self._clock)
@@ -360,4 +378,5 @@ class RateGate:
 
     def is_closed(self, kind: str) -> bool:
         """Whether calls of a kind are held back now."""
+        kind = _bounded_kind(kind, self._ramps)
         return kind in self._ramps and self._ramps[kind].is_stopped(self._clock.monotonic())

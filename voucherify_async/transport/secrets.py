@@ -13,6 +13,9 @@ __all__ = ["NO_SECRETS", "Secrets"]
 _SHORTEST: Final = 8
 """A shorter one is a word, not a secret: it would be cut out of every text."""
 
+_SPARE: Final = 16 * 1024
+"""Characters that are looked through beyond those that are kept: longer than any secret in any spelling."""
+
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:-]*")
 """Text in which a character can only stand for itself."""
 
@@ -57,6 +60,13 @@ class Secrets:
         for pattern in self._patterns:
             text = pattern.sub("***", text)
         return text
+
+    def excerpt(self, text: str, length: int) -> str:
+        """The beginning of a text of any length, less the secrets; takes no longer where that is long."""
+        excerpt = self.cut(text[: length + _SPARE])
+        if len(text) > length + _SPARE:  # a secret that is cut in two there is not found
+            excerpt = excerpt[:-_SPARE]
+        return excerpt[:length]
 
 
 NO_SECRETS: Final = Secrets()
