@@ -53,7 +53,7 @@ from voucherify_async.transport.rate_limit import (
     read_rate_limit,
     server_wait,
 )
-from voucherify_async.transport.renewal import TokenKeeper
+from voucherify_async.transport.renewal import LONGEST_RENEWAL, TokenKeeper
 from voucherify_async.transport.retry import Outcome, RetryPolicy
 from voucherify_async.transport.secrets import Secrets
 from voucherify_async.transport.settings import Timeouts, check_headers
@@ -88,16 +88,32 @@ class CallOptions:
 class SessionManager:
     """Makes calls over a pool: authentication, attempts, waits, deadline."""
 
-    def __init__(self, pool: ConnectionPool, options: CallOptions) -> None:
+    def __init__(
+        self, pool: ConnectionPool, options: CallOptions, *, client: CallOptions | None = None
+    ) -> None:
+        """Make calls with these options.
+
+        Args:
+            pool: What they go over.
+            options: How they are made.
+            client: How the client's own are, of which this is a view.
+        """
         self.pool = pool
         self.options = options
+        self._client = client or options
         self.clock = pool.clock
         self._given = Headers({})
         self._usual: dict[str | None, Headers] = {}
 
     def with_options(self, **changes: Any) -> SessionManager:
         """The same pool with other options."""
-        return SessionManager(self.pool, replace(self.options, **changes))
+        return SessionManager(self.pool, replace(self.options, **changes), client=self._client)
+
+    async def aclose(self) -> None:
+        """Close the pool, and end what goes on by itself."""
+        await self.pool.aclose()
+        if isinstance(self.options.auth, TokenKeeper):
+            await self.options.auth.aclose()
 
     def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
         """Make a call, in as many attempts as the policy allows; gives what the answer says.
@@ -239,8 +255,9 @@ class SessionManager:
         return Headers(dict(found.values()), own.secrets | secrets if secrets else own.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
-        keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
-        return await keyed.send(token_request(credentials.scope))
+        # As the client makes its calls, not the view that asks: what comes of it is for all views.
+        options = replace(self._client, auth=credentials.keys, deadline=LONGEST_RENEWAL)
+        return await SessionManager(self.pool, options).send(token_request(credentials.scope))
 
     async def _queue(self, call: Call, wait: float) -> None:
         """Wait for leave of the rate limits, and then for a place again: who waits for leave holds none."""
