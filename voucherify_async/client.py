@@ -188,7 +188,7 @@ class VoucherifyClient:
 
     async def aclose(self) -> None:
         """Close the connections. May be called twice; the client and its views cannot be used again."""
-        await self._sessions.pool.aclose()
+        await self._sessions.aclose()
 
     def with_options(
         self,

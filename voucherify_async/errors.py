@@ -172,7 +172,17 @@ class OutcomeUnknownError(TransportError):
 
 
 class DeadlineExceededError(TransportError):
-    """The call did not end within its deadline, all waits and attempts included."""
+    """The call did not end within its deadline, all waits and attempts included.
+
+    Also of a call that was not sent, as a rate limit would hold it beyond its deadline: then it is raised at
+    once, and its `__cause__` is the `RateLimitError` that says which limit that is.
+
+    Attributes:
+        retry_after: Seconds until the rate limit lets the next call through, if that is what the call did not
+            wait for; otherwise `None`.
+    """
+
+    retry_after: float | None = None
 
 
 class APIStatusError(VoucherifyError):

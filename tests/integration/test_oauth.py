@@ -16,6 +16,7 @@ from voucherify_async import (
     ConfigurationError,
     DeadlineExceededError,
     DecodeError,
+    LocalRateLimiter,
     OAuthClientCredentials,
     RetryPolicy,
     ServerError,
@@ -211,17 +212,97 @@ class TestFailure:
                 await client.customers.create(name="Ada")
         assert not caught.value.may_have_been_applied
 
-    async def test_a_caller_that_is_cancelled_leaves_the_others_to_try(self) -> None:
-        async with served(stall, token("b"), CUSTOMER) as (server, client):
+    async def test_a_caller_that_is_cancelled_takes_nothing_from_the_others(self) -> None:
+        late, release = held_token("b")
+        async with served(late, CUSTOMER) as (server, client):
             first = asyncio.create_task(client.customers.get("1"))
-            while not server.requests:  # noqa: ASYNC110  # what arrives at a socket sets no event
-                await asyncio.sleep(0.001)
+            await until_asked(server)
             others = [asyncio.create_task(client.customers.get("1")) for _ in range(5)]
             await asyncio.sleep(0.001)
             first.cancel()
+            await asyncio.sleep(0.001)
+            release.set()
             await asyncio.gather(*others)
         assert first.cancelled()
-        assert bearers(server) == [None, None] + ["b"] * 5
+        assert bearers(server) == [None] + ["b"] * 5
+
+
+def held_token(name: str) -> tuple[Script, asyncio.Event]:
+    """A token that is given when the event is set."""
+    release = asyncio.Event()
+
+    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.write(token(name))
+
+    return script, release
+
+
+async def until_asked(server: RawServer) -> None:
+    while not server.requests:  # noqa: ASYNC110  # what arrives at a socket sets no event
+        await asyncio.sleep(0.001)
+
+
+class TestViews:
+    """A renewal is nobody's: what a view accepts of a call is not what ends it."""
+
+    @pytest.mark.parametrize(
+        "impatience",
+        [
+            {"deadline": 0.05},
+            {"timeout": 0.05},
+            {"retry": RetryPolicy(attempts=1)},
+            {"rate_limiter": LocalRateLimiter(1, 3600)},
+        ],
+        ids=["deadline", "timeout", "retry", "limiter"],
+    )
+    async def test_a_patient_caller_is_not_told_of_an_impatient_one(self, impatience: dict[str, Any]) -> None:
+        late, release = held_token("b")
+        async with served(respond(503), late, CUSTOMER) as (server, client):
+            without_waiting(client, jitter=0.0)
+            hasty = asyncio.create_task(client.with_options(**impatience).customers.get("1"))
+            await until_asked(server)
+            patient = asyncio.create_task(client.customers.get("2"))
+            while len(server.requests) < 2:  # noqa: ASYNC110  # what arrives at a socket sets no event
+                await asyncio.sleep(0.001)
+            if "deadline" in impatience:
+                with pytest.raises(DeadlineExceededError, match=r"customers\.get"):
+                    await hasty
+            release.set()
+            assert (await patient).id == "cust_1"
+            await asyncio.gather(hasty, return_exceptions=True)
+        assert bearers(server)[:3] == [None, None, "b"]
+
+    async def test_callers_whose_deadlines_are_shorter_than_a_renewal_get_a_token_in_the_end(self) -> None:
+        late, release = held_token("b")
+        async with served(late, CUSTOMER, deadline=0.05) as (server, client):
+            for _ in range(3):
+                with pytest.raises(DeadlineExceededError) as caught:
+                    await client.customers.create(name="Ada")
+                assert not caught.value.may_have_been_applied
+            assert bearers(server) == [None]  # one renewal, which goes on
+            release.set()
+            await client.with_options(deadline=None).customers.get("1")
+        assert bearers(server) == [None, "b"]
+
+    async def test_it_has_a_time_limit_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("voucherify_async.transport.session.LONGEST_RENEWAL", 0.05)
+        async with served(stall) as (_server, client):
+            with pytest.raises(DeadlineExceededError, match=r"oauth\.create_token"):
+                await client.customers.get("1")
+
+    async def test_closing_the_client_ends_it(self) -> None:
+        before = asyncio.all_tasks()
+        async with served(stall) as (server, client):
+            call = asyncio.create_task(client.customers.get("1"))
+            given_up = asyncio.create_task(client.with_options(deadline=0.01).customers.get("1"))
+            await until_asked(server)
+            await asyncio.gather(given_up, return_exceptions=True)
+            await client.aclose()
+            with pytest.raises(VoucherifyError) as caught:
+                await call
+            assert not caught.value.may_have_been_applied
+            assert not [task for task in asyncio.all_tasks() - before if "_renew" in repr(task)]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import pickle
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.clocks import SkippingClock, skipping_clock
-from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, without_waiting
+from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, stall, without_waiting
 from voucherify_async import (
     DeadlineExceededError,
     LocalRateLimiter,
@@ -241,6 +243,159 @@ class TestGate:
         assert (len(server.requests), clock.waited) == (1, [])
 
 
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The beginnings of what the log warns of."""
+    return [
+        record.getMessage()[:14]
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and record.name == "voucherify_async"
+    ]
+
+
+TOLD = ["the rate limit", "calls go on af"]
+
+
+class TestLog:
+    @pytest.mark.parametrize("concurrency", [1, 10, 60])
+    @pytest.mark.parametrize("limiter", ["adaptive", "local", "none"])
+    async def test_sixty_creations_at_a_limit_are_two_warnings(
+        self, caplog: pytest.LogCaptureFixture, limiter: str, concurrency: int
+    ) -> None:
+        async with limited_sandbox(Quota(40)) as (_sandbox, voucherify, _clock):
+            local = LocalRateLimiter(40, 60, clock=voucherify._sessions.clock)
+            limiters = {"local": local, "none": None, "adaptive": voucherify._sessions.options.rate_limiter}
+            await run_job(voucherify.with_options(rate_limiter=limiters[limiter]), Job(60, concurrency, 40))
+        assert warnings(caplog) == TOLD
+
+    async def test_each_time_is_told_of(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with limited_sandbox(Quota(20, fixed=True)) as (_sandbox, voucherify, _clock):
+            await run_job(voucherify, Job(50, 1, 20))
+        assert warnings(caplog) == TOLD * 2
+
+    async def test_where_every_call_waits_only_the_first_is_told_of(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with served(CUSTOMER) as (_server, client):
+            clock = without_waiting(client)
+            paced = client.with_options(rate_limiter=LocalRateLimiter(1, 10.0, clock=client._sessions.clock))
+            for _ in range(12):
+                await paced.customers.get("a")
+            assert len(clock.waited) == 11
+            assert len(warnings(caplog)) == 2
+            clock.now += 60
+            for _ in range(3):
+                await paced.customers.get("a")
+        assert len(warnings(caplog)) == 4
+
+    async def test_limiters_and_kinds_apart(self, caplog: pytest.LogCaptureFixture) -> None:
+        receipt = respond(202, body=b'{"async_action_id":"asa_1"}')
+        async with served(receipt) as (_server, client):
+            without_waiting(client)
+            for _ in range(2):
+                limiter = LocalRateLimiter(1, 10.0, clock=client._sessions.clock)
+                paced = client.with_options(rate_limiter=limiter)
+                for _ in range(2):
+                    await paced.customers.update_in_bulk([{"source_id": "a"}])
+            assert len(warnings(caplog)) == 4
+            assert "bulk_api_calls" in caplog.text
+
+    async def test_a_short_wait_and_one_that_is_not_begun_are_not_told_of(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with served(CUSTOMER) as (_server, client):
+            without_waiting(client)
+            for period in (0.5, 3600.0):
+                limiter = LocalRateLimiter(1, period, clock=client._sessions.clock)
+                paced = client.with_options(rate_limiter=limiter)
+                await paced.customers.get("a")
+                if period < 1:
+                    await paced.customers.get("a")
+                else:
+                    with pytest.raises(RateLimitError):
+                        await paced.customers.get("a")
+        assert warnings(caplog) == []
+
+    async def test_what_is_remembered_of_limiters_is_bounded(self) -> None:
+        async with served(CUSTOMER) as (_server, client):
+            without_waiting(client)
+            for _ in range(100):
+                limiter = LocalRateLimiter(1, 10.0, clock=client._sessions.clock)
+                paced = client.with_options(rate_limiter=limiter)
+                await paced.customers.get("a")
+                await paced.customers.get("a")
+            assert len(client._sessions.pool.held._episodes) <= 33
+
+
+class TestDeadline:
+    async def test_a_call_that_would_be_held_beyond_it_says_so(self) -> None:
+        async with served(told(0, retry=NOW + 40), CUSTOMER) as (server, client):
+            clock = without_waiting(client)
+            await client.customers.get("a")
+            with pytest.raises(DeadlineExceededError) as caught:
+                await client.with_options(deadline=10).customers.get("a")
+        error = caught.value
+        assert str(error) == (
+            "customers.get: the rate limit would hold the call for 40.0 s, longer than the deadline of 10 s; "
+            "nothing was sent"
+        )
+        assert error.retry_after == 40.0
+        assert not error.may_have_been_applied
+        assert isinstance(error.__cause__, RateLimitError)
+        assert (error.__cause__.retry_after, error.__cause__.kind) == (40.0, "api_calls")
+        assert pickle.loads(pickle.dumps(error)).retry_after == 40.0
+        assert (len(server.requests), clock.waited) == (1, [])
+
+    @pytest.mark.parametrize("own", [False, True], ids=["built in", "of one's own"])
+    async def test_it_is_so_with_every_limiter(self, own: bool) -> None:
+        class Wrapped:
+            async def acquire(self, kind: str, max_wait: float) -> float | None:
+                return await local.acquire(kind, max_wait)
+
+            def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+                local.release(kind, told, wait)
+
+        async with served(CUSTOMER) as (server, client):
+            without_waiting(client)
+            local = LocalRateLimiter(1, 30.0, clock=client._sessions.clock)
+            paced = client.with_options(rate_limiter=Wrapped() if own else local, deadline=5)
+            await paced.customers.get("a")
+            with pytest.raises(DeadlineExceededError, match=r"hold the call for 30\.0 s") as caught:
+                await paced.customers.get("a")
+        assert caught.value.retry_after == pytest.approx(30.0)
+        assert len(server.requests) == 1
+
+    async def test_after_an_attempt_it_says_that_the_call_was_not_sent_again(self) -> None:
+        async with served(CUSTOMER, None) as (_server, client):
+            without_waiting(client, jitter=0.0)
+            local = LocalRateLimiter(2, 30.0, clock=client._sessions.clock)
+            paced = client.with_options(rate_limiter=local, deadline=5)
+            await paced.customers.get("a")
+            with pytest.raises(DeadlineExceededError, match="it was not sent again") as caught:
+                await paced.customers.create(source_id="a")
+        assert caught.value.may_have_been_applied
+        assert len(caught.value.attempts) == 1
+
+    async def test_one_that_waits_in_line_until_then_says_so(self) -> None:
+        async with served(stall) as (server, client):
+            local = LocalRateLimiter(1, 3600.0)
+            paced = client.with_options(rate_limiter=local)
+            first = asyncio.create_task(paced.customers.get("a"))
+            while not server.requests:  # noqa: ASYNC110  # a socket sets no event
+                await asyncio.sleep(0.001)
+            with pytest.raises(
+                DeadlineExceededError, match=r"held the call for the whole deadline of 0\.05 s"
+            ):
+                await paced.with_options(deadline=0.05).customers.get("a")
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
+    async def test_other_calls_past_their_deadline_have_no_time_to_try_again(self) -> None:
+        async with served(stall, deadline=0.05) as (_server, client):
+            with pytest.raises(DeadlineExceededError, match="no usable answer") as caught:
+                await client.customers.get("a")
+        assert caught.value.retry_after is None
+
+
 def told(remaining: int, *, limit: int = 100, retry: int | None = None) -> bytes:
     headers = [f"X-Rate-Limit-Limit: {limit}", f"X-Rate-Limit-Remaining: {remaining}"]
     if retry is not None:
@@ -262,18 +417,25 @@ class TestAdaptive:
         assert clock.waited == [40.0]
 
     async def test_a_sleep_beyond_the_longest_accepted_wait_is_an_error(self) -> None:
-        async with served(told(0, retry=NOW + 1800)) as (_server, client):
+        async with served(told(0, retry=NOW + 50)) as (_server, client):
             without_waiting(client)
             await client.customers.get("a")
-            with pytest.raises(RateLimitError, match="lets no call through for 1800.0 s") as caught:
-                await client.customers.get("a")
-            patient = client.with_options(retry=RetryPolicy(max_server_wait=3600))
-            await patient.customers.get("a")
+            hasty = client.with_options(retry=RetryPolicy(max_server_wait=30))
+            with pytest.raises(RateLimitError, match="lets no call through for 50.0 s") as caught:
+                await hasty.customers.get("a")
+            await client.customers.get("a")
         assert (caught.value.retry_after, caught.value.kind, caught.value.status) == (
-            1800.0,
+            50.0,
             "api_calls",
             429,
         )
+
+    async def test_nothing_that_a_header_says_stops_all_calls_for_long(self) -> None:
+        async with served(told(0, retry=NOW + 365 * 24 * 3600), CUSTOMER) as (_server, client):
+            clock = without_waiting(client)
+            await client.customers.get("a")
+            await client.customers.get("a")
+        assert clock.waited == [61.0]
 
     async def test_a_minute_rounded_up_is_waited_for(self) -> None:
         async with served(told(0, retry=NOW + 61), CUSTOMER) as (_server, client):

@@ -168,6 +168,9 @@ async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, ou
         assert answer.json()["source_id"] == "crm-9"
         assert (await http.post("/echo", json=answer.json())).json() == answer.json()
         assert (await http.get("/openapi.json")).status_code == 200
+        voucherify._sessions.pool.gate.close("api_calls", 600)
+        answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})
+        assert (answer.status_code, int(answer.headers["Retry-After"])) == (503, pytest.approx(600, abs=60))
 
 
 async def check_sandbox(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

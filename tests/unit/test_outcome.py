@@ -322,6 +322,30 @@ class TestAccount:
         assert failure.message == "the job aa_1 did not do as many items as it names no failures of"
 
 
+class TestLongTexts:
+    """A service may say any amount of each item."""
+
+    def test_of_what_a_job_says_the_beginning_is_kept(self) -> None:
+        huge = "d" * 200_000
+        result = {"errors": [error("a", details=huge, message=huge), error("x", details=huge, key=huge)]}
+        failures = account(ended(result), customers("a", "b"), count_bulk)
+        assert failures is not None
+        assert [(failure.message, failure.details) for failure in failures] == [
+            ("d" * 1_000, "d" * 1_000),
+            ("it is wrong", "d" * 1_000),
+        ]
+        imported = {"failed": [{"row": 1, "code": huge, "reason": huge}]}
+        failures = account(ended(imported), rows("a"), count_csv)
+        assert failures is not None
+        assert (failures[0].key, failures[0].message) == ("d" * 1_000, "d" * 1_000)
+
+    def test_all_items_of_a_batch_share_it(self) -> None:
+        huge = "d" * 200_000
+        failures = all_failed(customers("a", "b"), key=None, message=huge, details=huge)
+        assert {len(failure.details or "") for failure in failures} == {1_000}
+        assert len({id(failure.details) for failure in failures} | {id(f.message) for f in failures}) == 2
+
+
 class TestAllFailed:
     def test_customers(self) -> None:
         failures = all_failed(customers(*NAMES), key="job_failed", message="it failed", details="so")

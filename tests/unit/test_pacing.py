@@ -196,7 +196,7 @@ class TestLines:
     async def test_at_once_or_not_at_all(self) -> None:
         limiter = LocalRateLimiter(1, 10.0, clock=Frozen().clock)
         assert await limiter.acquire("api_calls", 0.0) is None
-        assert await limiter.acquire("api_calls", 0.0) == UNTIL_ANSWERED
+        assert await limiter.acquire("api_calls", 0.0) == 0.0
         limiter.release("api_calls", None, None)
         assert await limiter.acquire("api_calls", 0.0) == 10.0
 
@@ -208,7 +208,7 @@ class TestLines:
         await asyncio.sleep(0)
         limiter.release("api_calls", None, None)
         time.now = 10.0
-        assert await limiter.acquire("api_calls", 0.0) == UNTIL_ANSWERED
+        assert await limiter.acquire("api_calls", 0.0) == 0.0
         assert await waiting is None
 
     @pytest.mark.parametrize("cancelled", [0, 1, 2])
@@ -240,15 +240,82 @@ class TestLines:
         limiter.release("api_calls", None, None)
         assert await asyncio.gather(*waiting) == [100.0] * 3
 
+    @pytest.mark.parametrize("max_wait", [2.0, 5.0, 14.0])
+    async def test_no_wait_is_longer_than_the_longest(self, max_wait: float) -> None:
+        """The turn in the line is a part of it."""
+        time = Frozen()
+        limiter = LocalRateLimiter(1, 3.0, clock=time.clock)
+
+        async def call() -> tuple[float | None, float]:
+            began = time.now
+            wait = await limiter.acquire("api_calls", max_wait)
+            if wait is None:
+                limiter.release("api_calls", None, None)
+            return wait, time.now - began
+
+        results = await asyncio.gather(*(call() for _ in range(10)))
+        assert max(waited for _, waited in results) <= max_wait
+        let_through = [waited for wait, waited in results if wait is None]
+        assert let_through == [3.0 * number for number in range(int(max_wait / 3) + 1)]
+        refused = [wait for wait, _ in results if wait is not None]
+        assert refused == [3.0] * len(refused)
+
+    async def test_nor_is_one_for_requests_that_are_under_way(self) -> None:
+        limiter = LocalRateLimiter(1, 3.0)
+        assert await limiter.acquire("api_calls", 0.0) is None
+        waiting = [asyncio.create_task(limiter.acquire("api_calls", 0.02)) for _ in range(3)]
+        assert await asyncio.gather(*waiting) == [0.0] * 3  # and no request has ended
+        assert await limiter.acquire("api_calls", 0.0) == 0.0
+
+    async def test_a_wait_that_is_known_to_be_too_long_is_not_begun(self) -> None:
+        time = Frozen()
+        limiter = AdaptiveRateLimiter(clock=time.clock)
+        assert await limiter.acquire("api_calls", 0.0) is None
+        limiter.release("api_calls", RateLimit(remaining=0), 5.0)
+        began = time.now
+        assert await limiter.acquire("api_calls", 2.0) == 5.0
+        assert await limiter.acquire("api_calls", 4.9) == 5.0  # to the second is not near enough
+        assert time.now == began
+        assert await limiter.acquire("api_calls", 5.0) is None
+
     async def test_kinds_have_lines_of_their_own(self) -> None:
         limiter = AdaptiveRateLimiter(clock=Frozen().clock)
         assert await limiter.acquire("bulk_api_calls", 0.0) is None
         limiter.release("bulk_api_calls", RateLimit(limit=10, remaining=0), 50.0)
         assert await limiter.acquire("bulk_api_calls", 0.0) == 50.0
         assert await limiter.acquire("api_calls", 0.0) is None
-        limiter.release("api_calls", RateLimit(limit=10, remaining=0, kind="bulk_api_calls"), 70.0)
+        limiter.release("api_calls", RateLimit(limit=10, remaining=0, kind="bulk_api_calls"), 60.0)
         assert await limiter.acquire("api_calls", 0.0) is None
-        assert await limiter.acquire("bulk_api_calls", 0.0) == 70.0
+        assert await limiter.acquire("bulk_api_calls", 0.0) == 60.0
+
+    async def test_kinds_that_a_service_invents_share_a_line(self) -> None:
+        limiter, gate = AdaptiveRateLimiter(clock=Frozen().clock), RateGate(Clock())
+        assert await limiter.acquire("api_calls", 0.0) is None
+        for number in range(3_000):
+            kind = f"kind_{number}"
+            gate.close(kind, 5.0)
+            assert gate.is_closed(kind)
+            assert await limiter.acquire("api_calls", 0.0) is None
+            limiter.release("api_calls", RateLimit(limit=10, remaining=0, kind=kind), 50.0)
+        assert len(limiter._lanes) <= 12  # pyright: ignore[reportPrivateUsage]
+        assert len(gate.lines) <= 12
+        assert await limiter.acquire("kind_2999", 0.0) == 50.0
+        assert await limiter.acquire("bulk_api_calls", 0.0) is None  # not theirs
+        assert not gate.is_closed("bulk_api_calls")
+        gate.close("bulk_api_calls", 5.0)
+        assert "bulk_api_calls" in gate.lines
+
+    async def test_a_header_holds_requests_back_for_a_minute_at_most(self) -> None:
+        time = Frozen()
+        limiter = AdaptiveRateLimiter(clock=time.clock)
+        assert await limiter.acquire("api_calls", 0.0) is None
+        limiter.release("api_calls", RateLimit(limit=10, remaining=0), 365 * 24 * 3600.0)
+        assert await limiter.acquire("api_calls", 0.0) == 61.0
+        assert await limiter.acquire("api_calls", 61.0) is None
+        assert await limiter.acquire("api_calls", 0.0) is not None  # one asks
+        limiter.release("api_calls", RateLimit(limit=10, remaining=10), None)
+        time.now += 10
+        assert await limiter.acquire("api_calls", 0.0) is None
 
     async def test_a_gate_that_was_never_closed(self) -> None:
         gate = RateGate(Clock())

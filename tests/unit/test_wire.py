@@ -4,10 +4,11 @@ import datetime as dt
 import decimal
 import email
 import email.policy
+import json
 import types
 import uuid
 from enum import Enum, IntEnum, StrEnum
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -291,6 +292,56 @@ class TestDecode:
     )
     def test_other_types(self, into: Any, body: bytes, data: Any) -> None:
         assert decode(Operation[Any]("x", "GET", "/x", into), Answer(200, {}, body)) == data
+
+
+class TestLongTexts:
+    """A service may say any amount; what takes time takes it of the beginning."""
+
+    @pytest.fixture
+    def looked_through(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        lengths: list[int] = []
+        cut = Secrets.cut
+
+        def counted(self: Secrets, text: str) -> str:
+            lengths.append(len(text))
+            return cut(self, text)
+
+        monkeypatch.setattr(Secrets, "cut", counted)
+        return lengths
+
+    def test_of_the_texts_of_an_error_the_beginning_is_kept(self, looked_through: list[int]) -> None:
+        huge = "m <" * 3_000_000
+        names = ("message", "details", "key", "request_id", "resource_id", "resource_type")
+        body = json.dumps(dict.fromkeys(names, huge)).encode()
+        error = status_error(GET, Answer(400, {}, body, Secrets(["a-secret-key"])), now=0.0)
+        for name in names:
+            assert getattr(error, name) == huge[:4_096]
+        assert len(str(error)) < 30_000
+        assert sum(looked_through) < 200_000
+
+    @pytest.mark.parametrize("body", [{"error": {"message": "m" * 10**6}}, {"error": "m" * 10**6}])
+    def test_so_it_is_with_other_shapes(self, body: Any, looked_through: list[int]) -> None:
+        error = status_error(GET, Answer(500, {}, json.dumps(body).encode()), now=0.0)
+        assert error.message == "m" * 4_096
+        assert sum(looked_through) < 200_000
+
+    def test_of_an_answer_that_is_none_too(self, looked_through: list[int]) -> None:
+        operation: Operation[Any] = Operation("x", "GET", "/x", Literal["a", "b"])
+        with pytest.raises(errors.DecodeError) as caught:
+            decode(operation, Answer(200, {}, json.dumps("m " * 3_000_000).encode()))
+        assert len(str(caught.value)) < 5_000
+        assert sum(looked_through) < 200_000
+
+    @pytest.mark.parametrize("before", range(20_455, 20_485, 3))
+    def test_a_secret_at_the_end_of_what_is_looked_through(self, before: int) -> None:
+        secret = "s3cr3t-" * 4
+        text = "m" * before + secret + "m" * 100_000
+        error = status_error(
+            GET, Answer(400, {}, json.dumps({"message": text}).encode(), Secrets([secret])), now=0.0
+        )
+        assert "s3cr3t" not in error.message
+        many = Secrets([secret]).excerpt(secret * 1_000, 4_096)
+        assert "s3cr3t" not in many
 
 
 class TestStatusError:

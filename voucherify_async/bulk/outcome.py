@@ -24,6 +24,9 @@ from voucherify_async.errors import (
 from voucherify_async.models.async_actions import AsyncAction, BulkUpdateResult, JobResult
 from voucherify_async.transport.retry import PLAN_USED_UP
 
+_LONGEST_TEXT: Final = 1_000
+"""Characters that are kept of each text of a failure, of which there may be one for each item."""
+
 __all__ = ["Accounting", "Verdict", "account", "all_failed", "count_bulk", "count_csv", "judge"]
 
 
@@ -151,11 +154,19 @@ def all_failed(
     batch: Batch, *, key: str | None, message: str, details: str | None = None
 ) -> list[SyncFailure]:
     """Every item of a batch as failed."""
+    key, message, details = _bounded(key), _bounded(message), _bounded(details)  # once, for all to share
     return [_failure(batch, Report(index, None, key, message, details)) for index in range(len(batch))]
 
 
+def _bounded(text: str | None) -> str | None:
+    return None if text is None else text[:_LONGEST_TEXT]
+
+
 def _failure(batch: Batch, report: Report) -> SyncFailure:
-    item, source_id, key, message, details = report
+    item = report.item
+    source_id, key, message, details = (
+        _bounded(text) for text in (report.source_id, report.key, report.message, report.details)
+    )
     if item is None:
         return SyncFailure(source_id=source_id, key=key, message=message, details=details)
     return SyncFailure(

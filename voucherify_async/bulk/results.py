@@ -22,7 +22,7 @@ _ITEM_DECODER: Final[msgspec.json.Decoder[CustomerUpsert | str | None]] = msgspe
 
 
 class SyncFailure(Model, frozen=True, kw_only=True):
-    """One item that did not make it."""
+    """One item that did not make it. Of a longer text of the service's its first 1,000 characters are kept."""
 
     position: int | None = None
     """Where it stood in the source, from 0; in a CSV file, the line on which it begins, from 1. `None` if the

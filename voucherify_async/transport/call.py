@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,9 +18,20 @@ from voucherify_async.transport.auth import OAuthToken
 from voucherify_async.transport.operation import Answer, Delivery, Request
 from voucherify_async.transport.rate_limit import RateLimit, RateLimiter
 
-__all__ = ["Call", "conclude", "deadline_error", "is_success", "last_error", "refusal"]
+__all__ = [
+    "Call",
+    "conclude",
+    "deadline_error",
+    "held_beyond_deadline",
+    "is_success",
+    "last_error",
+    "refusal",
+]
 
 _ids = itertools.count(1)
+
+_INSTANT: Final = 0.1
+"""Seconds; so much of a deadline may be over in a call that is said to have all of it left."""
 
 
 class Call(msgspec.Struct, eq=False):
@@ -37,6 +48,7 @@ class Call(msgspec.Struct, eq=False):
         has_place: Whether the attempt holds a place in the pool.
         leave: The limiter that gave the attempt leave, if one did.
         waited: Seconds that rate limits held the attempt back.
+        is_held: Whether they do so now.
         status: HTTP status of the attempt's answer, if there was one.
         told: What the answer said of the rate limit.
         wait: What it said of when the next call may be made, in seconds.
@@ -55,6 +67,7 @@ class Call(msgspec.Struct, eq=False):
     has_place: bool = False
     leave: RateLimiter | None = None
     waited: float = 0.0
+    is_held: bool = False
     status: int | None = None
     told: RateLimit | None = None
     wait: float | None = None
@@ -113,7 +126,37 @@ def last_error(call: Call, *, deadline: float | None = None) -> VoucherifyError:
 
 def deadline_error(call: Call, deadline: float) -> DeadlineExceededError:
     """The error of a call that is past its deadline."""
-    text = f"no usable answer within the deadline of {deadline} s"
+    if call.is_held and not call.failures:
+        text = f"the rate limit held the call for the whole deadline of {deadline} s; nothing was sent"
+    else:
+        text = f"no usable answer within the deadline of {deadline} s"
+    return _deadline_error(call, text)
+
+
+def held_beyond_deadline(call: Call, wait: float, deadline: float, left: float) -> VoucherifyError:
+    """The error of a call that is not sent, as a rate limit would hold it beyond its deadline.
+
+    Args:
+        call: The call.
+        wait: Seconds until there could be leave to send it.
+        deadline: Its deadline in seconds.
+        left: Seconds that are left of it.
+    """
+    if call.failures and not isinstance(call.failures[-1], TransportError):
+        return last_error(call)  # an answer, whatever it says, goes first
+    if wait <= left:  # it waited in line until now
+        return deadline_error(call, deadline)
+    rest = f", of which {left:.1f} s are left" if left < deadline - _INSTANT else ""
+    sent = "it was not sent again" if call.failures else "nothing was sent"
+    hold = f"the rate limit would hold the call for {wait:.1f} s"
+    text = f"{hold}, longer than the deadline of {deadline} s{rest}; {sent}"
+    error = _deadline_error(call, text)
+    error.retry_after = wait
+    error.__cause__ = _rate_limit_error(call, f"the rate limit lets no call through for {wait:.1f} s", wait)
+    return error
+
+
+def _deadline_error(call: Call, text: str) -> DeadlineExceededError:
     applied = call.may_have_been_applied
     return DeadlineExceededError(text, operation=call.name, may_have_been_applied=applied)
 
@@ -121,6 +164,10 @@ def deadline_error(call: Call, deadline: float) -> DeadlineExceededError:
 def refusal(call: Call, wait: float, accepted: float) -> RateLimitError:
     """The error of a call that is not sent, as it would have to wait longer than is accepted."""
     text = f"not sent: the rate limit lets no call through for {wait:.1f} s, and {accepted} s are accepted"
+    return _rate_limit_error(call, text, wait)
+
+
+def _rate_limit_error(call: Call, text: str, wait: float) -> RateLimitError:
     error = RateLimitError(text, status=429, operation=call.name)
     error.retry_after, error.kind = wait, call.request.operation.limit_kind
     return error

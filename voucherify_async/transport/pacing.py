@@ -15,7 +15,13 @@ __all__ = ["UNTIL_ANSWERED", "AdaptivePace", "Pace", "Ramp", "WindowPace"]
 UNTIL_ANSWERED: Final = math.inf
 """Not before a request that is under way has ended."""
 
-_LONGEST_STOP: Final = 3600.0  # seconds; the longest window that the service documents
+_LONGEST_STOP: Final = 3600.0
+"""Seconds for which calls are held back that the service refuses; the longest window that it documents."""
+
+_LONGEST_TOLD_STOP: Final = 61.0
+"""Seconds for which they are held back by what the header of an answer says that is no refusal: a minute, the
+shortest window, and the second by which instants are rounded up. If it is longer one request finds out."""
+
 _LONGEST_UNIT: Final = 0.5
 _FIRST_GAPS: Final = 10  # requests in the first unit of a ramp, roughly
 _RAMP_UNITS: Final = 8  # after which a ramp is over; about 3,700 requests have passed by then
@@ -113,8 +119,8 @@ class AdaptivePace(Ramp):
 
     - As long as a tenth of the limit remains: no more requests under way than remain.
     - Below: half as many, since others may use the same project.
-    - When nothing remains: none until the service takes the next one; then a slow start. One request at a
-      time may always be under way, to find out.
+    - When nothing remains: none until the service takes the next one, but for 61 s at most; then a slow start.
+      One request at a time may always be under way, to find out.
     """
 
     def __init__(self) -> None:
@@ -150,7 +156,7 @@ class AdaptivePace(Ramp):
         if remaining <= 0:
             self._allowed = 1
             if wait is not None:
-                self.stop(now + wait, now)
+                self.stop(now + min(wait, _LONGEST_TOLD_STOP), now)
         elif limit is not None and remaining * _NEAR < limit:
             self._allowed = remaining // 2 or 1
         else:

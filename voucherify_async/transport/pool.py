@@ -40,6 +40,7 @@ from voucherify_async.errors import (
     VoucherifyError,
 )
 from voucherify_async.transport.clock import Clock
+from voucherify_async.transport.held import HeldCalls
 from voucherify_async.transport.operation import Answer, Delivery, Headers, Request
 from voucherify_async.transport.rate_limit import RateGate, RateLimit
 from voucherify_async.transport.secrets import proxy_credentials
@@ -260,6 +261,7 @@ class ConnectionPool:
         settings: What it was made with.
         clock: Where all parts of the client take the time from.
         gate: Holds calls back while the service is known to refuse them.
+        held: Tells the log of calls that rate limits hold back.
         headers: What every request carries, unless it says otherwise.
         rate_limit: The rate limit as the last answer described it.
     """
@@ -271,6 +273,7 @@ class ConnectionPool:
         self.settings = settings
         self.clock = Clock()
         self.gate = RateGate(self.clock)
+        self.held = HeldCalls(self.clock)
         # What aiohttp can decompress depends on what is installed.
         encodings = aiohttp.ClientRequest.DEFAULT_HEADERS[ACCEPT_ENCODING]
         self.headers: Mapping[str, str] = {ACCEPT_ENCODING: encodings, **settings.headers}

@@ -21,9 +21,10 @@ from voucherify_async.transport.pacing import UNTIL_ANSWERED, AdaptivePace, Pace
 from voucherify_async.transport.settings import check_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = [
+    "WHOLE_SECONDS",
     "AdaptiveRateLimiter",
     "LocalRateLimiter",
     "RateGate",
@@ -40,10 +41,18 @@ _LONGEST_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
 
 _KIND: Final = re.compile(r"[a-z_]{1,40}")
 
+_COUNTED_APART: Final = frozenset({"api_calls", "bulk_api_calls"})
+"""The kinds that calls count as."""
+
+_MOST_KINDS: Final = 8
+"""Kinds beside those that have a pace of their own; what a service invents beyond that shares one."""
+
+_OTHER_KINDS: Final = "other kinds"
+
 _DIGITS: Final = 16
 """So long a number is taken for a float; ten thousand digits would be refused, or take their time."""
 
-_WHOLE_SECONDS: Final = 1.0
+WHOLE_SECONDS: Final = 1.0
 """What a wait may seem longer than it is, as the service tells instants in whole seconds."""
 
 
@@ -166,14 +175,17 @@ class RateLimiter(Protocol):
     """
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:
-        """Wait for leave to send one request.
+        """Wait for leave to send one request, `max_wait` seconds at most, a turn in a line included.
+
+        Where it is known that the wait would be longer there is none.
 
         Args:
             kind: What the request counts as.
-            max_wait: Seconds to wait at most; with 0 leave is given at once or not at all.
+            max_wait: The longest wait; with 0 leave is given at once or not at all.
 
         Returns:
-            `None` with leave; else the seconds until there could be leave, which are more than `max_wait`.
+            `None` with leave; else the seconds until there could be leave, as far as is known: 0 when it
+            depends on requests that are under way.
         """
         ...
 
@@ -191,42 +203,50 @@ class RateLimiter(Protocol):
 class Line:
     """Calls in order of arrival, let through as a pace allows.
 
-    Only the first in the line watches the clock: it needs no task of its own, and wakes one. Waits are known
-    to within `precision` seconds: one that is longer than accepted by no more than that is waited for.
+    Only the first in the line watches the clock: it needs no task of its own, and wakes one.
     """
 
-    def __init__(self, pace: Pace, clock: Clock, *, precision: float = 0.0) -> None:
+    def __init__(self, pace: Pace, clock: Clock) -> None:
         self._pace = pace
         self._clock = clock
-        self._precision = precision
         self._waiting = 0
         self._turn = asyncio.Lock()  # serves first come, first served
         self._answered = asyncio.Event()
 
-    async def enter(self, max_wait: float) -> float | None:
-        """Wait for one's turn; the seconds it would take, if those are more than `max_wait`."""
+    async def enter(self, max_wait: float, max_stop: float = math.inf) -> float | None:
+        """Wait for one's turn; if it does not come, the seconds until the next one, 0 if nobody knows them.
+
+        Args:
+            max_wait: The longest wait, with that for those ahead; one that is known to be longer is not begun.
+            max_stop: The longest time in which nobody is let through that is waited for.
+        """
         now = self._clock.monotonic()
         delay = self._pace.delay(now)
         if delay <= 0 and not self._waiting:
             self._pace.take(now)
             return None
-        if max_wait <= 0:
-            return delay or UNTIL_ANSWERED
+        if max_wait <= 0 or _seconds(delay) > min(max_wait, max_stop):
+            return _seconds(delay)
         if not self._waiting:  # the line may form in another loop than the last time
             self._turn, self._answered = asyncio.Lock(), asyncio.Event()
         self._waiting += 1
+        limit = asyncio.timeout(None if max_wait == math.inf else max_wait)
         try:
-            async with self._turn:
-                return await self._lead(max_wait)
+            async with limit, self._turn:
+                return await self._lead(now + max_wait, max_stop)
+        except TimeoutError:
+            if not limit.expired():
+                raise
         finally:
             self._waiting -= 1
+        return _seconds(self._pace.delay(self._clock.monotonic()))
 
-    async def _lead(self, max_wait: float) -> float | None:
-        while (delay := self._pace.delay(self._clock.monotonic())) > 0:
+    async def _lead(self, until: float, max_stop: float) -> float | None:
+        while (delay := self._pace.delay(now := self._clock.monotonic())) > 0:
             if delay == UNTIL_ANSWERED:
                 self._answered.clear()
                 await self._answered.wait()
-            elif delay > max_wait + self._precision:
+            elif delay > min(max_stop, until - now):
                 return delay
             else:
                 await self._clock.sleep(delay)
@@ -237,6 +257,11 @@ class Line:
         """A request that was under way has ended."""
         if self._waiting:
             self._answered.set()
+
+
+def _seconds(delay: float) -> float:
+    """A delay as callers are told it."""
+    return 0.0 if delay == UNTIL_ANSWERED else delay
 
 
 class LocalRateLimiter:
@@ -264,9 +289,13 @@ class LocalRateLimiter:
         self._pace = WindowPace(limit, period)
         self._line = Line(self._pace, self._clock)
 
-    async def acquire(self, kind: str, max_wait: float) -> float | None:  # noqa: ARG002  # a RateLimiter
-        """Wait for leave to send one request."""
-        return await self._line.enter(max_wait)
+    def line(self, kind: str) -> Line:  # noqa: ARG002  # as of an `AdaptiveRateLimiter`
+        """Where requests wait."""
+        return self._line
+
+    async def acquire(self, kind: str, max_wait: float) -> float | None:
+        """Wait for leave to send one request; see `RateLimiter.acquire`."""
+        return await self.line(kind).enter(max_wait)
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:  # noqa: ARG002  # a RateLimiter
         """A request that had leave has ended."""
@@ -278,7 +307,8 @@ class AdaptiveRateLimiter:
     """As fast as what the service says of its limit allows.
 
     Full speed as long as more than a tenth of the limit remains, fewer requests at once below, and when
-    nothing remains none until the service takes the next one, with a slow start then. A service that says
+    nothing remains none until the service takes the next one, with a slow start then. However far away that is
+    said to be, after 61 seconds one request asks: if it is refused, that counts. A service that says
     nothing is not paced at all. Each kind of calls has its own pace.
     """
 
@@ -291,14 +321,17 @@ class AdaptiveRateLimiter:
         self._clock = clock or Clock()
         self._lanes: dict[str, tuple[AdaptivePace, Line]] = {}
 
+    def line(self, kind: str) -> Line:
+        """Where requests of a kind wait."""
+        return (self._lanes.get(kind) or self._lane(kind))[1]
+
     async def acquire(self, kind: str, max_wait: float) -> float | None:
-        """Wait for leave to send one request."""
-        _, line = self._lanes.get(kind) or self._lane(kind)
-        return await line.enter(max_wait)
+        """Wait for leave to send one request; see `RateLimiter.acquire`."""
+        return await self.line(kind).enter(max_wait)
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
         """A request that had leave has ended."""
-        pace, line = self._lanes[kind]
+        pace, line = self._lanes.get(kind) or self._lane(kind)
         pace.end()
         if told is not None and told.remaining is not None:
             about = pace if told.kind is None else self._lane(told.kind)[0]
@@ -306,10 +339,18 @@ class AdaptiveRateLimiter:
         line.answered()
 
     def _lane(self, kind: str) -> tuple[AdaptivePace, Line]:
+        kind = _bounded_kind(kind, self._lanes)
         if kind not in self._lanes:
             pace = AdaptivePace()
-            self._lanes[kind] = pace, Line(pace, self._clock, precision=_WHOLE_SECONDS)
+            self._lanes[kind] = pace, Line(pace, self._clock)
         return self._lanes[kind]
+
+
+def _bounded_kind(kind: str, known: Collection[str]) -> str:
+    """The kind, or one that stands for many where there are too many."""
+    if kind in known or kind in _COUNTED_APART or len(known) < _MOST_KINDS:
+        return kind
+    return _OTHER_KINDS
 
 
 class RateGate:
@@ -328,12 +369,14 @@ class RateGate:
 
     def close(self, kind: str, seconds: float) -> None:
         """Let no call of a kind through for some seconds from now."""
+        kind = _bounded_kind(kind, self._ramps)
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
-            self.lines[kind] = Line(self._ramps[kind], self._clock, precision=_WHOLE_SECONDS)
+            self.lines[kind] = Line(self._ramps[kind], self._clock)
         now = self._clock.monotonic()
         self._ramps[kind].stop(now + seconds, now)
 
     def is_closed(self, kind: str) -> bool:
         """Whether calls of a kind are held back now."""
+        kind = _bounded_kind(kind, self._ramps)
         return kind in self._ramps and self._ramps[kind].is_stopped(self._clock.monotonic())

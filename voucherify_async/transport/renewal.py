@@ -1,4 +1,8 @@
-"""A token that is renewed: one request for any number of callers, no task of its own."""
+"""A token that is renewed: one request for any number of callers.
+
+The renewal is a task of its own. Each caller waits for it as long as it will; that one gives up, or is cancelled,
+is nothing to the renewal or to the others.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,15 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from voucherify_async.errors import ConfigurationError, DecodeError, VoucherifyError
+from voucherify_async.errors import ConfigurationError, ConnectionFailedError, DecodeError, VoucherifyError
 from voucherify_async.models.oauth import AccessToken
 from voucherify_async.transport.auth import CREATE_TOKEN, OAuthClientCredentials, OAuthToken
 from voucherify_async.transport.clock import Clock
 
-__all__ = ["TokenKeeper", "renewal_delay"]
+__all__ = ["LONGEST_RENEWAL", "TokenKeeper", "renewal_delay"]
+
+LONGEST_RENEWAL: Final = 60.0
+"""Seconds that a renewal may take, its repetitions included; no caller's deadline bounds it."""
 
 _LIFETIME: Final = 900.0
 """Seconds; what the service documents, for an answer that does not say."""
@@ -44,9 +51,7 @@ class TokenKeeper:
         self._clock = clock
         self.token: OAuthToken | None = None
         self._renew_at = -math.inf
-        self._turn = asyncio.Lock()
-        self._rounds = 0
-        self._failure: VoucherifyError | None = None
+        self._renewal: asyncio.Task[VoucherifyError | None] | None = None
 
     def headers(self) -> Mapping[str, str]:
         """The headers of the token as it stands."""
@@ -60,25 +65,42 @@ class TokenKeeper:
     async def ready(self, fetch: Callable[[OAuthClientCredentials], Awaitable[AccessToken]]) -> None:
         """See that there is a token that is not about to expire.
 
+        Args:
+            fetch: Gets a token; is run for all that wait, and goes on when the one that gave it does not.
+
         Raises:
             VoucherifyError: None could be got; every caller that waited for it gets the error.
         """
         if self.token is not None and self._clock.monotonic() < self._renew_at:
             return
-        round_ = self._rounds
-        async with self._turn:
-            # What came of a request that was made while we waited is our answer too. One that was cancelled
-            # ended no round: then it is our turn.
-            if self._rounds == round_:
-                try:
-                    await self._fetch(fetch)
-                    self._failure = None
-                except VoucherifyError as error:
-                    self._failure = copy.copy(error)  # without its traceback, and all that hangs on it
-                self._rounds += 1
-            failure = self._failure
+        if self._renewal is None:
+            self._renewal = asyncio.get_running_loop().create_task(self._renew(fetch))
+        renewal = self._renewal
+        await asyncio.wait([renewal])  # which cancels nothing but itself
+        if renewal.cancelled():
+            text = "the client was closed while it got a token"
+            raise ConnectionFailedError(text, operation=CREATE_TOKEN.name)
+        failure = renewal.result()
         if failure is not None:
             raise _for_this_call(failure)
+
+    async def aclose(self) -> None:
+        """End a renewal that is under way."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
+
+    async def _renew(
+        self, fetch: Callable[[OAuthClientCredentials], Awaitable[AccessToken]]
+    ) -> VoucherifyError | None:
+        """Get a token; why there is none, if so."""
+        try:
+            await self._fetch(fetch)
+        except VoucherifyError as error:
+            return copy.copy(error)  # without its traceback, and all that hangs on it
+        finally:
+            self._renewal = None
+        return None
 
     async def _fetch(self, fetch: Callable[[OAuthClientCredentials], Awaitable[AccessToken]]) -> None:
         asked = self._clock.monotonic()

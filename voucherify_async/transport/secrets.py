@@ -22,6 +22,9 @@ _SHORTEST: Final = 8
 _PIECE: Final = 12
 """So many characters in a row of a longer secret are cut out, too."""
 
+_SPARE: Final = 16 * 1024
+"""Characters that are looked through beyond those that are kept: longer than any secret in any spelling."""
+
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:-]*")
 """Text in which a character can only stand for itself."""
 
@@ -148,6 +151,13 @@ def _without(text: str, read: _Text, found: list[int]) -> str:
             parts += [text[done : max(done, read.begins[index])], "***"]
         done, previous = max(done, read.ends[index]), index
     return "".join([*parts, text[done:]])
+
+    def excerpt(self, text: str, length: int) -> str:
+        """The beginning of a text of any length, less the secrets; takes no longer where that is long."""
+        excerpt = self.cut(text[: length + _SPARE])
+        if len(text) > length + _SPARE:  # a secret that is cut in two there is not found
+            excerpt = excerpt[:-_SPARE]
+        return excerpt[:length]
 
 
 NO_SECRETS: Final = Secrets()

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Collection, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -26,7 +27,15 @@ from voucherify_async.errors import (
 )
 from voucherify_async.models.oauth import AccessToken
 from voucherify_async.transport.auth import Auth, OAuthClientCredentials, token_request
-from voucherify_async.transport.call import Call, conclude, deadline_error, is_success, last_error, refusal
+from voucherify_async.transport.call import (
+    Call,
+    conclude,
+    deadline_error,
+    held_beyond_deadline,
+    is_success,
+    last_error,
+    refusal,
+)
 from voucherify_async.transport.hooks import (
     CallEvent,
     ErrorEvent,
@@ -37,8 +46,15 @@ from voucherify_async.transport.hooks import (
 )
 from voucherify_async.transport.operation import Answer, Delivery, Headers, Request, Response
 from voucherify_async.transport.pool import ConnectionPool
-from voucherify_async.transport.rate_limit import RateLimiter, read_rate_limit, server_wait
-from voucherify_async.transport.renewal import TokenKeeper
+from voucherify_async.transport.rate_limit import (
+    WHOLE_SECONDS,
+    AdaptiveRateLimiter,
+    LocalRateLimiter,
+    RateLimiter,
+    read_rate_limit,
+    server_wait,
+)
+from voucherify_async.transport.renewal import LONGEST_RENEWAL, TokenKeeper
 from voucherify_async.transport.retry import Outcome, RetryPolicy
 from voucherify_async.transport.secrets import Secrets, credentials_in
 from voucherify_async.transport.settings import Timeouts, check_headers
@@ -49,12 +65,6 @@ __all__ = ["CallOptions", "SessionManager"]
 T = TypeVar("T")
 
 _logger = logging.getLogger("voucherify_async")
-
-_LONG_WAIT: Final = 1.0
-"""Seconds; a wait for the rate limit above this is worth a warning."""
-
-_SHORTEST_WAIT: Final = 1e-9
-"""Seconds; what tells waiting in line, however short, from not waiting at all."""
 
 _USUAL: Final = frozenset({None, JSON})
 """Content types of which the headers of nearly all requests are made once."""
@@ -79,16 +89,32 @@ class CallOptions:
 class SessionManager:
     """Makes calls over a pool: authentication, attempts, waits, deadline."""
 
-    def __init__(self, pool: ConnectionPool, options: CallOptions) -> None:
+    def __init__(
+        self, pool: ConnectionPool, options: CallOptions, *, client: CallOptions | None = None
+    ) -> None:
+        """Make calls with these options.
+
+        Args:
+            pool: What they go over.
+            options: How they are made.
+            client: How the client's own are, of which this is a view.
+        """
         self.pool = pool
         self.options = options
+        self._client = client or options
         self.clock = pool.clock
         self._given = Headers({})
         self._usual: dict[str | None, Headers] = {}
 
     def with_options(self, **changes: Any) -> SessionManager:
         """The same pool with other options."""
-        return SessionManager(self.pool, replace(self.options, **changes))
+        return SessionManager(self.pool, replace(self.options, **changes), client=self._client)
+
+    async def aclose(self) -> None:
+        """Close the pool, and end what goes on by itself."""
+        await self.pool.aclose()
+        if isinstance(self.options.auth, TokenKeeper):
+            await self.options.auth.aclose()
 
     def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
         """Make a call, in as many attempts as the policy allows; gives what the answer says.
@@ -164,8 +190,12 @@ class SessionManager:
             await options.auth.ready(self._fetch_token)
         try:
             call.has_place = pool.take_place() or await pool.wait_for_place(timeouts.pool)
-            if call.has_place and await self._take_leave(call, 0.0) is not None:
-                await self._queue(call)
+            if call.has_place:
+                wait = await self._take_leave(call, 0.0, 0.0)
+                if wait is not None:
+                    await self._queue(call, wait)
+                elif pool.held:
+                    pool.held.passed(options.rate_limiter, call.request.operation.limit_kind)
             if not call.has_place:
                 text = f"no place in the connection pool became free within {timeouts.pool} s"
                 return PoolTimeoutError(text, operation=call.name)
@@ -228,15 +258,17 @@ class SessionManager:
         return Headers(dict(found.values()), own.secrets | secrets if secrets else own.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
-        keyed = self.with_options(auth=credentials.keys, deadline=None)  # the caller's own deadline bounds it
-        return await keyed.send(token_request(credentials.scope))
+        # As the client makes its calls, not the view that asks: what comes of it is for all views.
+        options = replace(self._client, auth=credentials.keys, deadline=LONGEST_RENEWAL)
+        return await SessionManager(self.pool, options).send(token_request(credentials.scope))
 
-    async def _queue(self, call: Call) -> None:
+    async def _queue(self, call: Call, wait: float) -> None:
         """Wait for leave of the rate limits, and then for a place again: who waits for leave holds none."""
         pool = self.pool
         while call.has_place:
             self._return_place(call)
-            await self._wait_for_leave(call)
+            await self._wait_for_leave(call, wait)
+            wait = 0.0
             call.has_place = pool.take_place() or await pool.wait_for_place(self.options.timeouts.pool)
             if not pool.gate.is_closed(call.request.operation.limit_kind):
                 return
@@ -246,31 +278,43 @@ class SessionManager:
             call.has_place = False
             self.pool.return_place()
 
-    async def _take_leave(self, call: Call, max_wait: float) -> float | None:
-        """Leave to send (`None`), or the seconds until there could be, if those are more than `max_wait`."""
+    async def _take_leave(self, call: Call, max_wait: float, max_stop: float) -> float | None:
+        """Leave to send (`None`), or the seconds until there could be; see `Line.enter`."""
         kind = call.request.operation.limit_kind
         line, limiter, wait = self.pool.gate.lines.get(kind), self.options.rate_limiter, None
         if line is not None:
-            wait = await line.enter(max_wait)
+            wait = await line.enter(max_wait, max_stop)
         if wait is None and limiter is not None and call.leave is None:
-            wait = await limiter.acquire(kind, max_wait)
+            if type(limiter) is LocalRateLimiter or type(limiter) is AdaptiveRateLimiter:
+                wait = await limiter.line(kind).enter(max_wait, max_stop)
+            else:
+                wait = await limiter.acquire(kind, min(max_wait, max_stop))
             if wait is None:
                 call.leave = limiter
         return wait
 
-    async def _wait_for_leave(self, call: Call) -> None:
+    async def _wait_for_leave(self, call: Call, known: float) -> None:
         began = self.clock.monotonic()
-        accepted = self.options.retry.max_server_wait
+        accepted, deadline = self.options.retry.max_server_wait, self.options.deadline
         left = self._time_left(call)
+        longest = min(accepted + WHOLE_SECONDS, left)
+        call.is_held = True
         try:
-            wait = await self._take_leave(call, max(_SHORTEST_WAIT, min(accepted, left)))
+            with self._held(call, known if known <= longest else 0.0):  # above, it will not wait
+                wait = await self._take_leave(call, left, longest)
         finally:
-            waited = self.clock.monotonic() - began
-            call.waited += waited
-            if waited > _LONG_WAIT:
-                _logger.warning("%s: waited %.1f s for the rate limit", call.name, waited)
-        if wait is not None:
-            raise self._out_of_time(call) if left < accepted else refusal(call, wait, accepted)
+            call.waited += self.clock.monotonic() - began
+        if wait is None:
+            call.is_held = False
+        elif deadline is not None and left < accepted:
+            raise held_beyond_deadline(call, wait, deadline, self._time_left(call))
+        else:
+            raise refusal(call, wait, accepted)
+
+    def _held(self, call: Call, wait: float) -> AbstractContextManager[None]:
+        """Has the log say that rate limits hold calls back, as long as they do."""
+        kind = call.request.operation.limit_kind
+        return self.pool.held.hold(call.name, self.options.rate_limiter, kind, wait)
 
     # -------------------------------------------------------------------- after an attempt
 
@@ -315,7 +359,11 @@ class SessionManager:
         if self._time_left(call) <= delay:
             raise self._out_of_time(call)
         self._tell_retry(call, delay)
-        await self.clock.sleep(delay)
+        if isinstance(call.failures[-1], RateLimitError):
+            with self._held(call, delay):
+                await self.clock.sleep(delay)
+        else:
+            await self.clock.sleep(delay)
 
     def _delay(self, call: Call, delivery: Delivery | None) -> float | None:
         """Seconds until the next attempt; `None` for none. If it was refused, all calls are held back."""
@@ -375,8 +423,10 @@ class SessionManager:
 
     def _tell_retry(self, call: Call, delay: float) -> None:
         kind = type(call.failures[-1]).__name__
-        _logger.warning(
-            "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
+        # That calls are held back is told once, not for each that the service refuses.
+        level = logging.DEBUG if isinstance(call.failures[-1], RateLimitError) else logging.WARNING
+        _logger.log(
+            level, "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
         )
         self._tell(RetryEvent, call, error_type=kind, status=call.status, delay=delay)
 

@@ -72,9 +72,11 @@ _encode: Final = msgspec.json.Encoder().encode
 _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 _BODY_EXCERPT: Final = 500
-_LONGEST_SEARCH: Final = (
-    1024 * 1024
-)  # bytes of a body that is no answer; an excerpt of it is all that is kept
+_LONGEST_BODY_SEARCH: Final = 64 * 1024
+"""Bytes of a body that is no answer which are looked through for secrets, for the excerpt that is kept."""
+
+_LONGEST_TEXT: Final = 4 * 1024
+"""Characters that an error keeps of each text of an answer, of which the service may make any number."""
 _MILLISECOND: Final = 1_000  # microseconds; what the service is sure to tell apart
 
 
@@ -388,11 +390,11 @@ def decode_error(
     position: int | None = None,
 ) -> DecodeError:
     """The error for an answer that is not what the API promises."""
-    excerpt = "" if operation.confidential else answer.body[:_LONGEST_SEARCH].decode("utf-8", "replace")
+    excerpt = "" if operation.confidential else answer.body[:_LONGEST_BODY_SEARCH].decode("utf-8", "replace")
     return DecodeError(
-        answer.secrets.cut(problem),
+        answer.secrets.excerpt(problem, _LONGEST_TEXT),
         status=answer.status,
-        body=answer.secrets.cut(excerpt)[:_BODY_EXCERPT],  # only now: a secret cut in two is not found
+        body=answer.secrets.excerpt(excerpt, _BODY_EXCERPT),
         item_id=_said(answer, item_id),
         position=position,
         operation=operation.name,
@@ -425,7 +427,7 @@ def _text(value: Any) -> str | None:
 
 
 def _said(answer: Answer, value: Any) -> str | None:
-    return None if (text := _text(value)) is None else answer.secrets.cut(text)
+    return None if (text := _text(value)) is None else answer.secrets.excerpt(text, _LONGEST_TEXT)
 
 
 def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> APIStatusError:
@@ -443,7 +445,7 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
     said = partial(_said, answer)
     message = body.custom_message() or said(body.message) or said(body.error) or _phrase(answer.status)
     error = status_error_class(answer.status)(
-        answer.secrets.cut(message),
+        answer.secrets.excerpt(message, _LONGEST_TEXT),
         status=answer.status,
         code=body.code if isinstance(body.code, int) else None,
         key=said(body.key),
