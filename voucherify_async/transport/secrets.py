@@ -92,6 +92,13 @@ class Secrets:
                 at = whole.find(piece, at + 1)
         return _without(text, read, sorted(found)) if found else text
 
+    def excerpt(self, text: str, length: int) -> str:
+        """The beginning of a text of any length, less the secrets; takes no longer where that is long."""
+        excerpt = self.cut(text[: length + _SPARE])
+        if len(text) > length + _SPARE:  # a secret that is cut in two there is not found
+            excerpt = excerpt[:-_SPARE]
+        return excerpt[:length]
+
 
 class _Text(NamedTuple):
     """A text as it is read: its characters, and where in the text each of them begins and ends."""
@@ -151,13 +158,6 @@ def _without(text: str, read: _Text, found: list[int]) -> str:
             parts += [text[done : max(done, read.begins[index])], "***"]
         done, previous = max(done, read.ends[index]), index
     return "".join([*parts, text[done:]])
-
-    def excerpt(self, text: str, length: int) -> str:
-        """The beginning of a text of any length, less the secrets; takes no longer where that is long."""
-        excerpt = self.cut(text[: length + _SPARE])
-        if len(text) > length + _SPARE:  # a secret that is cut in two there is not found
-            excerpt = excerpt[:-_SPARE]
-        return excerpt[:length]
 
 
 NO_SECRETS: Final = Secrets()
