@@ -9,8 +9,10 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
+import msgspec
+
 from voucherify_async.errors import ConfigurationError
-from voucherify_async.models.base import UNSET, UnsetType
+from voucherify_async.models.base import UNSET, UnsetType, is_mapping
 from voucherify_async.pagination.cursors import PageNumberRule, Rule
 from voucherify_async.pagination.pager import Listing, Pager
 from voucherify_async.pagination.rules import WalkRule
@@ -314,8 +316,11 @@ class VoucherifyClient:
             ValueError: An argument cannot be sent; names it.
             VoucherifyError: The call failed.
         """
-        if not method.isascii() or not method.isalpha():
+        if not isinstance(method, str) or not method.isascii() or not method.isalpha():
             raise ValueError(f"method must be an HTTP method, not {method!r}")
+        if repeatable not in (None, True, False):
+            raise ValueError(f"repeatable must be True, False or None, not {repeatable!r}")
+        _check_type("into", into)
         method = method.upper()
         may_repeat = method in _SAFE_TO_REPEAT if repeatable is None else repeatable
         removes = method == "DELETE" and into in (Any, type(None))
@@ -328,13 +333,13 @@ class VoucherifyClient:
             confidential=path.startswith("/v1/oauth/"),
             removes=removes,
         )
-        encoded = encode_query(query or {})
-        target = encode_path(operation.path, path_params or {})
+        encoded = encode_query({} if query is None else query)
+        target = encode_path(operation.path, {} if path_params is None else path_params)
         request = Request(
             operation,
             f"{target}?{encoded}" if encoded else target,
             _body(json, form, content, files),
-            check_headers("headers", headers or {}),
+            check_headers("headers", {} if headers is None else headers),
             secrets=tuple(credentials_in(form or {})),
         )
         return await self._sessions.respond(request)
@@ -390,12 +395,19 @@ class VoucherifyClient:
         Raises:
             ValueError: An argument cannot be sent, or `cursor` was made for another list; names it.
         """
+        if query is not None and not is_mapping(query):
+            raise ValueError(f"query must be a mapping, not {type(query).__name__}")
+        if not isinstance(items, str) or not items:
+            raise ValueError(f"items must be the name of a property, not {items!r}")
+        if rule is not None and not (hasattr(rule, "name") and hasattr(rule, "state_type")):
+            raise ValueError(f"rule must be a rule of voucherify_async.pagination or your own, not {rule!r}")
+        _check_type("into", into)
         filters = dict(query or {})
         limit = check_limit(filters.pop("limit", None))
         listing = Listing[Any](
             sessions=self._sessions,
             operation=Operation[Any](f"GET {path}", "GET", _checked_path(path), Any),
-            path=encode_path(path, path_params or {}),
+            path=encode_path(path, {} if path_params is None else path_params),
             query=filters,
             items=items,
             into=into,
@@ -425,16 +437,37 @@ def _body(
         case ["json"]:
             return encode_json("json", json_value("json", json))
         case ["form"]:
-            return encode_form(form or {})
+            return encode_form(form if form is not None else {})
         case ["content"]:
-            return encode_content("content", content or b"")
+            return encode_content("content", b"" if content is None else content)
         case ["files"]:
-            return encode_multipart({name: FilePart(*part) for name, part in (files or {}).items()}, form)
+            return encode_multipart(_parts(files), form)
         case _:
             raise ValueError(f"a request has one body, not {len(given)}: {', '.join(given)}")
 
 
+def _parts(files: Any) -> dict[str, FilePart]:
+    if not is_mapping(files):
+        raise ValueError(f"files must be a mapping, not {type(files).__name__}")
+    for name, part in files.items():
+        kinds = [type(value) for value in part] if isinstance(part, tuple | list) else []
+        if kinds != [str, bytes, str]:
+            raise ValueError(f"files[{name!r}] must be a file name, the content as bytes, and a content type")
+    return {name: FilePart(*part) for name, part in files.items()}
+
+
+def _check_type(name: str, into: Any) -> None:
+    if into is Any or into is bytes:
+        return
+    try:
+        msgspec.json.Decoder(into)
+    except TypeError as error:
+        raise ValueError(f"{name} must be a type that msgspec decodes: {error}") from None
+
+
 def _checked_path(path: str) -> str:
+    if not isinstance(path, str):
+        raise ValueError(f"path must be a string, not {type(path).__name__}")
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set("?# "):
         raise ValueError(f"path must be a plain path that starts with '/', without a query, not {path!r}")
     return path

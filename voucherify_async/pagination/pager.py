@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -140,14 +141,22 @@ class Listing(Generic[T]):
     def _decode_item(self, answer: Answer, index: int, raw: msgspec.Raw) -> Any:
         try:
             return msgspec.json.decode(raw, type=self.into)
-        except msgspec.ValidationError as error:
-            loose = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            loose = _read_loosely(bytes(raw))
             identity = item_id(loose)
             problem = f"item {index} of the page (id {identity}) is not of the promised shape: {error}"
             part = msgspec.structs.replace(answer, body=bytes(raw))
             return Invalid(
                 loose, decode_error(self.operation, part, problem, item_id=identity, position=index)
             )
+
+
+def _read_loosely(raw: bytes) -> Any:
+    """JSON that msgspec refuses: with half of a surrogate pair, or with bytes that are no UTF-8."""
+    try:
+        return json.loads(raw.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
 
 
 class Invalid:
@@ -452,8 +461,11 @@ class Pager(Generic[T]):
         Raises:
             ValueError: `max_items` is negative.
         """
-        if max_items is not None and max_items < 0:
-            raise ValueError(f"max_items must not be negative, not {max_items}")
+        number: object = max_items
+        if max_items is not None and (
+            not isinstance(number, int) or isinstance(number, bool) or max_items < 0
+        ):
+            raise ValueError(f"max_items must be an integer from 0, not {max_items!r}")
         items: list[T] = []
         reader = self._reader(self._limit or MAX_PAGE_SIZE, stream=True)
         while max_items is None or len(items) < max_items:

@@ -110,7 +110,8 @@ class AsyncActionsResource:
             AsyncActionTimeoutError: The job has not ended in time. It goes on: wait again with the same id.
             VoucherifyError: A call failed.
         """
-        if timeout is not None and not timeout >= 0:
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        if timeout is not None and not (is_number and timeout >= 0):
             raise ValueError(f"timeout must be a number of seconds from 0, not {timeout!r}")
         clock = self._sessions.clock
         ends = math.inf if timeout is None else clock.monotonic() + timeout

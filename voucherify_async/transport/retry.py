@@ -61,8 +61,12 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         """Refuse values that make no policy."""
-        if self.attempts < 1:
-            raise ConfigurationError(f"retry.attempts must be at least 1, not {self.attempts!r}")
+        attempts: object = self.attempts
+        if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
+            raise ConfigurationError(f"retry.attempts must be an integer of at least 1, not {attempts!r}")
+        statuses: object = self.statuses
+        if not isinstance(statuses, frozenset | set) or not all(isinstance(one, int) for one in statuses):
+            raise ConfigurationError(f"retry.statuses must be a set of integers, not {statuses!r}")
         for name in ("base", "cap", "max_server_wait"):
             check_seconds(f"retry.{name}", getattr(self, name), zero=True)
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from voucherify_async.errors import ConfigurationError
+from voucherify_async.models.base import is_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,12 +72,37 @@ class Timeouts:
             check_seconds(f"timeout.{name}", getattr(self, name))
 
 
+_OWNED: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that say where a message ends, or what becomes of its connection."""
+
+
 def check_headers(name: str, headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse headers that cannot be sent as they are; the error leaves the values out."""
+    """Refuse headers that cannot be sent as they are, or that the transport sets; the error leaves the values out."""
+    if not is_mapping(headers):
+        raise ConfigurationError(f"{name} must be a mapping of names to values, not {type(headers).__name__}")
     bad = next((key for key, value in headers.items() if not _can_be_sent(key, value)), None)
-    if bad is None:
+    owned = next((key for key in headers if isinstance(key, str) and key.lower() in _OWNED), None)
+    if bad is None and owned is None:
         return dict(headers)
     del headers  # error reporters show the local variables of a traceback
+    if owned is not None:
+        raise ConfigurationError(f"{name} must not have {owned!r}: it belongs to the connection")
     raise ConfigurationError(f"{name} has a header that cannot be sent: {bad!r}")
 
 

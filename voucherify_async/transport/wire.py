@@ -97,6 +97,7 @@ def encode_path(template: str, parameters: Mapping[str, str]) -> str:
     Raises:
         ValueError: A value is not a string that can be one segment of a path; names the parameter.
     """
+    _check_mapping("path_params", parameters)
     try:
         return template.format_map({name: _segment(name, value) for name, value in parameters.items()})
     except KeyError as error:
@@ -118,7 +119,20 @@ def encode_query(query: Query) -> str:
     Raises:
         ValueError: A value that has no place in a query; names the parameter.
     """
-    return "&".join([pair for name, value in query.items() for pair in _pairs(name, value)])
+    _check_mapping("query", query)
+    try:
+        return "&".join([pair for name, value in query.items() for pair in _pairs(name, value)])
+    except RecursionError:
+        pass
+    raise ValueError("query is nested too deeply")
+
+
+def _check_mapping(name: str, value: object) -> None:
+    if not is_mapping(value):
+        raise ValueError(f"{name} must be a mapping, not {type(value).__name__}")
+    bad = next((key for key in value if not isinstance(key, str)), None)
+    if bad is not None:
+        raise ValueError(f"{name} must have names that are strings, not {bad!r}")
 
 
 def _pairs(name: str, value: Any) -> list[str]:
@@ -291,13 +305,22 @@ def encode_content(name: str, content: bytes) -> Body:
     """A body that is bytes already.
 
     Raises:
-        ValueError: It is above `MAX_BODY_BYTES`; names it.
+        ValueError: It is not bytes, or above `MAX_BODY_BYTES`; names it.
     """
-    return Body(_bounded(name, content), "application/octet-stream")
+    return Body(_bounded(name, _bytes(name, content)), "application/octet-stream")
+
+
+def _bytes(name: str, content: object) -> bytes:
+    if isinstance(content, bytearray | memoryview):
+        return bytes(content)
+    if not isinstance(content, bytes):
+        raise ValueError(f"{name} must be bytes, not {type(content).__name__}")
+    return content
 
 
 def encode_form(form: Mapping[str, str]) -> Body:
     """A form-encoded body."""
+    _check_mapping("form", form)
     fields = {name: _encodable(name, value) for name, value in form.items()}
     return Body(urlencode(fields).encode("ascii"), "application/x-www-form-urlencoded")
 
@@ -364,6 +387,26 @@ def decode(operation: Operation[Any], answer: Answer) -> Any:
     return decode_by(operation.decoder, operation, answer)
 
 
+_SURROGATES: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape of JSON; as a group if it is half of a surrogate pair."""
+
+
+def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """The body, with U+FFFD for each half of a surrogate pair: JSON allows them, and msgspec does not."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        repaired = _SURROGATES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+        if repaired == body:
+            raise
+    return decoder.decode(repaired)
+
+
 def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answer: Answer) -> T:
     """What a successful answer says, as a decoder reads it.
 
@@ -371,7 +414,7 @@ def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answe
         DecodeError: It is not what the API promises.
     """
     try:
-        return decoder.decode(answer.body)
+        return _read(decoder, answer.body)
     except msgspec.ValidationError as error:
         problem = f"the answer is not of the promised shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
