@@ -170,7 +170,8 @@ async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, ou
         assert (await http.get("/openapi.json")).status_code == 200
         voucherify._sessions.pool.gate.close("api_calls", 600)
         answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})
-        assert (answer.status_code, int(answer.headers["Retry-After"])) == (503, pytest.approx(600, abs=60))
+        assert answer.status_code == 503
+        assert 500 < int(answer.headers["Retry-After"]) <= 600
 
 
 async def check_sandbox(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

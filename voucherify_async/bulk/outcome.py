@@ -154,8 +154,8 @@ def all_failed(
     batch: Batch, *, key: str | None, message: str, details: str | None = None
 ) -> list[SyncFailure]:
     """Every item of a batch as failed."""
-    key, message, details = _bounded(key), _bounded(message), _bounded(details)  # once, for all to share
-    return [_failure(batch, Report(index, None, key, message, details)) for index in range(len(batch))]
+    key, text, details = _bounded(key), _bounded(message), _bounded(details)  # once, for all to share
+    return [_failure(batch, Report(index, None, key, text, details)) for index in range(len(batch))]
 
 
 def _bounded(text: str | None) -> str | None:

@@ -66,6 +66,8 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("voucherify_async")
 
+_OWN_LIMITERS: Final = frozenset[type]({LocalRateLimiter, AdaptiveRateLimiter})
+
 _USUAL: Final = frozenset({None, JSON})
 """Content types of which the headers of nearly all requests are made once."""
 
@@ -285,7 +287,8 @@ class SessionManager:
         if line is not None:
             wait = await line.enter(max_wait, max_stop)
         if wait is None and limiter is not None and call.leave is None:
-            if type(limiter) is LocalRateLimiter or type(limiter) is AdaptiveRateLimiter:
+            # What is derived from these may wait in its own way.
+            if isinstance(limiter, LocalRateLimiter | AdaptiveRateLimiter) and type(limiter) in _OWN_LIMITERS:
                 wait = await limiter.line(kind).enter(max_wait, max_stop)
             else:
                 wait = await limiter.acquire(kind, min(max_wait, max_stop))
