@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeVar, overload
 import msgspec
 
 from voucherify_async.errors import ConfigurationError
-from voucherify_async.models.base import UNSET, UnsetType, is_mapping
+from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
 from voucherify_async.pagination.cursors import PageNumberRule, Rule
 from voucherify_async.pagination.pager import Listing, Pager
 from voucherify_async.pagination.rules import WalkRule
@@ -450,8 +450,7 @@ def _parts(files: Any) -> dict[str, FilePart]:
     if not is_mapping(files):
         raise ValueError(f"files must be a mapping, not {type(files).__name__}")
     for name, part in files.items():
-        kinds = [type(value) for value in part] if isinstance(part, tuple | list) else []
-        if kinds != [str, bytes, str]:
+        if not is_sequence(part) or [type(value) for value in part] != [str, bytes, str]:
             raise ValueError(f"files[{name!r}] must be a file name, the content as bytes, and a content type")
     return {name: FilePart(*part) for name, part in files.items()}
 

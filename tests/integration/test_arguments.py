@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import inspect
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -40,11 +40,13 @@ def attempts() -> list[Any]:
         for name in inspect.signature(implementation).parameters:
             if name == "self":
                 continue
-            for value in WRONG:
+            for place, value in enumerate(WRONG):
                 accepted = ACCEPTED.get((method, name), ())
                 if not isinstance(value, accepted) or value != value:  # noqa: PLR0124  # not a number
                     found.append(
-                        pytest.param(method, given, name, value, id=f"{method} {name}={value!r}"[:40])
+                        pytest.param(
+                            method, given, name, value, id=f"{method} {name}={type(value).__name__}-{place}"
+                        )
                     )
     return found
 
@@ -54,8 +56,7 @@ async def test_a_wrong_argument_is_refused_by_name(
     sandbox: Sandbox, voucherify: VoucherifyClient, method: str, given: dict[str, Any], name: str, value: Any
 ) -> None:
     async def call() -> None:
-        result = getattr(voucherify, method)(**{**given, name: value})
-        await cast("Any", result)
+        await getattr(voucherify, method)(**{**given, name: value})
 
     with pytest.raises((ValueError, ConfigurationError), match=OTHER_NAMES.get(name, name)):
         await call()

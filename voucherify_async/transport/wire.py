@@ -310,12 +310,11 @@ def encode_content(name: str, content: bytes) -> Body:
     return Body(_bounded(name, _bytes(name, content)), "application/octet-stream")
 
 
-def _bytes(name: str, content: object) -> bytes:
-    if isinstance(content, bytearray | memoryview):
-        return bytes(content)
-    if not isinstance(content, bytes):
+def _bytes(name: str, content: Any) -> bytes:
+    given: Any = content if isinstance(content, bytes | bytearray | memoryview) else None
+    if given is None:
         raise ValueError(f"{name} must be bytes, not {type(content).__name__}")
-    return content
+    return bytes(given)  # the same object if it is bytes
 
 
 def encode_form(form: Mapping[str, str]) -> Body:
