@@ -147,6 +147,12 @@ class TestReports:
             {"source_id": "worse", "found": "false", "updated": "false"},
         ]
 
+    @pytest.mark.parametrize("source_id", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+    def test_no_cell_is_a_formula(self, store: Store, clock: SetClock, source_id: str) -> None:
+        job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of([{"source_id": source_id}]))
+        clock.now += 2
+        assert report(store, job)[0]["source_id"] == f"'{source_id}"
+
     def test_of_a_metadata_update(self, store: Store, clock: SetClock) -> None:
         store.upsert({"source_id": "a", "metadata": {"m": 1}})
         work = MetadataUpdate(["a", "b"], metadata={"n": 2})

@@ -119,8 +119,14 @@ class BulkUpdate(msgspec.Struct, tag=True):
         writer = csv.writer(file)
         writer.writerow(["source_id", "found", "updated"])
         for source_id, fate in zip(self.source_ids, self.fates, strict=True):
-            writer.writerow([source_id, *("true" if fate & flag else "false" for flag in (_FOUND, _UPDATED))])
+            fates = ("true" if fate & flag else "false" for flag in (_FOUND, _UPDATED))
+            writer.writerow([_defused(source_id), *fates])
         return file.getvalue()
+
+
+def _defused(cell: str) -> str:
+    """A cell that no spreadsheet runs as a formula."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 class MetadataUpdate(BulkUpdate, tag=True, kw_only=True):

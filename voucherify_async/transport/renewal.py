@@ -25,6 +25,9 @@ LONGEST_RENEWAL: Final = 60.0
 _LIFETIME: Final = 900.0
 """Seconds; what the service documents, for an answer that does not say."""
 
+_LONGEST_LIFETIME: Final = 31_536_000
+"""Seconds; a year. An answer may name a number that no clock can add."""
+
 _MARGIN: Final = 60.0
 _LARGEST_MARGIN: Final = 0.1
 
@@ -34,7 +37,7 @@ def renewal_delay(token: AccessToken) -> float:
 
     That is a minute before it expires, or, of a short life, when nine tenths of it are over.
     """
-    lifetime = _LIFETIME if token.expires_in is None else float(token.expires_in)
+    lifetime = _LIFETIME if token.expires_in is None else float(min(token.expires_in, _LONGEST_LIFETIME))
     return lifetime - min(_MARGIN, lifetime * _LARGEST_MARGIN)
 
 

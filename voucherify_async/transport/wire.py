@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from types import NoneType
-from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar
+from typing import Any, Final, NamedTuple, NoReturn, TypeGuard, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -310,11 +310,10 @@ def encode_content(name: str, content: bytes) -> Body:
     return Body(_bounded(name, _bytes(name, content)), "application/octet-stream")
 
 
-def _bytes(name: str, content: Any) -> bytes:
-    given: Any = content if isinstance(content, bytes | bytearray | memoryview) else None
-    if given is None:
+def _bytes(name: str, content: object) -> bytes:
+    if not isinstance(content, bytes | bytearray | memoryview):
         raise ValueError(f"{name} must be bytes, not {type(content).__name__}")
-    return bytes(given)  # the same object if it is bytes
+    return bytes(cast("bytes", content))  # the same object if it is bytes
 
 
 def encode_form(form: Mapping[str, str]) -> Body:
