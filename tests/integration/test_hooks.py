@@ -245,7 +245,7 @@ class TestLog:
         assert not any("ada" in line for _, line in lines)
 
     @pytest.mark.parametrize(("seconds", "warned"), [(1, False), (30, True)])
-    async def test_a_warning_for_each_long_wait(
+    async def test_a_warning_when_a_long_wait_begins_and_one_when_it_ends(
         self, caplog: pytest.LogCaptureFixture, seconds: int, warned: bool
     ) -> None:
         blocked = respond(429, headers=(f"Retry-After: {seconds}",))
@@ -255,4 +255,11 @@ class TestLog:
                 await client.with_options(retry=NO_RETRY).customers.get("a")
             await client.customers.get("a")
         waits = [record.getMessage() for record in caplog.records]
-        assert waits == (["customers.get: waited 30.0 s for the rate limit"] if warned else [])
+        assert waits == (
+            [
+                "the rate limit of api_calls holds calls back",
+                "calls go on after 30.0 s for the rate limit of api_calls",
+            ]
+            if warned
+            else []
+        )

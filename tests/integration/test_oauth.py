@@ -84,7 +84,8 @@ async def test_a_token_is_renewed_before_it_expires() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expires_in", "seconds"), [(900, 840.0), (None, 840.0), (3600, 3540.0), (100, 90.0), (0, 0.0)]
+    ("expires_in", "seconds"),
+    [(900, 840.0), (None, 840.0), (3600, 3540.0), (100, 90.0), (0, 0.0), (10**400, 31_535_940.0)],
 )
 def test_when_a_token_is_renewed(expires_in: int | None, seconds: float) -> None:
     assert renewal_delay(AccessToken(access_token="t", expires_in=expires_in)) == seconds
