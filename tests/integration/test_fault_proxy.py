@@ -77,7 +77,7 @@ class Line:
         length = "" if "chunked" in headers else f"Content-Length: {len(body)}\r\n"
         keys = "X-App-Id: sandbox-app-id\r\nX-App-Token: sandbox-app-token\r\n"
         content = "Content-Type: application/json\r\n" if body else ""
-        head = f"{method} {target} HTTP/1.1\r\nHost: x\r\n{keys}{content}{length}{headers}\r\n"
+        head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{keys}{content}{length}{headers}\r\n"
         await self.loop.sock_sendall(self.sock, head.encode() + body)
         return head.encode() + body
 

@@ -37,7 +37,7 @@ class Connection:
     def send(self, method: str, path: str, body: bytes = b"", *, headers: str = KEYS) -> None:
         kind = "Content-Type: application/json\r\n" if body else ""
         head = (
-            f"{method} {path} HTTP/1.1\r\nHost: sandbox\r\nContent-Length: {len(body)}\r\n{kind}{headers}\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{kind}{headers}\r\n"
         )
         self.writer.write(head.encode() + body)
 
@@ -364,7 +364,7 @@ def _short_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_short_lingering")
 class TestBodies:
     HEAD = (
-        f"POST /v1/customers/bulk/async HTTP/1.1\r\nHost: sandbox\r\nContent-Type: application/json\r\n{KEYS}"
+        f"POST /v1/customers/bulk/async HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{KEYS}"
     )
 
     async def test_one_that_says_that_it_is_too_long_is_not_waited_for(self) -> None:

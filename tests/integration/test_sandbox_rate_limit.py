@@ -179,7 +179,7 @@ async def test_a_call_counts_when_it_arrives(clock: SetClock, monkeypatch: pytes
 
 
 async def test_a_call_counts_and_is_refused_before_its_body_is_read() -> None:
-    head = b"POST /v1/customers/bulk/async HTTP/1.1\r\nHost: sandbox\r\nContent-Length: 9\r\n\r\n"
+    head = b"POST /v1/customers/bulk/async HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
     async with Sandbox(rate_limit=1) as sandbox, contextlib.AsyncExitStack() as stack:
         url = URL(sandbox.base_url)
         answers: dict[asyncio.Task[bytes], asyncio.StreamWriter] = {}

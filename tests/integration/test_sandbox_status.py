@@ -202,3 +202,21 @@ def test_a_sandbox_in_a_thread_can_be_looked_at_too() -> None:
 
     with Sandbox(3) as sandbox:
         assert asyncio.run(look(sandbox))["counts"]["customers"] == 3
+
+
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/customers/a", "/reports/a.csv", "/"])
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("rebound.example", True),
+        ("box", False),
+        ("BOX:8181", False),
+        ("localhost", False),
+        ("[::1]:1", False),
+    ],
+)
+async def test_names_by_which_it_may_be_called(path: str, name: str, refused: bool) -> None:
+    async with Sandbox(allow_hosts=["Box"]) as sandbox, aiohttp.ClientSession(sandbox.base_url) as http:
+        keys = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
+        async with http.get(path, headers={**keys, "Host": name}) as answer:
+            assert (answer.status == 403) is refused

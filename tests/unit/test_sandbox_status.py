@@ -37,7 +37,7 @@ def ask(
     body: bytes = b"",
     **rest: Any,
 ) -> Reply:
-    given: Any = {"host": "127.0.0.1", "readings": (), "page": lambda: HTML, **rest}
+    given: Any = {"hosts": {"127.0.0.1"}, "readings": (), "page": lambda: HTML, **rest}
     return reply(sandbox, method, path, headers, body, **given)
 
 
@@ -108,7 +108,7 @@ def test_what_is_about_the_sandbox_itself(path: str, own: bool) -> None:
 def test_only_names_that_nobody_else_can_lead_here(
     sandbox: Sandbox, path: str, given: str, host: str, status: int
 ) -> None:
-    assert ask(sandbox, path, headers={"Host": given}, host=host).status == status
+    assert ask(sandbox, path, headers={"Host": given}, hosts={host.lower()}).status == status
 
 
 def test_a_request_without_a_host_is_refused(sandbox: Sandbox) -> None:

@@ -23,6 +23,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=_PROGRAM, description="A local Voucherify.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name by which it may be called; may be given more than once",
+    )
+    parser.add_argument(
         "--port", type=int, default=8181, help="port; 0 takes a free one (default: %(default)s)"
     )
     parser.add_argument(
@@ -143,6 +150,7 @@ def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
             load=given.load,
             state=given.state,
             host=given.host,
+            allow_hosts=given.allow_host,
             port=given.port,
         )
     except (FileNotFoundError, ValueError) as error:

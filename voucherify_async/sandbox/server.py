@@ -38,7 +38,13 @@ from voucherify_async.sandbox.routing import Answer, Call
 from voucherify_async.sandbox.seed import seed_customers
 from voucherify_async.sandbox.segments import DEFAULT_SEGMENTS, Segment
 from voucherify_async.sandbox.state import State
-from voucherify_async.sandbox.status import is_about_itself, refuse, reply
+from voucherify_async.sandbox.status import (
+    UNEXPECTED_HOST,
+    is_about_itself,
+    is_expected_host,
+    refuse,
+    reply,
+)
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import MAX_BODY_BYTES
 
@@ -89,6 +95,7 @@ class Sandbox:
         app_id: The application id that it accepts.
         app_token: The token that belongs to it.
         host: The address that it listens on.
+        hosts: Names by which it may be called, besides ``localhost`` and any IP address.
         port: The port; 0 until it has taken a free one.
         faults: How often which calls of the API fail, and how; may be set at any time.
     """
@@ -109,6 +116,7 @@ class Sandbox:
         state: str | os.PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        allow_hosts: Iterable[str] = (),
     ) -> None:
         """Fill the store.
 
@@ -130,6 +138,8 @@ class Sandbox:
                 place of `customers` and `load`. It is locked until the sandbox is closed.
             host: Address to listen on. Whoever reaches it can read and change everything.
             port: Port to listen on; 0 takes a free one.
+            allow_hosts: Names by which it may be called, besides `host`, ``localhost`` and any IP address. Another
+                name in a ``Host`` header is refused with 403, as a web page could have made it up.
 
         Raises:
             ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative or not
@@ -160,6 +170,7 @@ class Sandbox:
         self._dice = Dice(seed)
         self._accidents = Accidents(self._keep)
         self.host = host
+        self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
         self.port = port
         self._runner: web.AppRunner | None = None
         self._thread = ExitStack()
@@ -345,7 +356,8 @@ class Sandbox:
 
     async def _tell(self, request: web.Request, path: str) -> web.Response:
         """Answer what is no part of the service: it is neither counted nor kept, and nothing hits it."""
-        if request.method == "GET" and path.startswith(REPORT_PATH):
+        expected = is_expected_host(request.headers.get("Host", ""), self.hosts)
+        if expected and request.method == "GET" and path.startswith(REPORT_PATH):
             report = find_report(self.store, path)
             if report is not None:
                 return web.Response(body=report, content_type="text/csv", charset="utf-8")
@@ -356,7 +368,7 @@ class Sandbox:
                 path,
                 request.headers,
                 await _read(request),
-                host=self.host,
+                hosts=self.hosts,
                 readings=self._meters.read(self.store.clock()),
                 page=_page,
             )
@@ -385,6 +397,8 @@ class Sandbox:
             body=body,
             request_id=request_id,
         )
+        if not is_expected_host(request.headers.get("Host", ""), self.hosts):
+            raise ApiError(403, "forbidden", UNEXPECTED_HOST)
         self._authenticate(request.headers, call.segments[1] if len(call.segments) > 1 else "")
         return routes.answer(self.store, call)
 

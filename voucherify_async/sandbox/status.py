@@ -10,7 +10,7 @@ import base64
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -26,7 +26,7 @@ from voucherify_async.sandbox.limits import Quota, Reading
 from voucherify_async.sandbox.records import Job
 from voucherify_async.sandbox.store import Store
 
-__all__ = ["Reply", "is_about_itself", "refuse", "reply"]
+__all__ = ["UNEXPECTED_HOST", "Reply", "is_about_itself", "is_expected_host", "refuse", "reply"]
 
 Json = dict[str, Any]
 
@@ -106,7 +106,7 @@ def reply(
     headers: Mapping[str, str],
     body: bytes,
     *,
-    host: str,
+    hosts: Collection[str],
     readings: Iterable[Reading],
     page: Callable[[], str],
 ) -> Reply:
@@ -118,12 +118,12 @@ def reply(
         path: A path that `is_about_itself`.
         headers: Names compare without regard to case.
         body: As it was sent.
-        host: The name or address that the sandbox was told to listen on.
+        hosts: Names by which the sandbox may be called, in lower case.
         readings: How far the rate limit is used up; not shown if there is none.
         page: The page's HTML.
     """
     try:
-        _check_access(method, path, headers, host)
+        _check_access(method, path, headers, hosts)
         if path == "/":
             html = page()
             own = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _policy(html)}
@@ -150,9 +150,9 @@ def _json(status: int, content: Json, headers: Mapping[str, str] | None = None) 
 # ---------------------------------------------------------------- who may see it
 
 
-def _check_access(method: str, path: str, headers: Mapping[str, str], host: str) -> None:
-    if not _is_expected(headers.get("Host", ""), host):
-        raise _Refused(403, "Open this by an IP address or as localhost: any other name could be a trap")
+def _check_access(method: str, path: str, headers: Mapping[str, str], hosts: Collection[str]) -> None:
+    if not is_expected_host(headers.get("Host", ""), hosts):
+        raise _Refused(403, UNEXPECTED_HOST)
     expected = _METHODS.get(path)
     if expected is None:
         raise _Refused(404, "There is no such page")
@@ -166,11 +166,21 @@ def _check_access(method: str, path: str, headers: Mapping[str, str], host: str)
             raise _Refused(403, "Settings are changed from this sandbox's own page only")
 
 
-def _is_expected(given: str, host: str) -> bool:
-    """Whether a `Host` header names this machine in a way that nobody else's name server has a say in."""
+UNEXPECTED_HOST: Final = (
+    "Open this by an IP address or as localhost, or allow the name (--allow-host): any other could be a trap"
+)
+
+
+def is_expected_host(given: str, hosts: Collection[str]) -> bool:
+    """Whether a `Host` header names this machine in a way that nobody else's name server has a say in.
+
+    Args:
+        given: The header.
+        hosts: Names that are expected besides, in lower case.
+    """
     found = re.fullmatch(r"(?:\[([^]]*)\]|([^:]*))(?::\d*)?", given)
     name = (found[1] or found[2] or "").lower() if found else ""
-    if name in {"localhost", host.lower()}:
+    if name == "localhost" or name in hosts:
         return bool(name)
     try:
         ipaddress.ip_address(name)
