@@ -36,9 +36,7 @@ class Connection:
 
     def send(self, method: str, path: str, body: bytes = b"", *, headers: str = KEYS) -> None:
         kind = "Content-Type: application/json\r\n" if body else ""
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{kind}{headers}\r\n"
-        )
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{kind}{headers}\r\n"
         self.writer.write(head.encode() + body)
 
     async def head(self) -> tuple[int, dict[str, str]]:
@@ -363,9 +361,7 @@ def _short_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_short_lingering")
 class TestBodies:
-    HEAD = (
-        f"POST /v1/customers/bulk/async HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{KEYS}"
-    )
+    HEAD = f"POST /v1/customers/bulk/async HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{KEYS}"
 
     async def test_one_that_says_that_it_is_too_long_is_not_waited_for(self) -> None:
         async with Sandbox() as sandbox, connected(sandbox) as client:
