@@ -208,7 +208,7 @@ class Stream(Generic[T]):
 
 
 async def plan(listing: Listing[Any], count: int, concurrency: int) -> tuple[Window, ...]:
-    """Windows of about the same size, at most `count` of them, which together are the whole list."""
+    """Plan at most `count` windows of about the same size, which together cover the whole list."""
     # What cannot be decoded is reported when it is read.
     planner = _Planner(replace(listing, on_invalid=_ignore), concurrency)
     bounds = [None, *map(instant_of, await planner.edges(count)), None]

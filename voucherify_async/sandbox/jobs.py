@@ -202,7 +202,7 @@ def csv_rows(content: bytes) -> list[dict[str, str]]:
 
 
 def rows_of(reader: Iterator[list[str]]) -> Iterator[dict[str, str]]:
-    """The rows by column, of a reader of the whole file."""
+    """The rows of a whole CSV file, each as a mapping from column to cell."""
     header = next(reader, None)
     if not header or not all(name and " " not in name for name in header):
         raise ApiError(400, "invalid_csv", "The first row must name the columns, without spaces")

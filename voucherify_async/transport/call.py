@@ -31,7 +31,7 @@ __all__ = [
 _ids = itertools.count(1)
 
 _INSTANT: Final = 0.1
-"""Seconds; so much of a deadline may be over in a call that is said to have all of it left."""
+"""Seconds; a call that has used less of its deadline is said to have all of it left."""
 
 
 class Call(msgspec.Struct, eq=False):
@@ -134,11 +134,11 @@ def deadline_error(call: Call, deadline: float) -> DeadlineExceededError:
 
 
 def held_beyond_deadline(call: Call, wait: float, deadline: float, left: float) -> VoucherifyError:
-    """The error of a call that is not sent, as a rate limit would hold it beyond its deadline.
+    """The error of a call that is not sent because a rate limit would hold it beyond its deadline.
 
     Args:
         call: The call.
-        wait: Seconds until there could be leave to send it.
+        wait: Seconds until the rate limit would let it through.
         deadline: Its deadline in seconds.
         left: Seconds that are left of it.
     """

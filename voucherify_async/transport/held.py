@@ -1,4 +1,4 @@
-"""What the log says of calls that rate limits hold back: when it begins and when it ends, not call by call."""
+"""Log messages for calls that wait for a rate limit: one when the waiting begins, and one when it ends."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MOST_EPISODES: Final = 32
 
 @dataclass(slots=True)
 class _Episode:
-    """A time in which calls of one kind wait for one limiter.
+    """A period in which calls of one kind wait for one limiter.
 
     Attributes:
         limiter: What they wait for; kept, so that no other object gets its `id`.
-        waiting: How many wait now.
-        began: When the warning was written that they do, if it was.
-        is_over: All went on, and none has passed without a long wait since.
+        waiting: How many calls wait now.
+        began: When the first warning was logged; `None` if it was not.
+        is_over: The second warning was logged, and no call has passed without a long wait since.
     """
 
     limiter: object
@@ -39,10 +39,10 @@ class _Episode:
 
 
 class HeldCalls:
-    """Writes one warning when calls begin to be held back, and one when they go on; the rest is for DEBUG.
+    """Logs one warning when calls begin to wait for a limiter, and one when they go on; single waits are DEBUG.
 
-    That is for each limiter and each kind of calls. Where every call has to wait, as one that is made after
-    the other may, only the first is told of: another episode begins after a call that did not wait long.
+    Each limiter and kind of call has warnings of its own. They are logged again only after a call that did not
+    wait long: calls made one after the other that all have to wait give two warnings in all.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -50,18 +50,18 @@ class HeldCalls:
         self._episodes: dict[tuple[int, str], _Episode] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is an episode, or was one since which no call has passed."""
+        """Whether calls wait, or waited and none has passed without a wait since."""
         return bool(self._episodes)
 
     @contextmanager
     def hold(self, name: str, limiter: object, kind: str, wait: float) -> Generator[None]:
-        """Count a call as held back while it waits.
+        """Count a call as waiting while the block runs.
 
         Args:
-            name: Of its operation.
-            limiter: What it waits for.
-            kind: What it counts as.
-            wait: The seconds that it will wait at least, as far as is known.
+            name: The name of its operation.
+            limiter: The limiter that it waits for.
+            kind: The rate limit that it counts against.
+            wait: Seconds that it will wait at least, as far as is known.
         """
         key = id(limiter), kind
         episode = self._episodes.setdefault(key, _Episode(limiter))

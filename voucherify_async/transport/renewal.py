@@ -1,7 +1,7 @@
 """A token that is renewed: one request for any number of callers.
 
-The renewal is a task of its own. Each caller waits for it as long as it will; that one gives up, or is cancelled,
-is nothing to the renewal or to the others.
+The renewal is a task of its own. A caller that stops waiting for it, by a deadline or a cancellation, stops neither
+the renewal nor the other callers.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class TokenKeeper:
         """See that there is a token that is not about to expire.
 
         Args:
-            fetch: Gets a token; is run for all that wait, and goes on when the one that gave it does not.
+            fetch: Gets a token. It runs once for all callers that wait, even if the caller that passed it gives up.
 
         Raises:
             VoucherifyError: None could be got; every caller that waited for it gets the error.
@@ -96,7 +96,7 @@ class TokenKeeper:
     async def _renew(
         self, fetch: Callable[[OAuthClientCredentials], Awaitable[AccessToken]]
     ) -> VoucherifyError | None:
-        """Get a token; why there is none, if so."""
+        """Get a token; return the error if that fails."""
         try:
             await self._fetch(fetch)
         except VoucherifyError as error:

@@ -97,9 +97,9 @@ class SessionManager:
         """Make calls with these options.
 
         Args:
-            pool: What they go over.
-            options: How they are made.
-            client: How the client's own are, of which this is a view.
+            pool: The connections.
+            options: The settings of these calls.
+            client: The settings of the client, if these are of a view of it.
         """
         self.pool = pool
         self.options = options
@@ -260,7 +260,7 @@ class SessionManager:
         return Headers(dict(found.values()), own.secrets | secrets if secrets else own.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
-        # As the client makes its calls, not the view that asks: what comes of it is for all views.
+        # With the client's settings, not those of the view that asks: all views share the token.
         options = replace(self._client, auth=credentials.keys, deadline=LONGEST_RENEWAL)
         return await SessionManager(self.pool, options).send(token_request(credentials.scope))
 
@@ -315,7 +315,7 @@ class SessionManager:
             raise refusal(call, wait, accepted)
 
     def _held(self, call: Call, wait: float) -> AbstractContextManager[None]:
-        """Has the log say that rate limits hold calls back, as long as they do."""
+        """Count the call as waiting for a rate limit while a block runs, for the log."""
         kind = call.request.operation.limit_kind
         return self.pool.held.hold(call.name, self.options.rate_limiter, kind, wait)
 
