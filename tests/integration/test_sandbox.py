@@ -154,6 +154,14 @@ async def test_csv_files_that_are_refused(
         assert (answer.status, (await answer.json())["key"]) == (400, key)
 
 
+async def test_metadata_that_would_be_merged_for_many_seconds(http: aiohttp.ClientSession) -> None:
+    metadata = {f"key-{number}": "x" * 1_000 for number in range(1_000)}
+    for count, status in ((90, 202), (110, 413)):
+        body = {"source_ids": [f"crm-{number}" for number in range(count)], "metadata": metadata}
+        async with http.post("/v1/customers/metadata/async", json=body) as answer:
+            assert answer.status == status
+
+
 @pytest.mark.parametrize("over", [1, 200_000])
 async def test_bodies_over_10_mb(http: aiohttp.ClientSession, over: int) -> None:
     wanted = {

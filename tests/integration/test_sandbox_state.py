@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import sqlite3
 import subprocess
@@ -213,21 +212,6 @@ def test_what_could_not_be_kept_is_kept_later(path: Path) -> None:
         assert record.id in sandbox.store.customers
 
 
-class Evil:
-    def __reduce__(self) -> Any:
-        return subprocess.call, ("true",)
-
-
-def test_a_file_runs_nothing(path: Path) -> None:
-    with Sandbox(customers=1, state=path):
-        pass
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE customers SET body = ?", (pickle.dumps(Evil()),))
-    database.close()
-    with pytest.raises(ValueError, match=r"^state: .* holds something else than a sandbox keeps"):
-        Sandbox(state=path)
-
-
 def test_a_customer_that_comes_again_with_the_same_id(path: Path) -> None:
     with Sandbox(state=path) as sandbox:
         for number in range(5):
@@ -314,7 +298,7 @@ def test_a_change_that_cannot_be_kept_holds_up_none_of_the_others_later(path: Pa
     bad = store.upsert({"source_id": "b"})
     bad.metadata = {"f": lambda: 0}
     for _ in range(2):
-        with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        with pytest.raises(TypeError, match="function"):
             state.save(store)
     bad.metadata = None
     state.save(store)
@@ -340,7 +324,7 @@ def test_the_seed_has_the_same_say_with_a_state(path: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "statements",
-    ["CREATE TABLE t (id); PRAGMA user_version = 1", "PRAGMA application_id = 5; PRAGMA user_version = 1"],
+    ["CREATE TABLE t (id); PRAGMA user_version = 2", "PRAGMA application_id = 5; PRAGMA user_version = 2"],
 )
 def test_databases_of_others_with_the_same_version(path: Path, statements: str) -> None:
     with closing(sqlite3.connect(path)) as database:
@@ -351,10 +335,10 @@ def test_databases_of_others_with_the_same_version(path: Path, statements: str) 
 
 def test_a_file_that_is_refused_is_let_go_of(path: Path) -> None:
     other_version(path)
-    with pytest.raises(ValueError, match="of another version") as caught:
+    with pytest.raises(ValueError, match="by a newer version") as caught:
         State(path)
     with closing(sqlite3.connect(path, timeout=0)) as database:
-        database.execute("PRAGMA user_version = 1")
+        database.execute("PRAGMA user_version = 2")
     assert caught.value.__traceback__ is not None  # holds on to everything that it has passed
     State(path).close()
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.clocks import SetClock
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.index import EVERYONE
-from voucherify_async.sandbox.jobs import BulkUpdate, CsvImport, MetadataUpdate, csv_rows, find_report
+from voucherify_async.sandbox.jobs import BulkUpdate, CsvImport, MetadataUpdate, find_report
 from voucherify_async.sandbox.records import Job
 from voucherify_async.sandbox.store import Store
 
@@ -162,7 +162,7 @@ class TestReports:
         assert (store.get("a").metadata, store.get("b").metadata) == ({"m": 1, "n": 2}, {"n": 2})
 
     def test_an_import_has_none(self, store: Store, clock: SetClock) -> None:
-        job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of([{"Name": "Ada"}]))
+        job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of(b"Name\nAda\n"))
         clock.now += 2
         store.advance()
         assert job.ended
@@ -187,7 +187,7 @@ class TestReports:
 @pytest.mark.parametrize("content", [b"", b"\n", b"a b,c\n", b",a\n", b"\xff", b'a\n"b'])
 def test_files_that_are_no_csv(content: bytes) -> None:
     with pytest.raises(ApiError, match="invalid_csv"):
-        csv_rows(content)
+        CsvImport.of(content)
 
 
 @pytest.mark.parametrize(
@@ -200,19 +200,20 @@ def test_files_that_are_no_csv(content: bytes) -> None:
     ],
 )
 def test_line_ends_and_byte_order_marks(content: bytes, name: str) -> None:
-    assert csv_rows(content) == [{"name": name, "city": "Paris"}]
+    work = CsvImport.of(content)
+    assert (work.columns, work.rows) == (["name", "city"], [[name, "Paris"]])
 
 
 def test_what_is_wrong_with_a_row_is_told(store: Store, clock: SetClock) -> None:
-    rows = [{"name": "Ada"}, {"Source_id": "a", "birthdate": "soon"}, {"name": "Bob", "": "extra"}]
-    job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of(rows))
+    content = b"Source_id,birthdate\na\n\nb,soon\n,,extra\n"
+    job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of(content))
     clock.now += 2
     store.advance()
     assert job.result is not None
     assert (job.result["done_count"], job.result["failed_count"]) == (1, 2)
     assert job.result["failed"] == [
         {
-            "source_id": "a",
+            "source_id": "b",
             "row": 2,
             "reason": "Property .birthdate must be a date in the form YYYY-MM-DD",
         },
@@ -222,7 +223,7 @@ def test_what_is_wrong_with_a_row_is_told(store: Store, clock: SetClock) -> None
 
 def test_what_is_done_is_not_kept(store: Store, clock: SetClock) -> None:
     """Jobs are kept for ever, and in the file of the state."""
-    bulk, table = work("a", 3), CsvImport.of([{"name": "Ada"}])
+    bulk, table = work("a", 3), CsvImport.of(b"name\nAda\n")
     for one in (bulk, table):
         store.schedule("X", "v-1", one)
     clock.now += 3

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from voucherify_async import errors
 from voucherify_async.models import UNSET, Customer
+from voucherify_async.transport import wire
 from voucherify_async.transport.operation import Answer, Operation
 from voucherify_async.transport.secrets import Secrets
 from voucherify_async.transport.wire import (
@@ -457,3 +458,16 @@ class TestSecretsThatComeBack:
         error = decode_error(GET, Answer(200, {"X-Request-Id": "abc/secret-def"}, body, self.SECRETS), "odd")
         assert error.body == "<pre>" + "x" * 485 + "***" + "y" * 7
         assert error.request_id == "***"
+
+
+@pytest.mark.parametrize(
+    ("instant", "text"),
+    [
+        ("0001-01-01T00:00:00+00:01", "0001-01-01T00:00:00.000Z"),
+        ("0001-01-01T00:00:00-00:01", "0001-01-01T00:01:00.000Z"),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z"),
+        ("9999-12-31T23:59:59+14:00", "9999-12-31T09:59:59.000Z"),
+    ],
+)
+def test_instants_at_the_ends_of_the_calendar(instant: str, text: str) -> None:
+    assert wire.format_instant(dt.datetime.fromisoformat(instant)) == text

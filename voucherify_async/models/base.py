@@ -14,6 +14,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
+    Final,
     TypeGuard,
     TypeVar,
     Union,
@@ -174,6 +175,18 @@ def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     return isinstance(value, list | tuple)
 
 
+_FIRST: Final = dt.datetime.min.replace(tzinfo=dt.UTC)
+_LAST: Final = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
 def as_utc(value: dt.datetime) -> dt.datetime:
-    """The instant in UTC; one without a zone, which the service should not send, is taken as UTC."""
-    return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+    """The instant in UTC; one without a zone, which the service should not send, is taken as UTC.
+
+    One that lies before the year 1 or after the year 9999 in UTC is cut to that.
+    """
+    if value.tzinfo is None:
+        return value.replace(tzinfo=dt.UTC)
+    try:
+        return value.astimezone(dt.UTC)
+    except OverflowError:
+        return _FIRST if value.year == dt.MINYEAR else _LAST

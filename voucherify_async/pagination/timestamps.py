@@ -593,10 +593,7 @@ def created_of(item: Any) -> dt.datetime | None:
             return None
     if not isinstance(value, dt.datetime):
         return None
-    try:
-        return as_utc(value)
-    except OverflowError:  # before year 1 or after year 9999 in UTC
-        return _FIRST if value.year == 1 else _LAST
+    return as_utc(value)
 
 
 class EndDateRule:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from voucherify_async.models.base import as_utc
 from voucherify_async.sandbox.holdings import Campaign, Order, Redeemable, Tier, digits, letters
 from voucherify_async.sandbox.records import Event, Snapshot
 from voucherify_async.transport.wire import format_instant
@@ -45,6 +46,12 @@ def _data_of(event: Event) -> Json:
             moment: format_instant(event.at),
         }
     return _whole(event)
+
+
+def _later(event: Event, time: dt.timedelta) -> dt.datetime:
+    """An instant after the event, in the year 9999 at the latest."""
+    at = as_utc(event.at)
+    return min(at, dt.datetime.max.replace(tzinfo=dt.UTC) - time) + time
 
 
 def in_short(customer: Snapshot) -> Json:
@@ -319,7 +326,7 @@ def _pending(event: Event) -> Json:
         "customer_id": event.customer.id,
         "order_id": order.id,
         "points": about.amount,
-        "activates_at": (event.at + _PENDING).date().isoformat(),
+        "activates_at": _later(event, _PENDING).date().isoformat(),
         "details": {
             "event": cause,
             "earning_rule": {"id": letters("ern_", 1), "source": {"banner": "A point for each 1.00"}},
@@ -403,7 +410,7 @@ def _in_tier(event: Event) -> Json:
 
 
 def _tier_expires(event: Event) -> Json:
-    return {**_in_tier(event), "expiration_date": format_instant(event.at + _LASTING)}
+    return {**_in_tier(event), "expiration_date": format_instant(_later(event, _LASTING))}
 
 
 def _tier_changed(event: Event) -> Json:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from voucherify_async.models.base import is_array, is_mapping
-from voucherify_async.sandbox.errors import ApiError, not_found
-from voucherify_async.sandbox.jobs import REPORT_PATH, BulkUpdate, CsvImport, MetadataUpdate, csv_rows
+from voucherify_async.sandbox.errors import ApiError, not_found, too_large
+from voucherify_async.sandbox.jobs import REPORT_PATH, BulkUpdate, CsvImport, MetadataUpdate
 from voucherify_async.sandbox.queries import (
     DEFAULT_LIMIT,
     LIMIT,
@@ -22,10 +24,13 @@ __all__ = ["routes"]
 Json = dict[str, Any]
 routes = Router()
 
+_MOST_METADATA: Final = 100_000_000
+"""In bytes: of one job, for all of its customers together. More would be merged for many seconds."""
+
 
 @routes.add("POST", "/v1/customers/importCSV")
 def _import_csv(store: Store, call: Call, _: str) -> Answer:
-    work = CsvImport.of(csv_rows(read_file(call)))
+    work = CsvImport.of(read_file(call))
     return _receipt(store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, work))
 
 
@@ -54,6 +59,8 @@ def _update_metadata_in_bulk(store: Store, call: Call, _: str) -> Answer:
         raise ApiError(
             400, "invalid_payload", "Property .metadata must be an object", message="Invalid payload"
         )
+    if len(source_ids) * len(msgspec.json.encode(metadata)) > _MOST_METADATA:
+        raise too_large(_MOST_METADATA)
     work = MetadataUpdate(list(source_ids), metadata=dict(metadata))
     return _receipt(store.schedule("CUSTOMERS.METADATA_UPDATE", call.request_id, work))
 

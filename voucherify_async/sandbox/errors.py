@@ -68,7 +68,7 @@ def bad_query(details: str) -> ApiError:
     return ApiError(400, "invalid_query_params", details, message="Invalid query params")
 
 
-def too_large() -> ApiError:
-    """413 for a body above the limit."""
-    details = f"Payload content length greater than maximum allowed: {MAX_BODY_BYTES}"
+def too_large(most: int = MAX_BODY_BYTES) -> ApiError:
+    """413 for a body above the limit, in bytes."""
+    details = f"Payload content length greater than maximum allowed: {most}"
     return ApiError(413, "payload_too_large", details)

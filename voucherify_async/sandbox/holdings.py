@@ -8,15 +8,30 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import string
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from voucherify_async.transport.wire import format_instant
 
-__all__ = ["NOTHING", "About", "Campaign", "Order", "Product", "Redeemable", "Tier", "digits", "letters"]
+__all__ = [
+    "NOTHING",
+    "About",
+    "Amount",
+    "Campaign",
+    "Instant",
+    "Order",
+    "Product",
+    "Redeemable",
+    "Tier",
+    "digits",
+    "letters",
+]
 
 Json = dict[str, Any]
+Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+Amount = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+"""Hundredths of a currency, points or pieces."""
 
 _LETTERS: Final = (string.ascii_letters + string.digits).encode()
 _OF_BYTES: Final = bytes(_LETTERS[number % len(_LETTERS)] for number in range(256))
@@ -42,8 +57,8 @@ class Tier(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     name: str
-    first: int
-    last: int
+    first: Amount
+    last: Amount
 
     def to_json(self, campaign: Campaign) -> Json:
         """The tier as events show it."""
@@ -60,13 +75,13 @@ class Tier(msgspec.Struct, frozen=True, gc=False):
         }
 
 
-class Campaign(msgspec.Struct, frozen=True, gc=False):
+class Campaign(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A campaign, in which many customers take part."""
 
     id: str
     name: str
     type: str
-    created: dt.datetime
+    created: Instant
     discount: Json | None = None
     tiers: tuple[Tier, ...] = ()
 
@@ -95,16 +110,16 @@ class Product(msgspec.Struct, frozen=True, gc=False):
     id: str
     source_id: str
     name: str
-    price: int
+    price: Amount
     """In hundredths."""
 
 
-class Redeemable(msgspec.Struct, gc=False, kw_only=True):
+class Redeemable(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     """A voucher that a customer holds, alone or, as a referral code, with others."""
 
     number: int
     """Random; the ids are made of it."""
-    created: dt.datetime
+    created: Instant
     customer_id: str
     holder_role: str = "OWNER"
     campaign: Campaign | None
@@ -113,11 +128,11 @@ class Redeemable(msgspec.Struct, gc=False, kw_only=True):
     voucher_type: str = "DISCOUNT_VOUCHER"
     discount: Json | None = None
     referrer_id: str | None = None
-    amount: int = 0
+    amount: Amount = 0
     """All credits, in hundredths, or points that were put on it."""
-    spent: int = 0
+    spent: Amount = 0
     """How much of them is gone."""
-    uses: int = 0
+    uses: Amount = 0
     status: str = "ACTIVE"
 
     @property
@@ -235,15 +250,15 @@ class Redeemable(msgspec.Struct, gc=False, kw_only=True):
         }
 
 
-class Order(msgspec.Struct, gc=False, kw_only=True):
+class Order(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     """An order of one product; what it is paid with is taken off."""
 
     number: int
     """Random; its ids are made of it."""
-    created: dt.datetime
+    created: Instant
     product: Product
-    quantity: int
-    discount: int = 0
+    quantity: Amount
+    discount: Amount = 0
 
     @property
     def id(self) -> str:
@@ -305,7 +320,7 @@ class Order(msgspec.Struct, gc=False, kw_only=True):
         }
 
 
-class About(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class About(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What an event is about, as far as it is about that."""
 
     campaign: Campaign | None = None
@@ -320,9 +335,9 @@ class About(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Of a reward, of what was sent, or of an event of the customer's own kind."""
     number: int = 0
     """Random; the ids of what has no other are made of it."""
-    amount: int = 0
+    amount: Amount = 0
     """Credits or points that came or went."""
-    balance: int = 0
+    balance: Amount = 0
     """Credits or points after that."""
 
 

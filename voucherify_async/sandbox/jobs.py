@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from voucherify_async.sandbox.errors import ApiError
+from voucherify_async.sandbox.garbage import undisturbed
 from voucherify_async.sandbox.queries import check_customer
 from voucherify_async.sandbox.records import Customers, to_instant
 from voucherify_async.sandbox.store import Store
@@ -24,11 +25,9 @@ __all__ = [
     "BulkUpdate",
     "CsvImport",
     "MetadataUpdate",
-    "checked_row",
-    "csv_rows",
-    "customer_of",
+    "Table",
+    "columns_of",
     "find_report",
-    "rows_of",
 ]
 
 Json = dict[str, Any]
@@ -141,26 +140,43 @@ class MetadataUpdate(BulkUpdate, tag=True, kw_only=True):
 class CsvImport(msgspec.Struct, tag=True):
     """Creates customers, and replaces those whose `source_id` exists."""
 
-    rows: list[dict[str, str]]
+    columns: list[str]
+    rows: list[list[str]]
     count: int
     failed: list[Json] = []
 
     @classmethod
-    def of(cls, rows: list[dict[str, str]]) -> CsvImport:
-        """The work of a request with these rows."""
-        return cls(rows, len(rows))
+    def of(cls, content: bytes) -> CsvImport:
+        """The work of a request with this file.
+
+        Raises:
+            ApiError: It is no CSV file, or not in UTF-8.
+        """
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise ApiError(400, "invalid_csv", "The file is not UTF-8") from None
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            columns = columns_of(reader)
+            with undisturbed():
+                rows = list(filter(None, reader))
+        except csv.Error as error:
+            raise ApiError(400, "invalid_csv", str(error)) from None
+        return cls(columns, rows, len(rows))
 
     def __len__(self) -> int:
         return self.count
 
     def do(self, customers: Customers, items: range) -> None:
         """Import a part of the rows."""
+        table = Table(self.columns)
         for number in items:
             row = self.rows[number]
             try:
-                _import(customers, checked_row(row))
+                _import(customers, table.customer(row))
             except ApiError as error:
-                source_id = customer_of(row).get("source_id") or ""
+                source_id = table.given(row).get("source_id") or ""
                 reason = error.details or error.message
                 self.failed.append({"source_id": source_id, "row": number + 1, "reason": reason})
 
@@ -189,30 +205,16 @@ def find_report(store: Store, path: str) -> bytes | None:
     return None if report is None else report.encode()
 
 
-def csv_rows(content: bytes) -> list[dict[str, str]]:
-    """The rows of a CSV file by column; a file that is none is refused."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ApiError(400, "invalid_csv", "The file is not UTF-8") from None
-    try:
-        return list(rows_of(csv.reader(io.StringIO(text, newline=""), strict=True)))
-    except csv.Error as error:
-        raise ApiError(400, "invalid_csv", str(error)) from None
+def columns_of(reader: Iterator[list[str]]) -> list[str]:
+    """The names in the first row of a CSV file.
 
-
-def rows_of(reader: Iterator[list[str]]) -> Iterator[dict[str, str]]:
-    """The rows of a whole CSV file, each as a mapping from column to cell."""
-    header = next(reader, None)
-    if not header or not all(name and " " not in name for name in header):
+    Raises:
+        ApiError: It is not a row of names.
+    """
+    columns = next(reader, None)
+    if not columns or not all(name and " " not in name for name in columns):
         raise ApiError(400, "invalid_csv", "The first row must name the columns, without spaces")
-    for row in reader:
-        if row:
-            # A row that is too short lacks its last columns; one that is too long is caught when it is run.
-            yield {
-                **dict(zip(header, row, strict=False)),
-                **({"": "extra"} if len(row) > len(header) else {}),
-            }
+    return columns
 
 
 def _import(customers: Customers, customer: Mapping[str, Any]) -> None:
@@ -222,24 +224,36 @@ def _import(customers: Customers, customer: Mapping[str, Any]) -> None:
     customers.upsert(customer, replace=True, by_id=by_id)
 
 
-def checked_row(row: dict[str, str]) -> Mapping[str, Any]:
-    """A row as a customer, if it is one."""
-    if "" in row:
-        raise ApiError(400, "invalid_row", "The row has more values than there are columns")
-    return check_customer(customer_of(row), ids=True)
+class Table:
+    """Reads the rows of a CSV file as customers."""
 
+    def __init__(self, columns: list[str]) -> None:
+        """Look up what the columns stand for; those that are not standard are metadata."""
+        self._places: list[tuple[str | None, str]] = []
+        """Of each column, in which object its value belongs, if not in the customer itself, and its name there."""
+        for column in columns:
+            name = column.lower()
+            if name in _COLUMNS:
+                self._places.append((None, _COLUMNS[name]))
+            elif name in _ADDRESS_COLUMNS:
+                self._places.append(("address", _ADDRESS_COLUMNS[name]))
+            else:
+                self._places.append(("metadata", column))
 
-def customer_of(row: dict[str, str]) -> Json:
-    """A row as a customer: columns that are not standard become metadata; empty cells are absent."""
-    customer: Json = {}
-    for column, value in row.items():
-        if not value or not column:
-            continue
-        name = column.lower()
-        if name in _COLUMNS:
-            customer[_COLUMNS[name]] = value
-        elif name in _ADDRESS_COLUMNS:
-            customer.setdefault("address", {})[_ADDRESS_COLUMNS[name]] = value
-        else:
-            customer.setdefault("metadata", {})[column] = value
-    return customer
+    def customer(self, row: list[str]) -> Mapping[str, Any]:
+        """A row as a customer. One that is too short lacks its last columns.
+
+        Raises:
+            ApiError: It is none.
+        """
+        if len(row) > len(self._places):
+            raise ApiError(400, "invalid_row", "The row has more values than there are columns")
+        return check_customer(self.given(row), ids=True)
+
+    def given(self, row: list[str]) -> Json:
+        """What is in a row; empty cells are absent."""
+        customer: Json = {}
+        for (whole, name), value in zip(self._places, row, strict=False):
+            if value:
+                (customer if whole is None else customer.setdefault(whole, {}))[name] = value
+        return customer

@@ -14,10 +14,10 @@ import msgspec
 
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.jobs import checked_row, rows_of
+from voucherify_async.sandbox.garbage import undisturbed
+from voucherify_async.sandbox.jobs import Table, columns_of
 from voucherify_async.sandbox.queries import DEEPEST, check_customer, instant, is_deep
 from voucherify_async.sandbox.records import Record
-from voucherify_async.sandbox.seed import undisturbed
 from voucherify_async.sandbox.store import Store
 from voucherify_async.transport.wire import format_instant
 
@@ -92,8 +92,9 @@ def _csv_rows(path: Path) -> Iterator[Line]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             try:
-                for row in rows_of(reader):
-                    yield reader.line_num, checked_row(row)
+                table = Table(columns_of(reader))
+                for row in filter(None, reader):
+                    yield reader.line_num, table.customer(row)
             except UnicodeDecodeError:
                 raise _refused(
                     path, _line_that_is_not_text(path.read_bytes()), "The file is not UTF-8"

@@ -38,6 +38,7 @@ DEFAULT_LIMIT: Final = 10
 
 DEEPEST: Final = 100
 """Levels of JSON."""
+_NESTED: Final = frozenset({dict, list})
 
 Json = dict[str, Any]
 
@@ -201,15 +202,14 @@ def _check_address(address: Any) -> None:
 
 
 def is_deep(value: Any) -> bool:
-    """Whether JSON is nested deeper than is taken: what recurses over it later must not run out of stack."""
-    level = [value]
+    """Whether decoded JSON is nested deeper than is taken: what recurses over it must not run out of stack."""
+    level: list[Any] = [value] if type(value) in _NESTED else []
     for _ in range(DEEPEST):
         level = [
             part
             for whole in level
-            if isinstance(whole, dict | list)
-            for part in (whole.values() if isinstance(whole, dict) else whole)
-            if isinstance(part, dict | list)
+            for part in (whole.values() if type(whole) is dict else whole)
+            if type(part) in _NESTED
         ]
         if not level:
             return False

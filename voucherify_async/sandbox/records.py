@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from voucherify_async.sandbox.holdings import NOTHING, About, Redeemable, digits
+from voucherify_async.sandbox.holdings import NOTHING, About, Instant, Redeemable, digits
 from voucherify_async.transport.wire import format_instant
 
 __all__ = [
@@ -47,7 +47,7 @@ def to_instant(epoch: float) -> dt.datetime:
     return EPOCH + int(epoch * 1000) * MILLISECOND
 
 
-class Snapshot(msgspec.Struct, kw_only=True, gc=False):
+class Snapshot(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
     """A customer as it is at some time. What it holds is replaced, never changed in place.
 
     There may be millions of these. They lead to nothing that leads back to them, so the garbage collector
@@ -56,12 +56,12 @@ class Snapshot(msgspec.Struct, kw_only=True, gc=False):
 
     id: str
     source_id: str | None
-    created: dt.datetime
-    updated: dt.datetime | None = None
-    fields: Json = {}
-    address: Json | None = None
+    created: Instant
+    updated: Instant | None = None
+    fields: dict[str, str | None] = {}
+    address: dict[str, str | None] | None = None
     metadata: Json | None = None
-    summary: Json | None = None
+    summary: dict[str, Json] | None = None
     loyalty: Json | None = None
     referrals: Json | None = None
 
@@ -105,7 +105,7 @@ class Event(msgspec.Struct, gc=False):
     number: int
     """Random; both its ids are made of it."""
     kind: str
-    at: dt.datetime
+    at: Instant
     customer: Snapshot
     category: str
     about: About = NOTHING
@@ -149,7 +149,8 @@ class Record(Snapshot, kw_only=True, gc=False):
 
 
 def _merged(old: Json | None, new: Json | None) -> Json | None:
-    return None if new is None else {**(old or {}), **new}
+    # Many customers may be given the same, however large: it is theirs together until something else is added.
+    return {**old, **new} if old and new is not None else new
 
 
 def hex_id(prefix: str, number: int) -> str:
@@ -201,7 +202,7 @@ class Work(Protocol):
         ...
 
 
-class Job(msgspec.Struct, kw_only=True):
+class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A background job. A turn takes effect, all at once, when its time has come.
 
     Attributes:

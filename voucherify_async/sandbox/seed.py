@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import gc
 import random
-from collections.abc import Generator
 from itertools import accumulate
 from typing import Any, Final
 
@@ -19,12 +16,13 @@ from voucherify_async.sandbox.believable import (
     Culture,
     Person,
 )
+from voucherify_async.sandbox.garbage import undisturbed
 from voucherify_async.sandbox.holdings import Campaign, Redeemable
 from voucherify_async.sandbox.lives import ID_BITS, Life, World
 from voucherify_async.sandbox.records import EPOCH, MILLISECOND, Record
 from voucherify_async.sandbox.store import Store
 
-__all__ = ["make_redeemable", "seed_customers", "undisturbed"]
+__all__ = ["make_redeemable", "seed_customers"]
 
 _NEWEST: Final = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC) - EPOCH) // MILLISECOND
 """Fixed, so that the same seed gives the same customers on any day. Nothing has happened after it."""
@@ -50,18 +48,6 @@ def seed_customers(store: Store, count: int) -> None:
         world, facts = World(store, opened, _NEWEST), _Facts(store)
         for number, created in enumerate(_creation_times(store.random, count)):
             store.put(_customer(world, facts, number, created))
-
-
-@contextlib.contextmanager
-def undisturbed() -> Generator[None]:
-    """Make many objects, none of them garbage, all of which would be looked through again and again."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _creation_times(chance: random.Random, count: int) -> list[int]:

@@ -186,7 +186,7 @@ def check_aware(name: str, value: dt.datetime) -> dt.datetime:
     if not isinstance(value, dt.datetime) or value.utcoffset() is None:
         raise ValueError(f"{name} must be a timezone-aware datetime, not {value!r}")
     try:
-        as_utc(value)
+        value.astimezone(dt.UTC)
     except OverflowError:
         raise ValueError(f"{name} is beyond the years 1 to 9999 in UTC: {value!r}") from None
     return value
