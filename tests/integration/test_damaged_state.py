@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import sqlite3
@@ -61,11 +62,13 @@ def open_(path: Path) -> Store:
 def look_at_everything(store: Store) -> None:
     """As a client would, now and later."""
     for now in (NOW, NOW + 1_000):
-        store.clock = lambda now=now: now
-        calls = [("customers",), ("async-actions",), *(("async-actions", job) for job in store.jobs)]
+        store.clock = functools.partial(float, now)
+        calls: list[tuple[str, ...]] = [("customers",), ("async-actions",)]
+        calls += [("async-actions", job) for job in store.jobs]
         for customer in store.customers:
             calls.append(("customers", customer))
-            calls += [("customers", customer, kind) for kind in ("activity", "activities", "redeemables")]
+            kinds = ("activity", "activities", "redeemables", "segments")
+            calls += [("customers", customer, kind) for kind in kinds]
         for call in calls:
             query = [("limit", "100")] if call[-1] in {"customers", "activity", "activities"} else []
             try:
@@ -76,9 +79,9 @@ def look_at_everything(store: Store) -> None:
         for job in store.jobs:
             find_report(store, f"{REPORT_PATH}{job}.csv")
     for record in list(store.customers.values()):
-        call = Call("POST", ("v1", "customers", record.id, "permanent-deletion"), [], "", b"", "v-1")
         if record.id:
-            routes.answer(store, call)
+            path = ("v1", "customers", record.id, "permanent-deletion")
+            routes.answer(store, Call("POST", path, [], "", b"", "v-1"))
 
 
 class Original:

@@ -160,7 +160,7 @@ class CsvImport(msgspec.Struct, tag=True):
         try:
             columns = columns_of(reader)
             with undisturbed():
-                rows = list(filter(None, reader))
+                rows = [row for row in reader if row]
         except csv.Error as error:
             raise ApiError(400, "invalid_csv", str(error)) from None
         return cls(columns, rows, len(rows))

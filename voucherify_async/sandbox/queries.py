@@ -38,7 +38,8 @@ DEFAULT_LIMIT: Final = 10
 
 DEEPEST: Final = 100
 """Levels of JSON."""
-_NESTED: Final = frozenset({dict, list})
+_PARTS: Final[Mapping[type, Callable[[Any], Iterable[Any]]]] = {dict: dict.values, list: iter}
+"""The parts of JSON that has some."""
 
 Json = dict[str, Any]
 
@@ -203,14 +204,9 @@ def _check_address(address: Any) -> None:
 
 def is_deep(value: Any) -> bool:
     """Whether decoded JSON is nested deeper than is taken: what recurses over it must not run out of stack."""
-    level: list[Any] = [value] if type(value) in _NESTED else []
+    level: list[Any] = [value] if type(value) in _PARTS else []
     for _ in range(DEEPEST):
-        level = [
-            part
-            for whole in level
-            for part in (whole.values() if type(whole) is dict else whole)
-            if type(part) in _NESTED
-        ]
+        level = [part for whole in level for part in _PARTS[type(whole)](whole) if type(part) in _PARTS]
         if not level:
             return False
     return True

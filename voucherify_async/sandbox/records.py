@@ -9,7 +9,7 @@ import bisect
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -58,8 +58,8 @@ class Snapshot(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
     source_id: str | None
     created: Instant
     updated: Instant | None = None
-    fields: dict[str, str | None] = {}
-    address: dict[str, str | None] | None = None
+    fields: Json = {}
+    address: Json | None = None
     metadata: Json | None = None
     summary: dict[str, Json] | None = None
     loyalty: Json | None = None
@@ -182,6 +182,7 @@ class Customers(Protocol):
         ...
 
 
+@runtime_checkable
 class Work(Protocol):
     """What a background job has to do."""
 

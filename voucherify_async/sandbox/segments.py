@@ -92,7 +92,7 @@ class Segment:
             return False
         if self.email is not None:
             email = record.fields.get("email") or ""
-            if not fnmatchcase(email.casefold(), self.email.casefold().replace("[", "[[]")):
+            if not fnmatchcase(str(email).casefold(), self.email.casefold().replace("[", "[[]")):
                 return False
         metadata = record.metadata or {}
         return all(_equal(metadata.get(key), value) for key, value in self.metadata.items())

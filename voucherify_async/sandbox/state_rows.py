@@ -15,7 +15,7 @@ from voucherify_async.sandbox.activity import show
 from voucherify_async.sandbox.holdings import NOTHING, About, Instant
 from voucherify_async.sandbox.jobs import BulkUpdate, CsvImport, MetadataUpdate
 from voucherify_async.sandbox.queries import DEEPEST, is_deep
-from voucherify_async.sandbox.records import Event, Job, Record, Snapshot, Token
+from voucherify_async.sandbox.records import Event, Job, Record, Snapshot, Token, Work
 
 __all__ = [
     "read_customer",
@@ -41,17 +41,16 @@ class _Event(msgspec.Struct, gc=False, omit_defaults=True):
     customer: Snapshot | None = None
 
 
-class _Job(Job, kw_only=True):
-    """A job, whose work is one of these."""
-
-    work: BulkUpdate | CsvImport | MetadataUpdate
+def _work(kind: type, value: Any) -> Any:
+    """What a job has to do, which the schema of a job leaves open."""
+    return msgspec.convert(value, BulkUpdate | CsvImport | MetadataUpdate) if kind is Work else value
 
 
 write: Final = msgspec.json.Encoder().encode
 """A job or a token as a row."""
 _customers: Final = msgspec.json.Decoder(Record)
 _events: Final = msgspec.json.Decoder(list[_Event])
-_jobs: Final = msgspec.json.Decoder(_Job)
+_jobs: Final = msgspec.json.Decoder(Job, dec_hook=_work)
 _tokens: Final = msgspec.json.Decoder(Token)
 
 
