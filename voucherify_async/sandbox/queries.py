@@ -38,7 +38,10 @@ DEFAULT_LIMIT: Final = 10
 
 DEEPEST: Final = 100
 """Levels of JSON."""
-_PARTS: Final[Mapping[type, Callable[[Any], Iterable[Any]]]] = {dict: dict.values, list: iter}
+_PARTS: Final[dict[type, Callable[[Any], Iterable[Any]]]] = {
+    dict: dict[Any, Any].values,
+    list: list[Any].__iter__,
+}
 """The parts of JSON that has some."""
 
 Json = dict[str, Any]
