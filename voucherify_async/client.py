@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
@@ -41,6 +41,7 @@ from voucherify_async.transport.settings import (
 )
 from voucherify_async.transport.wire import (
     FilePart,
+    check_strings,
     encode_content,
     encode_form,
     encode_json,
@@ -130,11 +131,16 @@ class VoucherifyClient:
         if isinstance(identity, ConfigurationError):
             raise identity
         for name, count in (("max_connections", max_connections), ("max_response_bytes", max_response_bytes)):
-            if not isinstance(count, int) or count < 1:
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
                 raise ConfigurationError(f"{name} must be an integer from 1, not {count!r}")
         _check_retry(retry)
         if ssl is not None and not isinstance(ssl, ssl_module.SSLContext):
             raise ConfigurationError(f"ssl must be an ssl.SSLContext, not {ssl!r}: TLS is always verified")
+        for name, flag in (("trust_env", trust_env), ("allow_http", allow_http)):
+            if not isinstance(flag, bool):
+                raise ConfigurationError(f"{name} must be True or False, not {flag!r}")
+        if connector is not None and not isinstance(connector, Connector):
+            raise ConfigurationError(f"connector must be a connector of aiohttp, not {connector!r}")
         check_seconds("keepalive_timeout", keepalive_timeout)
         url = base_url or read_setting("VOUCHERIFY_BASE_URL") or Region.EUROPE
         defaults = {"Accept": "application/json", "User-Agent": user_agent or _user_agent()}
@@ -334,7 +340,7 @@ class VoucherifyClient:
             removes=removes,
         )
         encoded = encode_query({} if query is None else query)
-        target = encode_path(operation.path, {} if path_params is None else path_params)
+        target = encode_path(operation.path, check_strings("path_params", path_params))
         request = Request(
             operation,
             f"{target}?{encoded}" if encoded else target,
@@ -407,7 +413,7 @@ class VoucherifyClient:
         listing = Listing[Any](
             sessions=self._sessions,
             operation=Operation[Any](f"GET {path}", "GET", _checked_path(path), Any),
-            path=encode_path(path, {} if path_params is None else path_params),
+            path=encode_path(path, check_strings("path_params", path_params)),
             query=filters,
             items=items,
             into=into,
@@ -437,7 +443,7 @@ def _body(
         case ["json"]:
             return encode_json("json", json_value("json", json))
         case ["form"]:
-            return encode_form(form if form is not None else {})
+            return encode_form(form)
         case ["content"]:
             return encode_content("content", b"" if content is None else content)
         case ["files"]:
@@ -456,12 +462,17 @@ def _parts(files: Any) -> dict[str, FilePart]:
 
 
 def _check_type(name: str, into: Any) -> None:
-    if into is Any or into is bytes:
-        return
     try:
-        msgspec.json.Decoder(into)
+        _check_decodable(into)
     except TypeError as error:
-        raise ValueError(f"{name} must be a type that msgspec decodes: {error}") from None
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{name} must be a type that msgspec decodes, not {into!r}: {reason}") from None
+
+
+@lru_cache(maxsize=256)
+def _check_decodable(into: Any) -> None:
+    msgspec.json.Decoder(into)
+    msgspec.json.schema(into)  # of classes that msgspec does not know, a decoder says so too late
 
 
 def _checked_path(path: str) -> str:

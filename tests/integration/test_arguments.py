@@ -4,69 +4,233 @@ from __future__ import annotations
 
 import array
 import inspect
-from typing import Any
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from tests.support.wire import RawServer, raw_server, respond
 from voucherify_async import (
+    ApiKeys,
     ConfigurationError,
     Customer,
     DecodeError,
+    LocalRateLimiter,
+    OAuthClientCredentials,
+    OAuthToken,
+    Pager,
     RetryPolicy,
+    Timeouts,
     VoucherifyClient,
 )
 from voucherify_async.sandbox import Sandbox
 
-WRONG: list[Any] = [5, 1.5, float("nan"), object(), [1], b"bytes"]
-"""Values of which a parameter takes some, if at all; which, `ACCEPTED` says."""
+WRONG: list[Any] = [5, 1.5, float("nan"), object(), [1], b"bytes", "text", {"a": object()}, object]
+"""Values of which a parameter takes some, if at all: those that its annotation says."""
 
-CALLS: dict[str, dict[str, Any]] = {
-    "request": {"method": "POST", "path": "/v1/customers"},
-    "paginate": {"path": "/v1/customers"},
+GIVEN: dict[str, Any] = {
+    "method": "POST",
+    "path": "/v1/customers",
+    "customer_id": "a",
+    "async_action_id": "a",
+    "access_token": "a-token-of-nobody",
+    "file": b"Source_id\na\n",
+    "customers": [{"source_id": "a"}],
+    "source_ids": ["a"],
+    "metadata": {},
+    "source": [],
+    "count": 2,
+    "into": Any,
+    "items": "customers",
 }
-ACCEPTED: dict[tuple[str, str], tuple[type, ...]] = {
-    ("request", "json"): (int, float, list),
-    ("request", "content"): (bytes,),
+"""What is right for parameters that must be given."""
+
+TOO_WIDE: dict[str, tuple[type, ...]] = {
+    "request(json)": (int, float, list),
+    "sync(source)": (list,),  # the report names items that are wrong
+    "sync_metadata(source_ids)": (list,),
+    "update_metadata_in_bulk(source_ids)": (dict,),  # its keys
+    "sync_csv(path)": (str, bytes),  # there is no such file: a FileNotFoundError
+    "import_csv(file)": (str, bytes),
+    "sync(journal)": (str, bytes),
+    "sync_metadata(journal)": (str, bytes),
+    "sync_csv(journal)": (str, bytes),
 }
-OTHER_NAMES = {"form": "form", "json": "json|NaN"}
+"""What a parameter takes although its annotation does not say so, or says so in words of its own."""
 
 
-def attempts() -> list[Any]:
-    """A wrong value for every parameter of the methods that take anything."""
-    found: list[Any] = []
-    for method, given in CALLS.items():
-        implementation = getattr(VoucherifyClient, method)
-        for name in inspect.signature(implementation).parameters:
-            if name == "self":
-                continue
-            for place, value in enumerate(WRONG):
-                accepted = ACCEPTED.get((method, name), ())
-                if not isinstance(value, accepted) or value != value:  # noqa: PLR0124  # not a number
-                    found.append(
-                        pytest.param(
-                            method, given, name, value, id=f"{method} {name}={type(value).__name__}-{place}"
-                        )
-                    )
+def accepts(hint: Any, value: Any) -> bool:
+    """Whether a value is right for a parameter with this annotation."""
+    if hint is Any:
+        return True
+    origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if origin in {typing.Union, types.UnionType}:
+        return any(accepts(part, value) for part in arguments)
+    if origin is typing.Annotated:
+        return accepts(arguments[0], value)
+    if origin is typing.Literal:
+        return isinstance(value, str)  # the service may know more of them by now
+    if isinstance(hint, TypeVar) or origin is type:
+        return isinstance(value, type)
+    if origin is float:
+        return isinstance(value, int | float) and value == value  # noqa: PLR0124  # not a number
+    if not isinstance(origin, type) or getattr(origin, "_is_protocol", False):
+        return False
+    if not isinstance(value, origin):
+        return False
+    parts = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    return not parts or not arguments or accepts(arguments[-1], parts[0])
+
+
+def parameters_of(function: Any) -> dict[str, Any]:
+    """The parameters of a function, those of its ``**`` among them, and their types."""
+    hints = typing.get_type_hints(function, include_extras=False)
+    found: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found |= typing.get_type_hints(typing.get_args(hints[parameter.name])[0])
+        elif parameter.name != "self":
+            found[parameter.name] = hints[parameter.name]
     return found
 
 
-@pytest.mark.parametrize(("method", "given", "name", "value"), attempts())
-async def test_a_wrong_argument_is_refused_by_name(
-    sandbox: Sandbox, voucherify: VoucherifyClient, method: str, given: dict[str, Any], name: str, value: Any
-) -> None:
-    async def call() -> None:
-        await getattr(voucherify, method)(**{**given, name: value})
+def public_methods(kind: type) -> list[Any]:
+    return [
+        member
+        for name, member in inspect.getmembers(kind, inspect.isfunction)
+        if not name.startswith("_") and len(inspect.signature(member).parameters) > 1
+    ]
 
-    with pytest.raises((ValueError, ConfigurationError), match=OTHER_NAMES.get(name, name)):
-        await call()
+
+CLIENT = VoucherifyClient("id", "token")
+RESOURCES = {name: type(getattr(CLIENT, name)) for name in ("customers", "async_actions", "oauth")}
+METHODS = [
+    *(("", method) for method in public_methods(VoucherifyClient)),
+    *((name, method) for name, kind in RESOURCES.items() for method in public_methods(kind)),
+    *(("pager", method) for method in public_methods(Pager)),
+]
+MADE = (
+    VoucherifyClient,
+    RetryPolicy,
+    Timeouts,
+    ApiKeys,
+    OAuthToken,
+    OAuthClientCredentials,
+    LocalRateLimiter,
+)
+
+
+def wrong_values(function: Any, label: str) -> list[Any]:
+    """A case for every parameter and every value that is wrong for it."""
+    return [
+        pytest.param(name, value, id=f"{label}({name})={type(value).__name__}-{place}")
+        for name, hint in parameters_of(function).items()
+        for place, value in enumerate(WRONG)
+        if not accepts(hint, value) and not isinstance(value, TOO_WIDE.get(f"{label}({name})", ()))
+    ]
+
+
+def of_methods() -> list[Any]:
+    return [
+        pytest.param(owner, method.__name__, *case.values, id=f"{owner}.{case.id}")
+        for owner, method in METHODS
+        for case in wrong_values(method, method.__name__)
+    ]
+
+
+async def call(method: Callable[..., Any], given: dict[str, Any]) -> None:
+    result = method(**given)
+    if inspect.isawaitable(result):
+        await result
+    elif hasattr(result, "__aenter__"):
+        async with result:
+            pass
+
+
+@pytest.mark.parametrize(("owner", "method", "name", "value"), of_methods())
+async def test_a_wrong_argument_is_refused_by_name(
+    sandbox: Sandbox, voucherify: VoucherifyClient, owner: str, method: str, name: str, value: Any
+) -> None:
+    whose: Any = voucherify.customers.list() if owner == "pager" else voucherify
+    whose = getattr(voucherify, owner) if owner in RESOURCES else whose
+    function = getattr(whose, method)
+    must = [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    given = {other: GIVEN[other] for other in must}
+    with pytest.raises((ValueError, ConfigurationError), match=name):
+        await call(function, {**given, name: value})
     assert not sandbox.requests
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        pytest.param(kind, *case.values, id=case.id)
+        for kind in MADE
+        for case in wrong_values(kind.__init__, kind.__name__)
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(kind: Any, name: str, value: Any) -> None:
+    hints: dict[str, Any] = {
+        "app_id": "id",
+        "app_token": "token",
+        "token": "t",
+        "limit": 5,
+        "period": 1.0,
+        "client_id": "a",
+        "client_secret": "b",
+    }
+    must = [
+        parameter.name
+        for parameter in inspect.signature(kind).parameters.values()
+        if parameter.default is parameter.empty
+    ]
+    given: dict[str, Any] = {other: hints[other] for other in must}
+    if kind is VoucherifyClient:
+        given = {} if name == "auth" else {"app_id": "id", "app_token": "token"}
+    with pytest.raises((ValueError, ConfigurationError), match=name):
+        kind(**{**given, name: value})
 
 
 @pytest.mark.parametrize("content", ["text", [1, 2], 5, object()])
 async def test_content_is_bytes(sandbox: Sandbox, voucherify: VoucherifyClient, content: Any) -> None:
     with pytest.raises(ValueError, match="content must be bytes"):
         await voucherify.request("POST", "/v1/customers", content=content)
+    assert not sandbox.requests
+
+
+class Foreign:
+    """A class that msgspec does not know."""
+
+
+class Holder(msgspec.Struct):
+    items: list[Foreign]
+
+
+@pytest.mark.parametrize("into", [Foreign, list[Foreign], dict[str, Foreign | None], Holder, ...])
+async def test_a_type_that_cannot_be_decoded(
+    sandbox: Sandbox, voucherify: VoucherifyClient, into: Any
+) -> None:
+    with pytest.raises(ValueError, match="into must be a type that msgspec decodes"):
+        await voucherify.request("POST", "/v1/customers", json={}, into=into)
+    with pytest.raises(ValueError, match="into must be a type that msgspec decodes"):
+        voucherify.paginate("/v1/customers", items="customers", into=into)
+    assert not sandbox.requests
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+async def test_a_query_has_finite_numbers(
+    sandbox: Sandbox, voucherify: VoucherifyClient, number: float
+) -> None:
+    for query in ({"n": number}, {"a": {"n": [1, number]}}):
+        with pytest.raises(ValueError, match=r"n.* must be a finite number"):
+            await voucherify.request("GET", "/v1/customers", query=query)
     assert not sandbox.requests
 
 

@@ -53,6 +53,10 @@ CREATE INDEX failures_by_batch ON failures (batch);
 """
 
 
+_FailureRow = tuple[int | None, str | None, str | None, str | None, str | None, bytes]
+_JobRow = tuple[str, str | None, int, int, int, float]
+
+
 class Journal:
     """The journal of a sync job. It is opened first of all."""
 
@@ -86,7 +90,7 @@ class Journal:
                 except BaseException:
                     self._db.close()
                     raise
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
                 problem = "is in use" if "locked" in str(error) else f"cannot be used: {error}"
                 raise ValueError(f"journal: {self.path!r} {problem}") from None
         return self
@@ -94,6 +98,9 @@ class Journal:
     def _prepare(self, purpose: str) -> None:
         is_new = not self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if not is_new:
+            (health,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            if health != "ok":
+                raise ValueError(f"journal: {self.path!r} is damaged: {health}")
             self._check(purpose)  # before anything is changed in a file that is none of ours
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -207,19 +214,19 @@ class Journal:
 
     def recorded(self) -> list[Recorded]:
         """All batches, in the order in which they were made."""
-        with self._lock:
+        with self._lock, _whole(self.path):
             rows = self._db.execute(
                 "SELECT number, positions, digest, in_doubt, job, accepted, retried, resent, ended"
                 " FROM batches ORDER BY number"
             ).fetchall()
-        return [
-            Recorded(number, msgspec.json.decode(positions, type=list[tuple[int, int]]), *rest)
-            for number, positions, *rest in rows
-        ]
+            return [
+                _convert((number, msgspec.json.decode(positions), *rest), Recorded)
+                for number, positions, *rest in rows
+            ]
 
     def jobs_of(self, number: int) -> list[SyncJob]:
         """The jobs of a batch that have ended."""
-        with self._lock:
+        with self._lock, _whole(self.path):
             found = self._db.execute(
                 "SELECT id, status, items, succeeded, failed, duration FROM jobs WHERE batch = ? ORDER BY rowid",
                 (number,),
@@ -228,7 +235,7 @@ class Journal:
 
     def failures_of(self, number: int) -> list[SyncFailure]:
         """The items of a batch that did not make it."""
-        with self._lock:
+        with self._lock, _whole(self.path):
             found = self._db.execute(
                 "SELECT position, source_id, key, message, details, item FROM failures WHERE batch = ? ORDER BY rowid",
                 (number,),
@@ -246,21 +253,34 @@ def read_failures(path: str) -> Iterator[SyncFailure]:
     last = 0
     while rows := _read_page(path, last):
         last = rows[-1][0]
-        yield from (_failure(row[1:]) for row in rows)
+        with _whole(path):
+            failures = [_failure(row[1:]) for row in rows]
+        yield from failures
 
 
 def _read_page(path: str, after: int) -> list[tuple[Any, ...]]:
     if not os.path.exists(path):  # noqa: PTH110  # sqlite would make one
         raise FileNotFoundError(f"the journal {path!r} is gone")
+    with _whole(path), closing(_connect(path)) as db:
+        return db.execute(
+            "SELECT rowid, position, source_id, key, message, details, item FROM failures"
+            " WHERE rowid > ? ORDER BY rowid LIMIT ?",
+            (after, _PAGE),
+        ).fetchall()
+
+
+@contextmanager
+def _whole(path: str) -> Generator[None]:
+    """Read what must be in a journal that is whole."""
     try:
-        with closing(_connect(path)) as db:
-            return db.execute(
-                "SELECT rowid, position, source_id, key, message, details, item FROM failures"
-                " WHERE rowid > ? ORDER BY rowid LIMIT ?",
-                (after, _PAGE),
-            ).fetchall()
-    except sqlite3.Error as error:
+        yield
+    except (sqlite3.Error, msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(f"journal: {path!r} is in use, or damaged: {error}") from None
+
+
+def _convert(row: tuple[Any, ...], into: Any) -> Any:
+    # Not strict: SQLite has no booleans.
+    return msgspec.convert(row, into, strict=False)
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -274,19 +294,19 @@ def _storable(text: str | None) -> str | None:
 
 
 def _failure(row: tuple[Any, ...]) -> SyncFailure:
-    position, source_id, key, message, details, item = row
+    position, source_id, key, message, details, item = _convert(row, _FailureRow)
     return SyncFailure(
         position=position,
         source_id=source_id,
         key=key,
         message=message,
         details=details,
-        raw_item=msgspec.Raw(item),
+        raw_item=msgspec.Raw(bytes(item)),
     )
 
 
 def _job(row: tuple[Any, ...]) -> SyncJob:
-    job_id, status, items, succeeded, failed, duration = row
+    job_id, status, items, succeeded, failed, duration = _convert(row, _JobRow)
     return SyncJob(
         id=job_id, status=status, items=items, succeeded=succeeded, failed=failed, duration=duration
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import (
@@ -32,7 +33,17 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["UNSET", "Model", "UnsetType", "as_utc", "is_array", "is_mapping", "is_sequence", "lazy_json"]
+__all__ = [
+    "UNSET",
+    "Model",
+    "UnsetType",
+    "as_utc",
+    "decode_json",
+    "is_array",
+    "is_mapping",
+    "is_sequence",
+    "lazy_json",
+]
 
 
 class _DataclassFields:
@@ -100,9 +111,43 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
 
+T = TypeVar("T")
+
+_SURROGATES: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape of JSON; as a group if it is half of a surrogate pair."""
+
+
+def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """JSON, with U+FFFD for each half of a surrogate pair: JSON allows them, and msgspec does not.
+
+    Raises:
+        msgspec.DecodeError: It is not JSON, or not of the decoder's type.
+        UnicodeDecodeError: It is not UTF-8.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        repaired = _SURROGATES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
+        if repaired == body:
+            raise
+    return decoder.decode(repaired)
+
+
+_ANYTHING: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
+
+
 def lazy_json(raw: msgspec.Raw) -> Any:
-    """Decode JSON that was kept as bytes; `None` for JSON ``null``."""
-    return msgspec.json.decode(raw)
+    """Decode JSON that was kept as bytes; `None` for JSON ``null``. What is no UTF-8 in it becomes U+FFFD."""
+    try:
+        return decode_json(_ANYTHING, bytes(raw))
+    except UnicodeDecodeError:
+        return decode_json(_ANYTHING, bytes(raw).decode("utf-8", "replace").encode())
 
 
 def _to_builtins(value: Any) -> Any:

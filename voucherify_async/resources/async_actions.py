@@ -17,7 +17,7 @@ from voucherify_async.errors import (
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.cursors import EndDateRule
 from voucherify_async.pagination.pager import Listing, Pager
-from voucherify_async.resources.inputs import check_instants, check_limit
+from voucherify_async.resources.inputs import check_callback, check_instants, check_limit
 from voucherify_async.transport.operation import Operation, Request
 from voucherify_async.transport.session import SessionManager
 from voucherify_async.transport.wire import encode_path
@@ -113,6 +113,7 @@ class AsyncActionsResource:
         is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
         if timeout is not None and not (is_number and timeout >= 0):
             raise ValueError(f"timeout must be a number of seconds from 0, not {timeout!r}")
+        check_callback("on_progress", on_progress)
         clock = self._sessions.clock
         ends = math.inf if timeout is None else clock.monotonic() + timeout
         action: AsyncAction | None = None

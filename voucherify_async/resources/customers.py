@@ -33,6 +33,7 @@ from voucherify_async.resources.inputs import (
     check_limit,
     check_on_invalid,
     check_page,
+    check_texts,
     check_window,
     customer_body,
     filters_query,
@@ -302,6 +303,7 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
+        check_texts(order=order)
         check_instants(starting_after=starting_after)
         part = check_window(window)
         filters: CustomerFilters = {
@@ -381,6 +383,12 @@ class CustomersResource(CustomerJobs):
     ) -> Listing[Customer]:
         if unknown := filters.keys() - CustomerFilters.__annotations__.keys():
             raise TypeError(f"there is no filter {', '.join(sorted(unknown))}")
+        check_texts(
+            email=filters.get("email"),
+            city=filters.get("city"),
+            name=filters.get("name"),
+            segment_id=filters.get("segment_id"),
+        )
         created = {"before": filters.get("created_at_before"), "after": filters.get("created_at_after")}
         updated = {"before": filters.get("updated_at_before"), "after": filters.get("updated_at_after")}
         check_instants(
@@ -446,6 +454,14 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/list-customer-activity
         """
+        check_texts(
+            order=order,
+            starting_after_id=starting_after_id,
+            campaign_id=campaign_id,
+            campaign_type=campaign_type,
+            category=category,
+            type=type,
+        )
         check_instants(start_date=start_date, end_date=end_date)
         query: Query = {
             "order": order,
@@ -485,6 +501,7 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers-redeemables
         """
+        check_texts(order=order, starting_after_id=starting_after_id)
         query: Query = {"order": order, "filters": filters_query(filters)}
         listing = self._listing(CustomerRedeemable, _LIST_REDEEMABLES, customer_id, query)
         return _by_id(listing, starting_after_id, check_limit(limit), cursor)

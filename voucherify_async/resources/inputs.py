@@ -41,6 +41,7 @@ __all__ = [
     "check_page",
     "check_source",
     "check_source_id",
+    "check_texts",
     "check_upsert",
     "check_window",
     "checked",
@@ -97,6 +98,13 @@ def _check_range(name: str, value: int | None, highest: int) -> int | None:
     return value
 
 
+def check_texts(**texts: str | None) -> None:
+    """Strings, where given."""
+    for name, value in texts.items():
+        if value is not None:
+            _text(name, value)
+
+
 def check_instants(**instants: dt.datetime | None) -> None:
     """Instants, where given, with a timezone."""
     for name, value in instants.items():
@@ -141,10 +149,10 @@ def customer_body(into: type[CustomerFields], **fields: Any) -> Body:
         and (address is UNSET or address is None or is_flat(address))
         and (metadata is UNSET or metadata is None or is_flat(metadata))
     ):
-        body = encode_json(_CUSTOMER, into(**fields))
         try:
+            body = encode_json(_CUSTOMER, into(**fields))
             _decoder(into).decode(body.content)
-        except msgspec.ValidationError:
+        except (TypeError, msgspec.ValidationError):
             pass  # the long way finds what is wrong with it
         else:
             return body

@@ -175,6 +175,8 @@ class Hooks:
             ConfigurationError: One of them listens to nothing, or has a coroutine for a method.
         """
         self._listeners: dict[type[CallEvent], tuple[Callable[[Any], object], ...]] = {}
+        if not isinstance(hooks, Iterable):
+            raise ConfigurationError(f"hooks must be an iterable of hooks, not {hooks!r}")
         hooks = tuple(hooks)
         for kind, name in _EVENTS.items():
             self._listeners[kind] = tuple(getattr(hook, name) for hook in hooks if hasattr(hook, name))

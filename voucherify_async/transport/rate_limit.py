@@ -284,7 +284,11 @@ class LocalRateLimiter:
         """
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
             raise ConfigurationError(f"limit must be an integer from 1, not {limit!r}")
+        if period is None:
+            raise ConfigurationError("period must be a positive number of seconds, not None")
         check_seconds("period", period)
+        if clock is not None and not isinstance(clock, Clock):
+            raise ConfigurationError(f"clock must be a Clock, not {clock!r}")
         self._clock = clock or Clock()
         self._pace = WindowPace(limit, period)
         self._line = Line(self._pace, self._clock)

@@ -27,7 +27,7 @@ from voucherify_async.errors import (
     RateLimitError,
     status_error_class,
 )
-from voucherify_async.models.base import as_utc, is_array, is_mapping
+from voucherify_async.models.base import as_utc, decode_json, is_array, is_mapping
 from voucherify_async.transport.operation import Answer, Body, Operation, Query
 from voucherify_async.transport.rate_limit import limit_kind, server_wait
 
@@ -37,6 +37,7 @@ __all__ = [
     "PLAIN_TYPES",
     "FilePart",
     "check_aware",
+    "check_strings",
     "decode",
     "decode_by",
     "decode_error",
@@ -97,7 +98,6 @@ def encode_path(template: str, parameters: Mapping[str, str]) -> str:
     Raises:
         ValueError: A value is not a string that can be one segment of a path; names the parameter.
     """
-    _check_mapping("path_params", parameters)
     try:
         return template.format_map({name: _segment(name, value) for name, value in parameters.items()})
     except KeyError as error:
@@ -135,6 +135,21 @@ def _check_mapping(name: str, value: object) -> None:
         raise ValueError(f"{name} must have names that are strings, not {bad!r}")
 
 
+def check_strings(name: str, value: Mapping[str, str] | None) -> Mapping[str, str]:
+    """A mapping of strings to strings; `None` is an empty one.
+
+    Raises:
+        ValueError: It is something else; names where.
+    """
+    if value is None:
+        return {}
+    _check_mapping(name, value)
+    for key, item in value.items():
+        if not isinstance(item, str):
+            raise ValueError(f"{name}.{key} must be a string, not {item!r}")
+    return value
+
+
 def _pairs(name: str, value: Any) -> list[str]:
     match value:
         case None | msgspec.UnsetType():
@@ -143,6 +158,8 @@ def _pairs(name: str, value: Any) -> list[str]:
             text = _quoted(_encodable(name, value))
         case bool():
             text = "true" if value else "false"
+        case float() if not math.isfinite(value):
+            raise ValueError(f"{name} must be a finite number, not {value!r}")
         case int() | float():
             text = _quoted(str(value))
         case dt.datetime():
@@ -316,10 +333,9 @@ def _bytes(name: str, content: object) -> bytes:
     return bytes(cast("bytes", content))  # the same object if it is bytes
 
 
-def encode_form(form: Mapping[str, str]) -> Body:
+def encode_form(form: Mapping[str, str] | None) -> Body:
     """A form-encoded body."""
-    _check_mapping("form", form)
-    fields = {name: _encodable(name, value) for name, value in form.items()}
+    fields = {name: _encodable(name, value) for name, value in check_strings("form", form).items()}
     return Body(urlencode(fields).encode("ascii"), "application/x-www-form-urlencoded")
 
 
@@ -331,7 +347,7 @@ def encode_multipart(files: Mapping[str, FilePart], form: Mapping[str, str] | No
     """
     parts: list[tuple[str, str | None, bytes]] = [
         (f'form-data; name="{_parameter(name)}"', None, _encodable(name, value).encode())
-        for name, value in (form or {}).items()
+        for name, value in check_strings("form", form).items()
     ]
     parts += [
         (
@@ -385,26 +401,6 @@ def decode(operation: Operation[Any], answer: Answer) -> Any:
     return decode_by(operation.decoder, operation, answer)
 
 
-_SURROGATES: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-"""An escape of JSON; as a group if it is half of a surrogate pair."""
-
-
-def _read(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """The body, with U+FFFD for each half of a surrogate pair: JSON allows them, and msgspec does not."""
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        repaired = _SURROGATES.sub(lambda found: rb"\ufffd" if found[1] else found[0], body)
-        if repaired == body:
-            raise
-    return decoder.decode(repaired)
-
-
 def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answer: Answer) -> T:
     """What a successful answer says, as a decoder reads it.
 
@@ -412,7 +408,7 @@ def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answe
         DecodeError: It is not what the API promises.
     """
     try:
-        return _read(decoder, answer.body)
+        return decode_json(decoder, answer.body)
     except msgspec.ValidationError as error:
         problem = f"the answer is not of the promised shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -480,7 +476,7 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
         now: Epoch seconds, to measure waits given as instants.
     """
     try:
-        body = _ERROR_BODY.decode(answer.body)
+        body = decode_json(_ERROR_BODY, answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = _ErrorBody()  # HTML from a proxy, or nothing
     said = partial(_said, answer)
