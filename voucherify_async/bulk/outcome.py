@@ -22,6 +22,7 @@ from voucherify_async.errors import (
     VoucherifyError,
 )
 from voucherify_async.models.async_actions import AsyncAction, BulkUpdateResult, JobResult
+from voucherify_async.models.base import lazy_json
 from voucherify_async.transport.retry import PLAN_USED_UP
 
 _LONGEST_TEXT: Final = 1_000
@@ -80,13 +81,17 @@ class Told(NamedTuple):
 
 _NOTHING: Final = Told(None, None, None)
 
-Accounting = Callable[[bytes, Batch], Told]
+Accounting = Callable[[msgspec.Raw, Batch], Told]
 """Reads the result of a job of one kind. Raises `msgspec.DecodeError` or `UnicodeDecodeError` if it is none."""
 
 
-def count_bulk(result: bytes, batch: Batch) -> Told:
+_BULK: Final = msgspec.json.Decoder(BulkUpdateResult)
+_CSV: Final = msgspec.json.Decoder(JobResult)
+
+
+def count_bulk(result: msgspec.Raw, batch: Batch) -> Told:
     """What a bulk update says, which names customers by their `source_id`, if at all."""
-    found = msgspec.json.decode(result, type=BulkUpdateResult)
+    found: BulkUpdateResult = lazy_json(result, _BULK)
     indexes = _indexes(batch)
     reports = [
         Report(indexes.get(error.source_id), error.source_id, error.key, error.message, error.details)
@@ -95,9 +100,9 @@ def count_bulk(result: bytes, batch: Batch) -> Told:
     return Told(None if found.errors is None else reports, found.done_count, found.failed_count)
 
 
-def count_csv(result: bytes, batch: Batch) -> Told:
+def count_csv(result: msgspec.Raw, batch: Batch) -> Told:
     """What an import says, which names rows by their number from 1, without the header."""
-    found = msgspec.json.decode(result, type=JobResult)
+    found: JobResult = lazy_json(result, _CSV)
     indexes = _indexes(batch)
     reports = [
         Report(
@@ -126,7 +131,7 @@ def account(action: AsyncAction, batch: Batch, accounting: Accounting) -> list[S
         return None
     try:
         told = accounting(action.raw_result, batch)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except DecodeError:
         # It says something that nobody understands, which need not be good; or nothing at all.
         told = _NOTHING
         if bytes(action.raw_result) != b"null":

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from voucherify_async.errors import DecodeError
 from voucherify_async.models.base import Model, lazy_json
 
 __all__ = [
@@ -134,8 +135,8 @@ class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
         decoder = _RESULT_DECODERS.get(self.type or "")
         if decoder is not None:
             try:
-                typed: BulkUpdateResult | JobResult | None = decoder.decode(self.raw_result)
-            except msgspec.ValidationError:
+                typed: BulkUpdateResult | JobResult | None = lazy_json(self.raw_result, decoder)
+            except DecodeError:
                 pass  # ORDERS.IMPORT and VOUCHERS.IMPORT are documented with an object for the array
             else:
                 return typed

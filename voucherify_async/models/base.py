@@ -27,6 +27,8 @@ from typing import (
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from voucherify_async.errors import DecodeError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -142,12 +144,16 @@ def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 _ANYTHING: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 
 
-def lazy_json(raw: msgspec.Raw) -> Any:
-    """Decode JSON that was kept as bytes; `None` for JSON ``null``. What is no UTF-8 in it becomes U+FFFD."""
+def lazy_json(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any] = _ANYTHING) -> Any:
+    """Decode JSON that was kept as bytes; `None` for JSON ``null``. What is no UTF-8 in it becomes U+FFFD.
+
+    Raises:
+        DecodeError: It has a number that no float can hold, is nested too deeply, or is not of the decoder's type.
+    """
     try:
-        return decode_json(_ANYTHING, bytes(raw))
-    except UnicodeDecodeError:
-        return decode_json(_ANYTHING, bytes(raw).decode("utf-8", "replace").encode())
+        return decode_json(decoder, bytes(raw).decode("utf-8", "replace").encode())
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise DecodeError(f"a part of an answer cannot be decoded: {error}") from None
 
 
 def _to_builtins(value: Any) -> Any:

@@ -24,6 +24,7 @@ __all__ = ["fingerprint", "open_token", "seal_token"]
 
 _VERSION: Final = 2
 _CHECKSUM_BYTES: Final = 6
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def fingerprint(*parts: str) -> bytes:
@@ -54,7 +55,7 @@ def open_token(token: str, listing: bytes, rules: Sequence[WalkRule]) -> tuple[W
         raise InvalidCursorError("cursor was made for another list, or for other filters")
     try:
         return rule, msgspec.msgpack.decode(raw, type=rule.state_type)
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         raise InvalidCursorError("cursor was made by a rule of the same name with other states") from None
 
 
@@ -73,5 +74,5 @@ def _parts(token: str) -> tuple[int, str, bytes, msgspec.Raw] | None:
         return None
     try:
         return msgspec.msgpack.decode(payload, type=tuple[int, str, bytes, msgspec.Raw])
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         return None

@@ -140,9 +140,10 @@ def _http_date(text: str | None) -> float | None:
 
 def _number(text: str | None) -> float | None:
     # Digits only: float() would also take "nan", "1e9" and "1_0".
-    if text is None or not text.strip().replace(".", "", 1).isdecimal():
+    digits = (text or "").strip(" \t")
+    if not digits.isascii() or not digits.replace(".", "", 1).isdecimal():
         return None
-    number = float(text)
+    number = float(digits)
     return number if math.isfinite(number) else None
 
 

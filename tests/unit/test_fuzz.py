@@ -1,0 +1,295 @@
+"""Whatever bytes come, a decoder gives a value or an error of the package, and no other."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.test_journal import PURPOSE, batch_of, failure_of
+from voucherify_async import VoucherifyError
+from voucherify_async.bulk.csv_rows import CsvRows
+from voucherify_async.bulk.journal import Journal, read_failures
+from voucherify_async.bulk.outcome import account, count_bulk, count_csv
+from voucherify_async.bulk.results import SyncJob
+from voucherify_async.models import AccessToken, AsyncAction, Customer, CustomerActivity, PermanentDeletion
+from voucherify_async.models.customers import AsyncActionReceipt
+from voucherify_async.models.oauth import TokenIntrospection
+from voucherify_async.models.redeemables import CustomerRedeemable
+from voucherify_async.pagination.by_number import PageNumberRule, PageNumberState
+from voucherify_async.pagination.created_at import CreatedAtRule
+from voucherify_async.pagination.cursors import EndDateRule, IdRule, IdState
+from voucherify_async.pagination.pager import Listing
+from voucherify_async.pagination.timestamps import TimestampState
+from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
+from voucherify_async.transport.operation import Answer, Operation
+from voucherify_async.transport.rate_limit import (
+    AdaptiveRateLimiter,
+    limit_kind,
+    read_rate_limit,
+    server_wait,
+)
+from voucherify_async.transport.renewal import renewal_delay
+from voucherify_async.transport.retry import Outcome, RetryPolicy
+from voucherify_async.transport.wire import decode, encode_query, status_error
+
+SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
+
+ODD: Final = (
+    b"\\ud83d", b"\xff", b"9" * 5_000, b"1e999", b"-1", b"null", b"[]", b"{}", b'""',
+    b'"0001-01-01T00:00:00+14:00"', b'"9999-12-31T23:59:59-14:00"', b"[" * 2_000, b"\0", b'"', b"\\",
+)  # fmt: skip
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: tuple[bytes, ...]) -> bytes:
+    """One of these, with some bytes replaced, inserted or cut out."""
+    body = draw(st.sampled_from(whole))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(body)))
+        end = draw(st.integers(start, min(len(body), start + 12)))
+        body = body[:start] + draw(st.sampled_from(ODD) | st.binary(max_size=8)) + body[end:]
+    return body
+
+
+def lazy_parts(value: Any) -> None:
+    """Read what a model decodes when it is first asked for."""
+    for model, name in ((AsyncAction, "result"), (CustomerActivity, "data")):
+        if isinstance(value, model):
+            with suppress(VoucherifyError):
+                getattr(value, name)
+
+
+# ---------------------------------------------------------------- answers
+
+INTO: Final = (
+    Any,
+    Customer[dict[str, Any]],
+    CustomerActivity,
+    CustomerRedeemable,
+    AsyncAction,
+    AsyncActionReceipt,
+    PermanentDeletion,
+    AccessToken,
+    TokenIntrospection,
+)
+ANSWERS: Final = (
+    b'{"id":"cust_1","name":"Ann","created_at":"2026-01-01T00:00:00Z","address":{"city":"Rome"},"metadata":{"a":1}}',
+    b'{"customers":[{"id":"cust_1","name":"Ann"},{"id":"cust_2","created_at":null}],"total":2,"has_more":true}',
+    b'{"id":"aa_1","type":"CUSTOMERS.BULK_UPDATE","status":"DONE","result":{"done_count":1,"failed_count":1,"errors":[{"source_id":"c1"}]}}',
+    b'{"id":"aa_1","type":"CUSTOMERS.IMPORT_CSV","status":"DONE","result":{"done_count":1,"failed":[{"row":1,"reason":"r"}]}}',
+    b'{"id":"ev_1","type":"customer.created","created_at":"2026-01-01T00:00:00Z","data":{"customer":{"id":"a"}}}',
+    b'{"access_token":"a","expires_in":900,"expires_at":1800000000,"active":true}',
+    b'{"code":400,"key":"k","message":"no","details":"d","error":{"message":"no"},"request_id":"v-1"}',
+)
+
+
+def operation(into: Any) -> Operation[Any]:
+    return Operation[Any]("x", "GET", "/v1/x", into)
+
+
+def listing(on_invalid: Any, into: Any) -> Listing[Any]:
+    sessions: Any = None
+    return Listing(
+        sessions=sessions,
+        operation=operation(Any),
+        path="/v1/x",
+        query={},
+        items="customers",
+        into=into,
+        on_invalid=on_invalid,
+    )
+
+
+def read_answer(body: bytes) -> None:
+    answer = Answer(200, {}, body)
+    batch = batch_of(0, 1, 2)
+    for into in INTO:
+        try:
+            value = decode(operation(into), answer)
+        except VoucherifyError:
+            continue
+        lazy_parts(value)
+        if isinstance(value, AccessToken):
+            assert renewal_delay(value) <= 31_536_000
+        if isinstance(value, AsyncAction):
+            for accounting in (count_bulk, count_csv):
+                account(value, batch, accounting)
+        if isinstance(value, Customer):
+            dict(value)
+    for on_invalid in ("raise", lambda _: None):
+        for into in INTO:
+            with suppress(VoucherifyError):
+                for item in listing(on_invalid, into)._decode(None, answer).page.items:
+                    lazy_parts(item)
+    for status in (400, 404, 429, 500):
+        error = status_error(operation(Any), Answer(status, {}, body), now=0.0)
+        assert str(error)
+
+
+# ---------------------------------------------------------------- headers
+
+NAMES: Final = (
+    "Retry-After", "Date", "X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Retry", "X-Rate-Limit-Type",
+)  # fmt: skip
+VALUES: Final = st.sampled_from(
+    [
+        "0", "-1", "1", "1e9", "9" * 400, "9" * 5_000, "0." + "9" * 400, "nan", "inf", "\u0663", "1800000000", "253402300800",
+        "Thu, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "Wed, 21 Oct 2026 07:28:00 GMT",
+        "Wed, 21 Oct 99999999999999999999 07:28:00 GMT", "api_calls", "", " ",
+    ]
+) | st.text(max_size=40)  # fmt: skip
+
+
+def read_headers(headers: dict[str, str]) -> None:
+    told = read_rate_limit(headers)
+    limit_kind(headers)
+    limiter = AdaptiveRateLimiter()
+    for now in (0.0, 1_800_000_000.0):
+        wait = server_wait(headers, now)
+        assert wait is None or 0 <= wait <= 366 * 86_400
+        limiter.release("api_calls", told, wait)
+        outcome = Outcome(status=429, arrived=True, repeatable=True, server_wait=wait)
+        delay = RetryPolicy().decide(1, outcome, jitter=0.5)
+        assert delay is None or 0 <= delay < 70
+    error = status_error(operation(Any), Answer(429, headers, b""), now=0.0)
+    assert str(error)
+
+
+# ---------------------------------------------------------------- cursors
+
+LISTING: Final = fingerprint("GET", "/v1/x")
+RULES: Final = (IdRule(), EndDateRule(), PageNumberRule(), CreatedAtRule())
+
+
+STATES: Final = (
+    (IdRule(), IdState("ev_1")),
+    (PageNumberRule(), PageNumberState(5, (b"abcdef",))),
+    (EndDateRule(), TimestampState(at=1_700_000_000_000_000, taken=(b"abcdef",))),
+    (CreatedAtRule(), TimestampState(at=1_700_000_000_000_000, place=3)),
+)
+CURSORS: Final = tuple(seal_token(rule.name, LISTING, state).encode() for rule, state in STATES)
+PAYLOADS: Final = tuple(msgspec.msgpack.encode(state) for _, state in STATES)
+
+
+def go_on(cursor: str) -> None:
+    with suppress(VoucherifyError):
+        rule, state = open_token(cursor, LISTING, RULES)
+        asked: Any = next(rule.walk(state, {}, 10, stream=False))
+        encode_query(asked)
+
+
+def read_cursor(cursor: bytes) -> None:
+    go_on(cursor.decode("latin-1"))
+
+
+def read_payload(payload: bytes) -> None:
+    """What somebody sealed who knows how."""
+    if not payload:
+        return
+    for rule in RULES:
+        go_on(seal_token(rule.name, LISTING, msgspec.Raw(payload)))
+
+
+# ---------------------------------------------------------------- CSV files
+
+TABLES: Final = (
+    b'Source_id,Name\nc1,"Ann ""A"""\n\nc2,Bob\r\n',
+    b"\xef\xbb\xbfsource_id\rc1\r",
+    b"a,a,a\n1\n1,2,3,4\n",
+)
+
+
+def read_csv(content: bytes) -> None:
+    try:
+        rows = CsvRows(io.BytesIO(content))
+        for row in rows:
+            assert row.content.endswith(b"\n")
+    except ValueError as error:
+        if not str(error).startswith("path: "):
+            raise
+
+
+# ---------------------------------------------------------------- journals
+
+
+class Recorded:
+    """A journal with all that there can be in one, which is damaged again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        batch, other = batch_of(0, 1, 2, 3), batch_of(1, 4)
+        with closing(Journal(path, PURPOSE).open()) as journal:
+            journal.made(batch)
+            journal.made(other)
+            journal.sending(batch)
+            job = SyncJob(id="aa_1", status="DONE", items=3, succeeded=2, failed=1, duration=1.5)
+            journal.ended(batch, [job], [failure_of(batch, 1)])
+        self.content = path.read_bytes()
+
+    def read(self, content: bytes) -> None:
+        for suffix in ("-wal", "-shm", "-journal"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        self.path.write_bytes(content)
+        try:
+            for failure in read_failures(str(self.path)):
+                assert failure.item is None or failure.raw_item
+            with closing(Journal(self.path, PURPOSE).open()) as journal:
+                for recorded in journal.recorded():
+                    journal.jobs_of(recorded.number)
+                    journal.failures_of(recorded.number)
+        except ValueError as error:
+            if not str(error).startswith("journal: "):
+                raise
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return Recorded(tmp_path_factory.mktemp("journal") / "journal.db")
+
+
+def damage(data: st.DataObject, recorded: Recorded) -> None:
+    content = bytearray(recorded.content)
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    recorded.read(bytes(content[: data.draw(st.just(len(content)) | st.integers(0, len(content)))]))
+
+
+# ---------------------------------------------------------------- all of them
+
+Check = Callable[[st.DataObject, Recorded], None]
+
+CHECKS: Final[dict[str, Check]] = {
+    "answers": lambda data, _: read_answer(data.draw(damaged(ANSWERS) | st.binary(max_size=64))),
+    "headers": lambda data, _: read_headers(data.draw(st.dictionaries(st.sampled_from(NAMES), VALUES))),
+    "cursors": lambda data, _: read_cursor(data.draw(damaged(CURSORS) | st.binary(max_size=64))),
+    "payloads": lambda data, _: read_payload(data.draw(damaged(PAYLOADS) | st.binary(max_size=64))),
+    "tables": lambda data, _: read_csv(data.draw(damaged(TABLES) | st.binary(max_size=64))),
+    "journals": damage,
+}
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_only_errors_of_the_package_come_out(check: Check, recorded: Recorded, data: st.DataObject) -> None:
+    check(data, recorded)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@settings(max_examples=int(10_000 * SOAK_SCALE), deadline=None)
+@given(data=st.data())
+def test_only_errors_of_the_package_come_out_for_long(
+    check: Check, recorded: Recorded, data: st.DataObject
+) -> None:
+    check(data, recorded)
