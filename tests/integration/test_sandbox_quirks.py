@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from voucherify_async import VoucherifyClient
+from voucherify_async import NotFoundError, VoucherifyClient
 from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox.index import EVERYONE, CustomerFilter
 from voucherify_async.sandbox.jobs import BulkUpdate
@@ -354,3 +354,44 @@ class TestOrder:
             assert found(store.select(EVERYONE, order, after=instant, skip=2)[0]) == later[2:9]
             half = store.select(CustomerFilter(segment=SOMEBODY), order, after=instant, skip=2)
             assert (found(half[0]), half[1]) == (later[2:9], 300)
+
+
+async def test_read_lag(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    now = 1_800_000_000.0
+    sandbox.store.clock = lambda: now
+    sandbox.quirks = Quirks(read_lag=2.0)
+    made = await voucherify.customers.create(source_id="new", address={"city": "London"})
+    job = await voucherify.customers.update_in_bulk([{"source_id": "newer"}])
+
+    async def listed() -> tuple[list[list[str]], int, int, int]:
+        shown = [
+            await source_ids(voucherify, limit=100, order=order)
+            for order in (*ORDERS, "updated_at", "source_id")
+        ]
+        assert await source_ids(voucherify, city="London") == ["new"] * ("new" in shown[0])
+        total = (await answer(voucherify))["total"]
+        events = await voucherify.customers.list_activity("new").to_list()
+        jobs = await voucherify.async_actions.list().to_list()
+        return [sorted(page) for page in shown], total, len(events), len(jobs)
+
+    for seconds in (0, 1.99):
+        now += seconds
+        assert await listed() == ([["0", "1", "2"]] * 4, 3, 0, 0)
+        assert (await voucherify.customers.get("new")).id == made.id
+        assert (await voucherify.async_actions.get(job.async_action_id)).id == job.async_action_id
+        with pytest.raises(NotFoundError):
+            await voucherify.customers.get("never")
+    now += 0.02
+    assert await listed() == ([["0", "1", "2", "new"]] * 4, 4, 1, 1)
+    now += 3
+    assert (await listed())[1] == 5
+    await voucherify.customers.update("new", name="Ada")
+    assert (await listed())[2] == 1
+    sandbox.quirks = Quirks()
+    assert (await listed())[2] == 2
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 86_401])
+def test_a_read_lag_is_a_number_of_seconds(seconds: float) -> None:
+    with pytest.raises(ValueError, match="read_lag must be from 0 to 86400 seconds"):
+        Quirks(read_lag=seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Final
 
 import msgspec
@@ -69,11 +70,16 @@ def _receipt(job: Job) -> Answer:
     return 202, {"async_action_id": job.id}
 
 
+def _created(job: Job) -> dt.datetime:
+    return to_instant(job.created)
+
+
 @routes.add("GET", "/v1/async-actions")
 def _list_async_actions(store: Store, call: Call, _: str) -> Answer:
     query = parse_query(call.query, {**LIMIT, "end_date": instant_or_date})
     until = query.get("end_date")
-    jobs = [job for job in reversed(store.jobs.values()) if until is None or to_instant(job.created) < until]
+    listed = store.listed(list(reversed(store.jobs.values())), _created)
+    jobs = [job for job in listed if until is None or _created(job) < until]
     limit = query.get("limit", DEFAULT_LIMIT)
     return 200, {
         "object": "list",

@@ -68,13 +68,13 @@ _REDEEMABLES: Final[Mapping[str, Parser]] = {
 @routes.add("GET", "/v1/customers/*/activity")
 def _list_activity(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITY)
-    return 200, _activity(_in_order(store.get(key), query), query)
+    return 200, _activity(_in_order(store, key, query), query)
 
 
 @routes.add("GET", "/v1/customers/*/activities")
 def _list_activities(store: Store, call: Call, key: str) -> Answer:
     query = parse_query(call.query, _ACTIVITIES)
-    events = _in_order(store.get(key), query)
+    events = _in_order(store, key, query)
     total = sum(_event_matches(event, query) for event in events)
     after = query.get("starting_after")
     if after is not None:
@@ -89,9 +89,10 @@ def _order_of(query: Mapping[str, Any]) -> str:
     return order
 
 
-def _in_order(record: Record, query: Mapping[str, Any]) -> list[Event]:
+def _in_order(store: Store, key: str, query: Mapping[str, Any]) -> list[Event]:
     order = _order_of(query)
-    events = sorted(record.activity, key=_SORT_KEYS[order.removeprefix("-")])
+    activity = store.listed(store.get(key).activity, attrgetter("at"))
+    events = sorted(activity, key=_SORT_KEYS[order.removeprefix("-")])
     return events[::-1] if order.startswith("-") else events
 
 
@@ -121,7 +122,8 @@ def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
 def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
     others, matches = redeemable_filter(call.query, store.now())
     query = parse_query(others, _REDEEMABLES)
-    held = sorted(store.get(key).redeemables, key=attrgetter("id"), reverse=query.get("order") == "-id")
+    redeemables = store.listed(store.get(key).redeemables, attrgetter("created"))
+    held = sorted(redeemables, key=attrgetter("id"), reverse=query.get("order") == "-id")
     page = _page_by_id(held, matches, query, "redeemable", attrgetter("id"))
     page["data"] = [redeemable.to_json() for redeemable in page["data"]]
     return 200, {**page, "total": sum(map(matches, held))}

@@ -8,6 +8,7 @@ from typing import Any, Final
 __all__ = ["Quirks"]
 
 _LARGEST_PAGE: Final = 100
+_LONGEST_LAG: Final = 86_400
 _OF_THE_LIST: Final = frozenset({"has_more", "total"})
 _OF_A_CUSTOMER: Final = frozenset(
     {
@@ -53,11 +54,14 @@ class Quirks:
         page_cap: The most customers on a page, whatever `limit` is asked for.
         alike: Whether all customers of a background job are created at one instant, the end of its turn. If not,
             their times are spread over the turn.
+        read_lag: Seconds after which a new customer, event, redeemable or background job appears in lists. It is
+            found by its id at once.
         omit: Fields that are left out: ``has_more`` and ``total`` of the customer list, all others of the
             customers, wherever a customer is the answer or part of the list.
 
     Raises:
-        ValueError: `omit` names a field that cannot be left out, or `page_cap` is not from 1 to 100.
+        ValueError: `omit` names a field that cannot be left out, `page_cap` is not from 1 to 100, or `read_lag` is
+            not from 0 to 86,400.
     """
 
     strict_cursor: bool = True
@@ -69,11 +73,14 @@ class Quirks:
     whole_total: bool = False
     page_cap: int = 100
     alike: bool = False
+    read_lag: float = 0.0
     omit: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 1 <= self.page_cap <= _LARGEST_PAGE:
             raise ValueError(f"page_cap must be from 1 to {_LARGEST_PAGE}, not {self.page_cap!r}")
+        if not 0 <= self.read_lag <= _LONGEST_LAG:
+            raise ValueError(f"read_lag must be from 0 to {_LONGEST_LAG} seconds, not {self.read_lag!r}")
         if isinstance(self.omit, str):
             raise ValueError(f"omit must be a set of names, not {self.omit!r}")
         # A set that can be changed would change the rules without anyone looking.

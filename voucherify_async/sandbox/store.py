@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 from voucherify_async.sandbox.errors import not_found
 from voucherify_async.sandbox.index import CustomerFilter, Index, tie_of
@@ -54,6 +55,7 @@ _SECOND: Final = dt.timedelta(seconds=1)
 _logger = logging.getLogger("voucherify_async.sandbox")
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -265,7 +267,7 @@ class Store:
             after: A cursor: only customers created later in the order count from there.
         """
         name, descending = order.removeprefix("-"), order.startswith("-")
-        sorted_ = self._ascending(name, asked)
+        sorted_ = self.listed(self._ascending(name, asked), attrgetter("created"))
         places = created.places(sorted_, tie_of("created_at")) if created else range(len(sorted_))
         total = len(places)
         if after is not None:
@@ -279,6 +281,13 @@ class Store:
             return map(sorted_.__getitem__, places[skip:]), total
         shuffled = self._shuffle_ties(map(sorted_.__getitem__, places), tie_of(name))
         return islice(shuffled, skip, None), total
+
+    def listed(self, items: list[T], created: Callable[[T], dt.datetime]) -> list[T]:
+        """Those of the items that appear in lists by now."""
+        if not self.quirks.read_lag:
+            return items
+        newest = self.now() - dt.timedelta(seconds=self.quirks.read_lag)
+        return [item for item in items if created(item) <= newest]
 
     def _ascending(self, name: str, asked: CustomerFilter) -> list[Record]:
         """The customers that match, sorted by ``created_at``, ``updated_at`` or ``source_id``."""
