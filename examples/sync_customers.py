@@ -9,7 +9,7 @@ It needs rich (``pip install --group examples``). The keys come from `VOUCHERIFY
 
 A file that ends in .csv has the columns of Voucherify's CSV import in its first row. In one that ends in
 .ndjson, .jsonl or .json-lines each line is a customer with a `source_id`; a line that is not JSON is listed
-as invalid, an empty one too: nothing in the file is passed over in silence.
+as invalid. Empty lines are no customers.
 
 With a journal, stop it with Ctrl-C, or kill it, and give the same command again: what is known to be done is
 not sent again. A journal that is complete gives its report once more; delete it to start anew. The exit
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,23 +63,33 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() == CSV
 
 
-def customers(file: IO[bytes]) -> Iterator[Any]:
-    """What each line says. One that is not JSON comes as text, which the sync reports as no customer."""
-    for line in file:
+def customers(file: IO[bytes], lines: list[int]) -> Iterator[Any]:
+    """What each line says. One that is not JSON comes as text, which the sync reports as no customer.
+
+    Args:
+        file: The file.
+        lines: Takes the line of each customer, from 1.
+    """
+    for number, line in enumerate(file, start=1):
+        if number == 1:
+            line = line.removeprefix(BOM_UTF8)  # noqa: PLW2901  # it says how the file is written
+        if line.isspace():
+            continue
+        lines.append(number)
         try:
             yield msgspec.json.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             yield line.decode(errors="replace")
 
 
-async def sync(voucherify: VoucherifyClient, given: argparse.Namespace) -> SyncReport[Any]:
+async def sync(voucherify: VoucherifyClient, given: argparse.Namespace, lines: list[int]) -> SyncReport[Any]:
     """Sync the file, with a bar that shows for how many of its lines it is known what became of them."""
     with given.file.open("rb") as file:
-        lines = sum(1 for _ in file) - is_csv(given.file)
+        total = sum(1 for _ in file) - is_csv(given.file)
         file.seek(0)
         columns = (TextColumn("customers"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task("customers", total=lines)
+            task = progress.add_task("customers", total=total)
 
             def show(seen: SyncProgress) -> None:
                 progress.update(task, completed=seen.succeeded + seen.failed + seen.invalid)
@@ -90,23 +101,27 @@ async def sync(voucherify: VoucherifyClient, given: argparse.Namespace) -> SyncR
                 )
             else:
                 report = await voucherify.customers.sync(
-                    customers(file), concurrency=given.concurrency, journal=given.journal, on_progress=show
+                    customers(file, lines),
+                    concurrency=given.concurrency,
+                    journal=given.journal,
+                    on_progress=show,
                 )
             progress.update(task, total=report.read)  # a row of a CSV file may have several lines
             return report
 
 
-def tell(report: SyncReport[Any], *, first_line: int) -> None:
+def tell(report: SyncReport[Any], lines: list[int]) -> None:
     """Print what failed, and how many did not.
 
     Args:
         report: What became of the customers.
-        first_line: The line of the file that has the position 0.
+        lines: The line of each customer, from 1; empty for a CSV file, where positions are lines.
     """
     if report.failures:
         table = Table("line", "source_id", "key", "message")
         for failure in report.failures[:MOST_SHOWN]:
-            line = "" if failure.position is None else f"{failure.position + first_line:,}"
+            place = failure.position
+            line = "" if place is None else f"{lines[place] if lines else place:,}"
             message = ": ".join(filter(None, (failure.message, failure.details)))
             cells = (line, failure.source_id or "", failure.key or "", message)
             table.add_row(*map(Text, cells))  # what a file says is not markup
@@ -119,9 +134,9 @@ def tell(report: SyncReport[Any], *, first_line: int) -> None:
     )
 
 
-async def run(given: argparse.Namespace) -> SyncReport[Any]:
+async def run(given: argparse.Namespace, lines: list[int]) -> SyncReport[Any]:
     async with connect(given.base_url, to_sandbox=given.sandbox) as voucherify:
-        return await sync(voucherify, given)
+        return await sync(voucherify, given, lines)
 
 
 def customers_file(name: str) -> Path:
@@ -144,12 +159,12 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     given = arguments()
-    first_line = 0 if is_csv(given.file) else 1
+    lines: list[int] = []
     how_to_go_on = "The same command goes on where it stopped."
     if given.journal is None:
         how_to_go_on = "With --journal FILE, the same command would go on where it stopped."
     try:
-        report = asyncio.run(run(given))
+        report = asyncio.run(run(given, lines))
     except KeyboardInterrupt:
         print(f"\nInterrupted. {how_to_go_on}", file=sys.stderr)
         return INTERRUPTED
@@ -158,10 +173,10 @@ def main() -> int:
         return 1
     except VoucherifyError as error:
         if error.report is not None:
-            tell(error.report, first_line=first_line)
+            tell(error.report, lines)
         print(f"{error}\n{how_to_go_on}", file=sys.stderr)
         return 1
-    tell(report, first_line=first_line)
+    tell(report, lines)
     return 1 if report.failed or report.invalid else 0
 
 

@@ -157,7 +157,6 @@ def test_it_lists_lines_that_are_no_customers(run: Run, tmp_path: Path) -> None:
     rows = table_rows(out)
     assert [row[:3] for row in rows] == [
         ["3", "", "invalid_item"],
-        ["4", "", "invalid_item"],
         ["5", "", "invalid_item"],
         ["6", "", "invalid_item"],
         ["7", "", "invalid_item"],
@@ -165,8 +164,8 @@ def test_it_lists_lines_that_are_no_customers(run: Run, tmp_path: Path) -> None:
         ["9", "", "invalid_item"],
     ]
     assert all(row[3] for row in rows)
-    assert "surname" in rows[5][3]
-    assert out.endswith("10 read: 3 made it, 0 failed, 7 invalid, 0 sent again, in 1 jobs.\n")
+    assert "surname" in rows[4][3]
+    assert out.endswith("9 read: 3 made it, 0 failed, 6 invalid, 0 sent again, in 1 jobs.\n")
 
 
 def test_it_lists_what_the_service_refuses(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +302,7 @@ def test_a_file_of_another_kind(run: Run, tmp_path: Path, capsys: pytest.Capture
     ("content", "message"),
     [
         ("", "it has no header row"),
-        ('Source_id\n"never closed\n', "path: line 2: unexpected end of data"),
+        ('Source_id\n"never closed\n', "path: line 2: a quote is opened and never closed"),
     ],
 )
 def test_a_file_that_is_not_csv(run: Run, tmp_path: Path, content: str, message: str) -> None:
@@ -346,3 +345,10 @@ def test_it_says_that_keys_are_missing(run: Run, tmp_path: Path) -> None:
     assert (status, out) == (1, "")
     assert "VOUCHERIFY_APP_ID" in err
     assert not (tmp_path / "journal").exists()
+
+
+def test_a_byte_order_mark_and_empty_lines_are_no_customers(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "customers.ndjson"
+    path.write_bytes(b'\xef\xbb\xbf{"source_id": "a"}\n\n \n{"source_id": "b"}\n\n')
+    status, out, _ = run(path, "--sandbox")
+    assert (status, out) == (0, "2 read: 2 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n")

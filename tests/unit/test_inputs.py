@@ -291,6 +291,6 @@ class TestCsv:
         path = tmp_path / "large.csv"
         path.write_bytes(content)
         for given in (path, content, io.BytesIO(content)):
-            with pytest.raises(ValueError, match="^file has 10,485,761 bytes or more"):
+            with pytest.raises(ValueError, match="^file has more than 10,485,760 bytes"):
                 await csv_part(given)
         assert len((await csv_part(content[:-1])).content) == MAX_BODY_BYTES

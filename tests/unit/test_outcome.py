@@ -281,12 +281,14 @@ class TestAccount:
             (count_csv, rows(*NAMES), b'{"failed_count":1,"failed":[{"reason":"\xff"}]}'),
         ],
     )
-    def test_a_result_that_is_not_utf_8_says_nothing(
+    def test_a_result_that_is_not_utf_8_is_read_all_the_same(
         self, accounting: Accounting, batch: Batch, raw: bytes
     ) -> None:
         whole = b'{"id":"aa_1","status":"DONE","result":' + raw + b"}"
         action = msgspec.json.decode(whole, type=AsyncAction)
-        assert account(action, batch, accounting) is None
+        failures = account(action, batch, accounting)
+        assert failures is not None
+        assert [failure.message for failure in failures] == ["\ufffd"]
 
     def test_an_error_without_a_source_id_is_of_no_item(self) -> None:
         assert positions(account(ended({"errors": [error()]}), rows("a", None), count_bulk)) == [None]

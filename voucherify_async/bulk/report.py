@@ -48,6 +48,8 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """Where those are: in the journal, with `on_failure`, or nowhere."""
     journal: str | None = None
     """The journal's file, if there is one."""
+    skipped: int = 0
+    """Empty lines of a CSV file, and rows of nothing but empty cells."""
 
     def all_failures(self) -> Iterator[SyncFailure]:
         """The failures; of all that the journal has, if not all are here, in the order of their discovery.

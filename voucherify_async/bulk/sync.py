@@ -50,6 +50,7 @@ async def sync(
             if isinstance(error, VoucherifyError):
                 error.report = report
             else:
+                error.report = report  # type: ignore[attr-defined]  # as VoucherifyErrors have it
                 error.add_note(f"the sync stopped after {report.read:,} items: {report.summary()}")
             raise
     finally:

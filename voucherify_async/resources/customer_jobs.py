@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, TypedDict, Unpack
 
 import anyio.to_thread
+import msgspec
 
 from voucherify_async.bulk.batches import Frame, Item
-from voucherify_async.bulk.csv_rows import CsvRow, CsvRows
+from voucherify_async.bulk.csv_rows import CsvRow, CsvRows, check_columns
 from voucherify_async.bulk.kind import BODY_BYTES, BODY_ITEMS, Kind, Options
 from voucherify_async.bulk.outcome import count_bulk, count_csv
 from voucherify_async.bulk.poller import OPEN
@@ -28,6 +29,7 @@ from voucherify_async.resources.async_actions import AsyncActionsResource
 from voucherify_async.resources.inputs import (
     check_callback,
     check_count,
+    check_delimiter,
     check_source,
     check_source_id,
     check_upsert,
@@ -99,12 +101,13 @@ class CustomerJobs:
         attributes and metadata entirely. The call is not repeated once it was sent.
 
         Args:
-            file: A path, the bytes, or a file open in binary mode; at most 10 MB, comma-separated. For a
-                larger file there is `sync_csv`.
+            file: A path, the bytes, or a file open in binary mode, also an asynchronous one or a pipe, which is read
+                to its end; at most 10 MB, comma-separated, in UTF-8. Rows with nothing in them are not sent. For a
+                larger file, or other delimiters, there is `sync_csv`.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: `file` is too large or not open in binary mode.
+            ValueError: `file` is too large, not open in binary mode, or no CSV file; or its header would lose data.
             OutcomeUnknownError: It was sent, and no answer came.
             VoucherifyError: The call failed otherwise.
 
@@ -195,7 +198,9 @@ class CustomerJobs:
         A plain iterable is read in the event loop, and should not block; pass an async one if it would.
 
         Args:
-            source: The customers, each with its `source_id`.
+            source: The customers, each with its `source_id`. All that `csv.DictReader` reads is text, and what is empty
+                is ``""``, which is no date: give ``{name: text or None for name, text in row.items()}``, or leave such
+                columns out.
             concurrency: Bulk jobs that are open at once.
             on_progress: Is called with how far it has come, at most ten times a second, and once at the end.
             on_invalid: What to do about a customer that cannot be sent: ``"report"`` or ``"raise"``.
@@ -279,7 +284,9 @@ class CustomerJobs:
         )
         return await sync(self._sessions, kind, source_ids, how)
 
-    async def sync_csv(self, path: str | os.PathLike[str], **options: Unpack[SyncOptions]) -> SyncReport[str]:
+    async def sync_csv(
+        self, path: str | os.PathLike[str], *, delimiter: str = ",", **options: Unpack[SyncOptions]
+    ) -> SyncReport[str]:
         """Import a CSV file of any size, in parts of whole rows.
 
         Does to the rows what `import_csv` does, and goes as `sync` does. The `position` of a failure is the
@@ -289,20 +296,25 @@ class CustomerJobs:
         more. They keep no order.
 
         Args:
-            path: The file, comma-separated, in UTF-8; its first row names the columns.
+            path: The file or named pipe, in UTF-8; its first row names the columns, of which none may be missing,
+                stand in it twice or have spaces. Rows with nothing in them count as `skipped`.
+            delimiter: What separates the cells in it. The service gets commas. Excel's line ``sep=;`` is heeded.
             **options: As for `sync`.
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: The file cannot be read as CSV from some line on, an argument is out of range, or the
-                journal is of another file or in use; names it.
+            ValueError: The file cannot be read as CSV from some line on, its header would lose data, an argument is
+                out of range, or the journal is of another file or in use; names it. Of a file that cannot be
+                read further, the error's `report` says what became of the rows until then.
             VoucherifyError: The service takes no more, or cannot be reached for long; see `sync`.
 
         API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
         """
         how = _check_options(**options)
+        check_delimiter(delimiter)
         async with await open_csv(path) as file:
-            rows = await anyio.to_thread.run_sync(CsvRows, file.wrapped)
+            rows = await anyio.to_thread.run_sync(CsvRows, file.wrapped, delimiter)
+            check_columns("path", rows.columns)
             wrap = partial(_csv_body, Path(path).name)
             around = len(wrap(b"").content)
             kind = Kind(
@@ -318,7 +330,8 @@ class CustomerJobs:
                 place="path: line {}",
             )
             async with aclosing(_in_threads(rows)) as source:
-                return await sync(self._sessions, kind, source, how)
+                report = await sync(self._sessions, kind, source, how)
+            return msgspec.structs.replace(report, skipped=rows.skipped)
 
     @property
     def _actions(self) -> AsyncActionsResource:

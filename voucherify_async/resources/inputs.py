@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
+import io
 import os
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from voucherify_async.bulk.csv_rows import CsvRows, check_columns
 from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
 from voucherify_async.models.customers import CustomerFields, CustomerUpsert
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
@@ -35,6 +37,7 @@ from voucherify_async.transport.wire import (
 __all__ = [
     "check_callback",
     "check_count",
+    "check_delimiter",
     "check_instants",
     "check_limit",
     "check_on_invalid",
@@ -59,6 +62,8 @@ _SIMPLE: Final = frozenset({dict, str, int, bool, type(None), UnsetType})
 """Types whose values JSON holds as what they are; a date would become a text unnoticed."""
 
 _CUSTOMER: Final = "the customer"
+
+_DATES: Final = re.compile("Invalid RFC3339 encoded date(?!time)|Expected `date(?: \\| null)?`, got `str`")
 
 _WHERE: Final = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?", re.DOTALL)
 
@@ -132,7 +137,7 @@ def checked(name: str, into: type[S], fields: Mapping[str, Any] | msgspec.Struct
         match = _WHERE.fullmatch(str(error))
         assert match is not None  # noqa: S101  # for the type checker; the expression matches anything
         where = _dotted(name, match["path"] or "")
-        problem = match["problem"]
+        problem = _DATES.sub("it must be a date in the form YYYY-MM-DD, or None", match["problem"])
     raise ValueError(f"{where}: {problem}" if where else problem)
 
 
@@ -312,49 +317,77 @@ async def csv_part(file: str | os.PathLike[str] | bytes | IO[bytes]) -> FilePart
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is too large, or not open in binary mode.
+        ValueError: It is too large, not open in binary mode, or no CSV file.
     """
     name = "customers.csv"
     if isinstance(file, str | os.PathLike):
-        path = await _existing("file", file)
-        size = (await path.stat()).st_size
-        if size > MAX_BODY_BYTES:
-            raise ValueError(_too_large(size))
-        name, content = path.name, await path.read_bytes()
+        async with await open_csv(file, name="file") as opened:
+            content = await _read_all(opened.wrapped)
+        name = os.path.basename(file)  # noqa: PTH119  # of either kind
     elif isinstance(file, bytes | bytearray | memoryview):
         content = bytes(file)
     elif not hasattr(file, "read"):
         raise ValueError(f"file must be a path, bytes or an open file, not {type(file).__name__}")
     else:
-        content = await anyio.to_thread.run_sync(file.read, MAX_BODY_BYTES + 1)
-        if not isinstance(content, bytes):
-            raise ValueError("file must be open in binary mode")
+        content = await _read_all(file)
+    content = await anyio.to_thread.run_sync(_whole_csv, content)
     if len(content) > MAX_BODY_BYTES:
-        raise ValueError(_too_large(len(content)))
+        raise ValueError(_TOO_LARGE)
     return FilePart(name, content, "text/csv")
 
 
-async def open_csv(path: str | os.PathLike[str]) -> anyio.AsyncFile[bytes]:
-    """A CSV file, open for reading.
+async def _read_all(file: Any) -> bytes:
+    """What a file holds up to its end; a pipe gives it in pieces, and an asynchronous file must be awaited."""
+    parts: list[bytes] = []
+    left = MAX_BODY_BYTES + 1
+    while left > 0:
+        # Nobody knows when a pipe gives more; who gives up does not wait for it.
+        part = await anyio.to_thread.run_sync(file.read, left, abandon_on_cancel=True)
+        if inspect.isawaitable(part):
+            part = await part
+        if part is None:
+            raise ValueError("file is not blocking, and has nothing to read yet: pass its content as bytes")
+        if not isinstance(part, bytes):
+            raise ValueError("file must be open in binary mode")
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        left -= len(part)
+    raise ValueError(_TOO_LARGE)
+
+
+def _whole_csv(content: bytes) -> bytes:
+    """A CSV file as the service takes it, without rows that have nothing in them."""
+    if len(content) > MAX_BODY_BYTES:
+        raise ValueError(_TOO_LARGE)
+    rows = CsvRows(io.BytesIO(content), name="file")
+    check_columns("file", rows.columns)
+    parts = [rows.header, *(row.content for row in rows)]
+    return b"".join(parts) if rows.skipped or rows.delimiter != "," else content
+
+
+async def open_csv(path: str | os.PathLike[str], *, name: str = "path") -> anyio.AsyncFile[bytes]:
+    """A CSV file, or a named pipe, open for reading.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is not a path.
     """
     if not isinstance(path, str | os.PathLike):
-        raise ValueError(f"path must be a path, not {type(path).__name__}")
-    return await (await _existing("path", path)).open("rb")
-
-
-async def _existing(name: str, path: str | os.PathLike[str]) -> anyio.Path:
+        raise ValueError(f"{name} must be a path, not {type(path).__name__}")
     found = anyio.Path(path)
-    if not await found.is_file():
+    if not await found.exists() or await found.is_dir():
         raise FileNotFoundError(f"{name}: there is no file {str(found)!r}")
-    return found
+    return await found.open("rb")
 
 
-def _too_large(size: int) -> str:
-    return (
-        f"file has {size:,} bytes or more; the service takes at most {MAX_BODY_BYTES:,} at once:"
-        " sync_csv(path) takes a file of any size"
-    )
+def check_delimiter(delimiter: str) -> None:
+    """What may separate the cells of a CSV file."""
+    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0':
+        raise ValueError(f"delimiter must be one character, such as ';', not {delimiter!r}")
+
+
+_TOO_LARGE: Final = (
+    f"file has more than {MAX_BODY_BYTES:,} bytes, which the service takes at once: sync_csv(path) takes a file of"
+    " any size"
+)

@@ -9,10 +9,11 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 
+from voucherify_async.bulk.csv_rows import parse_row
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.garbage import undisturbed
 from voucherify_async.sandbox.queries import check_customer
@@ -156,14 +157,13 @@ class CsvImport(msgspec.Struct, tag=True):
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise ApiError(400, "invalid_csv", "The file is not UTF-8") from None
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
-            columns = columns_of(reader)
             with undisturbed():
-                rows = [row for row in reader if row]
+                rows = _rows_of(io.StringIO(text, newline=""))
         except csv.Error as error:
             raise ApiError(400, "invalid_csv", str(error)) from None
-        return cls(columns, rows, len(rows))
+        columns = columns_of(iter(rows))
+        return cls(columns, rows[1:], len(rows) - 1)
 
     def __len__(self) -> int:
         return self.count
@@ -203,6 +203,32 @@ def find_report(store: Store, path: str) -> bytes | None:
         return None
     report = job.work.report()
     return None if report is None else report.encode()
+
+
+def _rows_of(file: IO[str]) -> list[list[str]]:
+    """All rows, with cells of any length."""
+    try:
+        return [row for row in csv.reader(file, strict=True) if row]
+    except csv.Error:
+        file.seek(0)
+    lines = file.readlines()
+    rows: list[list[str]] = []
+    begin = 0
+    while True:
+        reader = csv.reader(lines[begin:], strict=True)
+        read = 0
+        try:
+            for row in reader:
+                read = reader.line_num
+                if row:
+                    rows.append(row)
+        except csv.Error:
+            # A cell is longer than the module takes, or the row is broken, which is said better there.
+            rest = iter(range(begin + read, len(lines)))
+            rows.append(parse_row(lines[number] for number in rest))
+            begin = next(rest, len(lines))
+        else:
+            return rows
 
 
 def columns_of(reader: Iterator[list[str]]) -> list[str]:
