@@ -29,9 +29,10 @@ VoucherifyError
 │  ├─ PageLimitError                page numbers end at 99, and there is more
 │  ├─ PaginationStalledError        the walk cannot go on without losing items
 │  └─ InvalidCursorError            the cursor is damaged, or of another list; also a ValueError
-└─ AsyncActionError
-   ├─ AsyncActionFailedError        the job ended as failed
-   └─ AsyncActionTimeoutError       the job has not ended in time; it goes on
+├─ AsyncActionError
+│  ├─ AsyncActionFailedError        the job ended as failed
+│  └─ AsyncActionTimeoutError       the job has not ended in time; it goes on
+└─ SyncTimeoutError                 the sync has not ended in time; its open jobs go on; also a TimeoutError
 
 Bad arguments are not in the tree: they raise `ValueError` that names the argument, before anything is
 sent.
@@ -71,6 +72,7 @@ __all__ = [
     "RateLimitError",
     "ReadTimeoutError",
     "ServerError",
+    "SyncTimeoutError",
     "TransportError",
     "UnsupportedMediaTypeError",
     "VoucherifyError",
@@ -349,6 +351,10 @@ class AsyncActionFailedError(AsyncActionError):
 
 class AsyncActionTimeoutError(AsyncActionError):
     """The job has not ended in time. It goes on: wait again with the same id."""
+
+
+class SyncTimeoutError(VoucherifyError, TimeoutError):
+    """A sync job has not ended in time. Its open background jobs go on; they are in `report`, a `SyncReport`."""
 
 
 _BY_STATUS: Final[dict[int, type[APIStatusError]]] = {

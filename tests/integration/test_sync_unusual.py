@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import io
+import pickle
 import time
 import tracemalloc
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.integration.test_sync import tasks
 from tests.support.clocks import skipping_clock
 from tests.support.faults import ResetAfter, fault_proxy
 from voucherify_async import (
@@ -20,7 +22,9 @@ from voucherify_async import (
     OAuthClientCredentials,
     RetryPolicy,
     SyncProgress,
+    SyncTimeoutError,
     VoucherifyClient,
+    VoucherifyError,
 )
 from voucherify_async.bulk.csv_rows import CsvRows
 from voucherify_async.bulk.past import Past
@@ -319,3 +323,79 @@ async def test_jobs_of_others_are_waited_for_only_after_a_lost_answer_and_only_o
     looked_at = {exchange.path.split("/")[-1] for exchange in sandbox.requests if exchange.method == "GET"}
     assert looked_at == {"async-actions", report.jobs[0].id}
     assert done.id not in looked_at
+
+
+# ---------------------------------------------------------------- time limits, copies and sources
+
+
+async def test_a_sync_that_takes_too_long(voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
+    sandbox.store.job_seconds = 1_000_000
+    before = tasks()
+    source = ({"source_id": f"crm-{number}"} for number in range(90))
+    with pytest.raises(TimeoutError, match=r"the sync has not ended within 0.2 s") as caught:
+        await voucherify.customers.sync(source, concurrency=2, max_body_items=30, timeout=0.2)
+    error = caught.value
+    assert isinstance(error, SyncTimeoutError)
+    report = pickle.loads(pickle.dumps(error)).report
+    assert (report.sent, report.succeeded, report.failed) == (60, 0, 0)
+    assert {job.id for job in report.jobs} == set(sandbox.store.jobs)
+    assert {(job.status, job.items) for job in report.jobs} == {("IN_PROGRESS", 30)}
+    assert tasks() == before
+
+
+async def test_a_timeout_of_the_source_is_its_own(voucherify: VoucherifyClient) -> None:
+    async def source() -> AsyncGenerator[Any]:
+        yield {"source_id": "a"}
+        raise TimeoutError("of the source")
+
+    with pytest.raises(TimeoutError, match="^of the source") as caught:
+        await voucherify.customers.sync(source(), timeout=100)
+    assert not isinstance(caught.value, VoucherifyError)
+
+
+@pytest.mark.parametrize("seconds", [-1, "1", True, float("nan")])
+async def test_what_is_no_timeout(voucherify: VoucherifyClient, seconds: Any) -> None:
+    with pytest.raises(ValueError, match="^timeout must be a number of seconds"):
+        await voucherify.customers.sync([], timeout=seconds)
+
+
+async def test_customers_are_copied_from_one_project_to_another(voucherify: VoucherifyClient) -> None:
+    async with Sandbox(customers=150, seed=3) as other, other.client() as there:
+        nameless = sum(record.source_id is None for record in other.store.customers.values())
+        report = await voucherify.customers.sync(there.customers.list(order="created_at"))
+        assert (report.succeeded, report.invalid) == (150 - nameless, nameless)
+        assert {failure.key for failure in report.failures} <= {"invalid_item"}
+        async for customer in there.customers.list():
+            if customer.source_id is not None:
+                copy = await voucherify.customers.get(customer.source_id)
+                assert copy.to_upsert() == customer.to_upsert()
+        found = await there.customers.list(order="created_at").to_list(max_items=20)
+        await voucherify.customers.update_in_bulk([one for one in found if one.source_id])
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_source_is_closed(voucherify: VoucherifyClient, sandbox: Sandbox, fails: bool) -> None:
+    closed: list[str] = []
+
+    def plain() -> Generator[Any]:
+        try:
+            yield from ({"source_id": f"{number}"} for number in range(50))
+            yield {"source_id": 5}
+            yield {"source_id": "last"}
+        finally:
+            closed.append("plain")
+
+    async def source() -> AsyncGenerator[Any]:
+        try:
+            for item in plain():
+                yield item
+        finally:
+            closed.append("async")
+
+    for items in (plain(), source()):
+        if fails:
+            with pytest.raises(ValueError, match="source_id"):
+                await voucherify.customers.sync(items, on_invalid="raise")
+        else:
+            await voucherify.customers.sync(items)
+    assert set(closed) == {"plain", "async"}

@@ -458,3 +458,35 @@ class TestEnds:
             poller.close()
             await task
         assert_no_trace(poller)
+
+
+class TestProgress:
+    """Where a job says how far it has come, the last pause ends when it should."""
+
+    @pytest.mark.parametrize("seconds", [2.0, 5.0, 60.0, 1_000.0])
+    async def test_a_job_is_seen_to_have_ended_soon(self, service: Service, seconds: float) -> None:
+        looks = 0
+
+        async def look(job_id: str) -> AsyncAction:
+            nonlocal looks
+            looks += 1
+            progress = min(int(100 * service.now / seconds), 100)
+            return AsyncAction(
+                id=job_id, status="DONE" if progress == 100 else "IN_PROGRESS", progress=progress
+            )
+
+        poller = Poller(look, service.clock, max_server_wait=60.0)
+        async with running(poller):
+            await poller.ended("a")
+        assert seconds <= service.now <= seconds * 1.1 + 0.1
+        assert looks < 20 + seconds / 4
+
+    async def test_one_that_stands_still_is_looked_at_less_and_less(self, service: Service) -> None:
+        async def look(job_id: str) -> AsyncAction:
+            progress = min(int(50 * service.now), 99)
+            status = "DONE" if service.now > 100 else "IN_PROGRESS"
+            return AsyncAction(id=job_id, status=status, progress=progress)
+
+        async with running(poller := Poller(look, service.clock, max_server_wait=60.0)):
+            await poller.ended("a")
+        assert service.slept[-5:] == [5.0] * 5

@@ -233,7 +233,7 @@ class TestProgress:
         told: list[SyncProgress] = []
         tally = tally_of(on_progress=told.append, hand=hand)
         tally.read, tally.sent, tally.succeeded, tally.failed, tally.invalid, tally.resent = range(1, 7)
-        tally.open_jobs = 9
+        tally.open = {f"{number}": (1, 0.0) for number in range(9)}
         hand.now += 2.5
         tally.tell()
         assert told == [

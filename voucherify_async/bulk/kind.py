@@ -60,3 +60,4 @@ class Options:
     on_failure: Callable[[SyncFailure], object] | None = None
     max_body_bytes: int = BODY_BYTES
     max_body_items: int = BODY_ITEMS
+    timeout: float | None = None

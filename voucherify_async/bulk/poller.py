@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -45,13 +46,27 @@ class _Watch:
     accepted: float
     ended: asyncio.Future[AsyncAction | None]
     strange_since: float | None = None
+    progress: int = 0
+    looked: float | None = None
+    left: float = math.inf
+    """Seconds that it will take from its last look on, if it goes on as fast as between the last two."""
+
+    def note(self, progress: int | None, now: float) -> None:
+        """Take down how far the job has come by now, in percent."""
+        if progress is None:
+            return
+        self.left = math.inf
+        if self.looked is not None and progress > self.progress:
+            self.left = (100 - progress) * (now - self.looked) / (progress - self.progress)
+        self.progress, self.looked = progress, now
 
 
 class Poller:
     """Looks at open jobs in turn until they have ended.
 
     The service takes jobs in the order in which they came, large ones in turns. So it is the oldest that is
-    worth a look, and one of the others: however many are open, two looks a pause.
+    worth a look, and one of the others: however many are open, two looks a pause. The pauses grow, but none goes
+    past the time at which the oldest should end by its progress.
     """
 
     def __init__(
@@ -98,7 +113,8 @@ class Poller:
             await self._wanted.wait()
             waits = pauses()
             while self._open:
-                await self._clock.sleep(next(waits))
+                due = max(self._open[0].left, _FIRST_PAUSE)
+                await self._clock.sleep(min(next(waits), due))
                 if await self._round():
                     waits = pauses()
             if not self._closed:
@@ -132,6 +148,7 @@ class Poller:
             return False
         self._failures = 0
         if action is not None and not self._is_over(watch, action):
+            watch.note(action.progress, self._clock.monotonic())
             return False
         if watch in self._open:
             self._open.remove(watch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 from typing import Any, Final, Literal
 
 from voucherify_async.bulk.batches import Batch, Batcher
@@ -79,6 +79,14 @@ class Reader:
                 await self._ledger.write(Journal.made, batch)
                 batch.is_recorded = True
             return batch
+
+    async def aclose(self) -> None:
+        """Close the source, if it is a generator: it may hold a file or a connection."""
+        items: Any = self._async_items or self._items
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
+        elif isinstance(items, Generator):
+            items.close()
 
     def settle(self, batch: Batch) -> None:
         """Let items follow that were held back for those of this batch, as it is known what became of it."""

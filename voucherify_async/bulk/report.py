@@ -41,7 +41,8 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     failures: tuple[SyncFailure, ...]
     """What was invalid or failed, by position."""
     jobs: tuple[SyncJob, ...]
-    """The background jobs; the last 10,000 of them."""
+    """The background jobs; the last 10,000 of those that have ended, and of a sync that stopped early those that go
+    on as ``IN_PROGRESS``."""
     omitted: int = 0
     """How many failures there are beside `failures`."""
     omitted_to: Literal["journal", "callback"] | None = None
@@ -95,7 +96,8 @@ class Tally:
         self.failed = 0
         self.invalid = 0
         self.resent = 0
-        self.open_jobs = 0
+        self.open: dict[str, tuple[int, float]] = {}
+        """Of each background job that is under way, its items and when it was taken on."""
         self._clock = clock
         self._on_progress = on_progress
         self._on_failure = on_failure
@@ -135,7 +137,7 @@ class Tally:
         now = self._clock.monotonic()
         if now - self._told < _PROGRESS_INTERVAL and not last:
             return
-        progress = SyncProgress(**self._counts(), open_jobs=self.open_jobs, elapsed=now - self._began)
+        progress = SyncProgress(**self._counts(), open_jobs=len(self.open), elapsed=now - self._began)
         if last and _is_told(progress, self._progress):
             return  # the end has been told
         self._told, self._progress = now, progress
@@ -152,11 +154,23 @@ class Tally:
         return SyncReport(
             **self._counts(),
             failures=tuple(by_position),
-            jobs=tuple(self._jobs),
+            jobs=(*self._jobs, *self._open_jobs()),
             omitted=self._omitted,
             omitted_to=elsewhere if self._omitted else None,
             journal=journal,
         )
+
+    def _open_jobs(self) -> Iterator[SyncJob]:
+        now = self._clock.epoch()
+        for job_id, (items, accepted) in self.open.items():
+            yield SyncJob(
+                id=job_id,
+                status="IN_PROGRESS",
+                items=items,
+                succeeded=0,
+                failed=0,
+                duration=max(0.0, now - accepted),
+            )
 
     def _counts(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in SyncCounts.__struct_fields__}

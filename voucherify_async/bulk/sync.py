@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,7 +16,7 @@ from voucherify_async.bulk.poller import MOST_FAILURES, Poller, pauses
 from voucherify_async.bulk.reader import Reader
 from voucherify_async.bulk.report import SyncReport, Tally
 from voucherify_async.bulk.results import SyncFailure, SyncJob
-from voucherify_async.errors import APIStatusError, OutcomeUnknownError, VoucherifyError
+from voucherify_async.errors import APIStatusError, OutcomeUnknownError, SyncTimeoutError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.ahead import gather_bare
 from voucherify_async.transport.operation import Request
@@ -43,7 +44,7 @@ async def sync(
         recorded = await ledger.open()
         reader = Reader(source, kind, recorded, ledger, tally, on_invalid=options.on_invalid)
         try:
-            await _Sync(sessions, kind, reader, ledger, tally).run(options.concurrency)
+            await _run(_Sync(sessions, kind, reader, ledger, tally), options)
         except Exception as error:
             await reader.write_invalid()
             report = tally.report(ledger.path)
@@ -53,10 +54,23 @@ async def sync(
                 error.report = report  # type: ignore[attr-defined]  # as VoucherifyErrors have it
                 error.add_note(f"the sync stopped after {report.read:,} items: {report.summary()}")
             raise
+        finally:
+            await reader.aclose()
     finally:
         ledger.close()
     tally.tell(last=True)
     return tally.report(ledger.path)
+
+
+async def _run(job: _Sync, options: Options) -> None:
+    limit = asyncio.timeout(options.timeout)
+    try:
+        async with limit:
+            await job.run(options.concurrency)
+    except TimeoutError:
+        if limit.expired():
+            raise SyncTimeoutError(f"the sync has not ended within {options.timeout} s") from None
+        raise  # of the source
 
 
 @dataclass(slots=True)
@@ -152,14 +166,12 @@ class _Sync:
 
     async def _ended(self, batch: Batch) -> AsyncAction | None:
         """The job of a batch, once it has ended, and all that an answer that was lost may have left behind."""
-        self._tally.open_jobs += 1
-        try:
-            action = await self._poller.ended(batch.job, batch.accepted)
-            if action is not None and batch.resent:
-                for job_id in await self._earlier(action):
-                    await self._poller.ended(job_id)
-        finally:
-            self._tally.open_jobs -= 1
+        self._tally.open[batch.job] = len(batch), batch.accepted
+        action = await self._poller.ended(batch.job, batch.accepted)
+        if action is not None and batch.resent:
+            for job_id in await self._earlier(action):
+                await self._poller.ended(job_id)
+        del self._tally.open[batch.job]
         return action
 
     async def _earlier(self, action: AsyncAction) -> list[str]:

@@ -189,6 +189,29 @@ class Customer(Model, Generic[M], frozen=True, kw_only=True):
     assets: CustomerAssets | None = None
     object: str | None = None
 
+    def to_upsert(self) -> CustomerUpsert:
+        """What `sync` and `update_in_bulk` accept of it, of another project, too.
+
+        What the customer does not have is `None`, which clears it there. Keys of the metadata are merged.
+
+        Raises:
+            ValueError: The customer has no `source_id`, by which others would find it.
+        """
+        if not self.source_id:
+            raise ValueError(f"the customer {self.id} has no source_id")
+        address = self.address
+        return CustomerUpsert(
+            source_id=self.source_id,
+            name=self.name,
+            description=self.description,
+            email=self.email,
+            phone=self.phone,
+            birthday=UNSET if self.birthday is None else self.birthday,
+            birthdate=self.birthdate,
+            address=None if address is None else Address(**msgspec.structs.asdict(address)),
+            metadata=None if self.metadata is None else msgspec.to_builtins(self.metadata),
+        )
+
 
 class CustomerSegment(Model, frozen=True, kw_only=True):
     """A segment to which a customer belongs, or would belong."""

@@ -17,7 +17,7 @@ from voucherify_async.errors import (
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.cursors import EndDateRule
 from voucherify_async.pagination.pager import Listing, Pager
-from voucherify_async.resources.inputs import check_callback, check_instants, check_limit
+from voucherify_async.resources.inputs import check_callback, check_instants, check_limit, check_timeout
 from voucherify_async.transport.operation import Operation, Request
 from voucherify_async.transport.session import SessionManager
 from voucherify_async.transport.wire import encode_path
@@ -110,9 +110,7 @@ class AsyncActionsResource:
             AsyncActionTimeoutError: The job has not ended in time. It goes on: wait again with the same id.
             VoucherifyError: A call failed.
         """
-        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
-        if timeout is not None and not (is_number and timeout >= 0):
-            raise ValueError(f"timeout must be a number of seconds from 0, not {timeout!r}")
+        check_timeout(timeout)
         check_callback("on_progress", on_progress)
         clock = self._sessions.clock
         ends = math.inf if timeout is None else clock.monotonic() + timeout

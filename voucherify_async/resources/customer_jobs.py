@@ -23,7 +23,7 @@ from voucherify_async.bulk.report import SyncReport
 from voucherify_async.bulk.results import SyncFailure, SyncProgress
 from voucherify_async.bulk.sync import sync
 from voucherify_async.models.async_actions import AsyncAction
-from voucherify_async.models.customers import AsyncActionReceipt, CustomerUpsert
+from voucherify_async.models.customers import AsyncActionReceipt, Customer, CustomerUpsert
 from voucherify_async.pagination.rules import MAX_PAGE_SIZE
 from voucherify_async.resources.async_actions import AsyncActionsResource
 from voucherify_async.resources.inputs import (
@@ -32,6 +32,7 @@ from voucherify_async.resources.inputs import (
     check_delimiter,
     check_source,
     check_source_id,
+    check_timeout,
     check_upsert,
     csv_part,
     open_csv,
@@ -83,6 +84,7 @@ class SyncOptions(TypedDict, total=False):
     on_failure: Callable[[SyncFailure], object] | None
     max_body_bytes: int
     max_body_items: int
+    timeout: float | None
 
 
 class CustomerJobs:
@@ -117,7 +119,7 @@ class CustomerJobs:
         return await self._sessions.send(Request(_IMPORT_CSV, _IMPORT_CSV.path, body))
 
     async def update_in_bulk(
-        self, customers: Iterable[CustomerUpsert | Mapping[str, Any]]
+        self, customers: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]
     ) -> AsyncActionReceipt:
         """Update many customers, and create those that do not exist, in a background job.
 
@@ -164,8 +166,8 @@ class CustomerJobs:
 
     async def sync(
         self,
-        source: Iterable[CustomerUpsert | Mapping[str, Any]]
-        | AsyncIterable[CustomerUpsert | Mapping[str, Any]],
+        source: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]
+        | AsyncIterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]],
         *,
         concurrency: int = 4,
         on_progress: Callable[[SyncProgress], object] | None = None,
@@ -174,6 +176,7 @@ class CustomerJobs:
         on_failure: Callable[[SyncFailure], object] | None = None,
         max_body_bytes: int = BODY_BYTES,
         max_body_items: int = BODY_ITEMS,
+        timeout: float | None = None,  # noqa: ASYNC109  # its error has the report
     ) -> SyncReport:
         """Upsert any number of customers through bulk jobs, and find out what became of each.
 
@@ -198,7 +201,7 @@ class CustomerJobs:
         A plain iterable is read in the event loop, and should not block; pass an async one if it would.
 
         Args:
-            source: The customers, each with its `source_id`. All that `csv.DictReader` reads is text, and what is empty
+            source: The customers, each with its `source_id`; also those that `list` yields, of another project. All that `csv.DictReader` reads is text, and what is empty
                 is ``""``, which is no date: give ``{name: text or None for name, text in row.items()}``, or leave such
                 columns out.
             concurrency: Bulk jobs that are open at once.
@@ -209,11 +212,13 @@ class CustomerJobs:
                 report, or 16 MiB of them.
             max_body_bytes: The longest request, at most 10 MB.
             max_body_items: The most customers in a request.
+            timeout: Seconds after which it stops waiting; `None` waits as long as it takes. What is under way goes on.
 
         Raises:
             ValueError: An argument is out of range, the journal is of another source or in use, or with
                 `on_invalid="raise"` a customer cannot be sent; names it.
             OSError: The journal cannot be written.
+            SyncTimeoutError: It has not ended within `timeout`; its `report` has the ids of the jobs that go on.
             VoucherifyError: The service takes no more, or cannot be reached for some three minutes. The
                 error's `report` says what became of the customers until then; what is under way, goes on.
 
@@ -228,6 +233,7 @@ class CustomerJobs:
             on_failure=on_failure,
             max_body_bytes=max_body_bytes,
             max_body_items=max_body_items,
+            timeout=timeout,
         )
         kind = Kind(
             purpose=self._purpose("customers.sync", b"", how),
@@ -362,6 +368,7 @@ def _check_options(**given: Unpack[SyncOptions]) -> Options:
     check_count("concurrency", how.concurrency)
     check_count("max_body_bytes", how.max_body_bytes, MAX_BODY_BYTES)
     check_count("max_body_items", how.max_body_items)
+    check_timeout(how.timeout)
     check_callback("on_progress", how.on_progress)
     check_callback("on_failure", how.on_failure)
     if how.on_invalid not in ("report", "raise"):  # what is given may be unhashable

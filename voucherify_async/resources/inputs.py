@@ -17,7 +17,7 @@ import msgspec
 
 from voucherify_async.bulk.csv_rows import CsvRows, check_columns
 from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
-from voucherify_async.models.customers import CustomerFields, CustomerUpsert
+from voucherify_async.models.customers import Customer, CustomerFields, CustomerUpsert
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import OnInvalid
 from voucherify_async.pagination.rules import MAX_PAGE, MAX_PAGE_SIZE
@@ -45,6 +45,7 @@ __all__ = [
     "check_source",
     "check_source_id",
     "check_texts",
+    "check_timeout",
     "check_upsert",
     "check_window",
     "checked",
@@ -83,6 +84,13 @@ def check_count(name: str, value: int, highest: int | None = None) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value > (highest or value):
         to = "" if highest is None else f" to {highest}"
         raise ValueError(f"{name} must be an integer from 1{to}, not {value!r}")
+
+
+def check_timeout(timeout: float | None) -> None:
+    """Seconds to wait, from 0; `None` for no limit."""
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and timeout >= 0):
+        raise ValueError(f"timeout must be a number of seconds from 0, not {timeout!r}")
 
 
 def check_window(window: Window | Mapping[str, Any] | None) -> Window | None:
@@ -191,7 +199,7 @@ def _dotted(*names: str) -> str:
     return ".".join(filter(None, names))
 
 
-def upsert_body(customers: Iterable[CustomerUpsert | Mapping[str, Any]]) -> Body:
+def upsert_body(customers: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]) -> Body:
     """The body of a bulk update."""
     if isinstance(customers, str | bytes) or is_mapping(customers) or not isinstance(customers, Iterable):
         raise ValueError(
@@ -206,8 +214,10 @@ def upsert_body(customers: Iterable[CustomerUpsert | Mapping[str, Any]]) -> Body
     return body
 
 
-def check_upsert(name: str, customer: CustomerUpsert | Mapping[str, Any]) -> CustomerUpsert:
+def check_upsert(name: str, customer: CustomerUpsert | Customer[Any] | Mapping[str, Any]) -> CustomerUpsert:
     """One customer of a bulk update."""
+    if isinstance(customer, Customer):
+        customer = customer.to_upsert()
     if not is_mapping(customer) and not isinstance(customer, CustomerUpsert):
         raise ValueError(
             f"{name or 'the item'} must be a CustomerUpsert or a mapping, not {type(customer).__name__}"
