@@ -1,14 +1,27 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voucherify_async.bulk.batches import Batch, Batcher, Frame, Item, from_ranges, make_batch, to_ranges
+from voucherify_async.bulk.batches import (
+    Batch,
+    Batcher,
+    Frame,
+    Item,
+    fold_customers,
+    fold_last,
+    from_ranges,
+    make_batch,
+    to_ranges,
+)
+from voucherify_async.sandbox.records import Record
 
 JSON = Frame(b"[", b",", b"]", 1_000, 100)
 TEXT = Frame("Näme\n".encode(), b"", b"", 1_000, 100, is_json=False)
@@ -423,3 +436,99 @@ def test_a_source_is_read_to_its_end_however_little_is_held_back(
     schedule.end(which)
     schedule.check()
     assert len(schedule.items) == len(source)
+
+
+# ---------------------------------------------------------------- folding
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "folded"),
+    [
+        ({"name": "A", "phone": "1"}, {"name": "B"}, {"name": "B", "phone": "1"}),
+        ({"name": "A"}, {"name": None}, {"name": None}),
+        ({"name": None}, {"name": "A"}, {"name": "A"}),
+        (
+            {"metadata": {"a": 1, "b": {"c": 1}}},
+            {"metadata": {"b": {"d": 2}, "e": None}},
+            {"metadata": {"a": 1, "b": {"d": 2}, "e": None}},
+        ),
+        ({"address": {"city": "Rome"}}, {"address": {"line_1": "x"}}, {"address": {"city": "Rome", "line_1": "x"}}),
+        ({"address": {"city": "Rome"}}, {"address": None}, {"address": None}),
+        ({"address": {"city": "Rome"}}, {}, {"address": {"city": "Rome"}}),
+        ({}, {"metadata": {"a": 1}}, {"metadata": {"a": 1}}),
+        ({"metadata": None}, {"name": "A"}, {"metadata": None, "name": "A"}),
+        ({"metadata": None}, {"metadata": {"a": 1}}, None),
+        ({"address": None}, {"address": {}}, None),
+    ],
+)  # fmt: skip
+def test_customers_are_folded_part_by_part(earlier: Any, later: Any, folded: Any) -> None:
+    found = fold_customers(msgspec.json.encode(earlier), msgspec.json.encode(later))
+    assert (None if found is None else msgspec.json.decode(found)) == folded
+
+
+PARTS = st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 3))
+CUSTOMERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.none() | st.text(max_size=2),
+        "address": st.none() | PARTS,
+        "metadata": st.none() | PARTS,
+    },
+)
+
+
+@given(CUSTOMERS, CUSTOMERS, CUSTOMERS)
+def test_what_is_folded_does_what_both_would(stored: Any, earlier: Any, later: Any) -> None:
+    def applied(*changes: Any) -> Any:
+        record = Record(id="a", source_id="a", created=dt.datetime.now(dt.UTC))
+        for change in (stored, *changes):
+            record.change(change)
+        return record.fields, record.address, record.metadata
+
+    found = fold_customers(msgspec.json.encode(earlier), msgspec.json.encode(later))
+    if found is not None:
+        assert applied(msgspec.json.decode(found)) == applied(earlier, later)
+
+
+class TestFolding:
+    FRAME = Frame(b"[", b",", b"]", 100, 3)
+
+    def test_what_waits_is_folded_and_what_is_sent_is_not(self) -> None:
+        batcher = Batcher(self.FRAME, fold=fold_last)
+        for position, content in enumerate([b"1", b"2", b"33"]):
+            batcher.add(Item(position, "a", content))
+        batcher.add(Item(3, "b", b"4"))
+        batch = batcher.flush()
+        assert batch is not None
+        assert (batch.content, list(batch.positions), batcher.folded) == (b"[33,4]", [2, 3], 2)
+        for position in range(4, 1_000):
+            batcher.add(Item(position, "a", b"%d" % position))
+        assert not batcher.is_full
+        assert batcher.flush() is None
+        batcher.settle(batch)
+        batch = batcher.flush()
+        assert batch is not None
+        assert (batch.content, list(batch.positions)) == (b"[999]", [999])
+        assert batcher.folded == 2 + 995
+
+    def test_what_would_not_fit_is_not_folded(self) -> None:
+        batcher = Batcher(self.FRAME, fold=fold_last)
+        batcher.add(Item(0, "a", b"1"))
+        batcher.add(Item(1, "b", b"x" * 90))
+        batcher.add(Item(2, "a", b"y" * 20))
+        batch = batcher.flush()
+        assert batch is not None
+        assert batch.content == b"[1," + b"x" * 90 + b"]"
+        batcher.add(Item(3, "a", b"z" * 98))
+        batcher.settle(batch)
+        last = batcher.flush()
+        assert last is not None
+        assert (last.content, batcher.folded) == (b"[" + b"z" * 98 + b"]", 1)
+
+    def test_items_without_a_key_are_not_folded(self) -> None:
+        batcher = Batcher(self.FRAME, fold=fold_last)
+        batcher.add(Item(0, None, b"1"))
+        batcher.add(Item(1, None, b"2"))
+        batch = batcher.flush()
+        assert batch is not None
+        assert (batch.content, batcher.folded) == (b"[1,2]", 0)

@@ -5,14 +5,26 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-__all__ = ["Batch", "Batcher", "Frame", "Item", "from_ranges", "halves", "make_batch", "to_ranges"]
+__all__ = [
+    "Batch",
+    "Batcher",
+    "Fold",
+    "Frame",
+    "Item",
+    "fold_customers",
+    "fold_last",
+    "from_ranges",
+    "halves",
+    "make_batch",
+    "to_ranges",
+]
 
 _DIGEST_BYTES: Final = 16
 
@@ -156,16 +168,44 @@ def halves(batch: Batch) -> tuple[Batch, Batch]:
     return first, second
 
 
+Fold = Callable[[bytes, bytes], bytes | None]
+"""Of two items with one key, the item that does what the first and then the second would; `None` if none does."""
+
+
+def fold_last(earlier: bytes, later: bytes) -> bytes:  # noqa: ARG001  # a Fold
+    """Fold items of which the last replaces all before."""
+    return later
+
+
+def fold_customers(earlier: bytes, later: bytes) -> bytes | None:
+    """Fold customers of bulk updates: what the later one has counts, part by part of its address and metadata."""
+    old, new = (msgspec.json.decode(item, type=dict[str, Any]) for item in (earlier, later))
+    folded = {**old, **new}
+    for name in ("address", "metadata"):
+        if old.get(name) is not None and new.get(name) is not None:
+            folded[name] = {**old[name], **new[name]}
+        elif name in old and new.get(name) is not None:
+            return None  # it is cleared, and then made anew
+    return msgspec.json.encode(folded)
+
+
 class Batcher:
     """Makes batches of items as they come; one whose key is taken by an earlier item is held back.
 
     A key is taken from when its item comes until the batch that holds it is settled. So two items with one
     key are never in one batch, nor in two at once, and follow each other in the order in which they came.
+
+    Attributes:
+        frame: What makes a request body.
+        folded: How many items have become part of a later one with the same key, as neither was sent yet.
     """
 
-    def __init__(self, frame: Frame, *, number: int = 0) -> None:
+    def __init__(self, frame: Frame, *, number: int = 0, fold: Fold | None = None) -> None:
         """Make batches for bodies of this frame, numbered from `number` on."""
         self.frame = frame
+        self.folded = 0
+        self._fold = fold
+        self._places: dict[str, int] = {}
         self._number = number
         self._items: list[Item] = []
         self._bytes = 0
@@ -195,11 +235,31 @@ class Batcher:
         """Take an item on, that fits."""
         if item.key is not None:
             if item.key in self._taken:
-                self._held.setdefault(item.key, deque()).append(item)
-                self._count_held(item, 1)
+                if not self._folds(item, item.key):
+                    self._held.setdefault(item.key, deque()).append(item)
+                    self._count_held(item, 1)
                 return
             self._taken.add(item.key)
         self._append(item)
+
+    def _folds(self, item: Item, key: str) -> bool:
+        """Whether the item has taken in the last one with its key, which waits, too."""
+        held, place = self._held.get(key), self._places.get(key)
+        before = held[-1] if held else None if place is None else self._items[place]
+        content = None if self._fold is None or before is None else self._fold(before.content, item.content)
+        if before is None or content is None or len(content) > self.frame.room:
+            return False
+        folded, more = Item(item.position, key, content), len(content) - len(before.content)
+        if held:
+            held[-1] = folded
+            self._held_bytes += more
+        elif place is not None and self._bytes + more <= self.frame.room:
+            self._items[place] = folded
+            self._bytes += more
+        else:
+            return False
+        self.folded += 1
+        return True
 
     def restore(self, batch: Batch) -> None:
         """Take a batch on that was made before: it is the next."""
@@ -245,13 +305,15 @@ class Batcher:
         if len(self._items) == self.frame.max_items or self._bytes + size > self.frame.room:
             self._ready.append(self._make())
             size = len(item.content)
+        if item.key is not None:
+            self._places[item.key] = len(self._items)
         self._items.append(item)
         self._bytes += size
 
     def _make(self) -> Batch:
         batch = make_batch(self._number, self._items, self.frame)
         self._number += 1
-        self._items, self._bytes = [], 0
+        self._items, self._bytes, self._places = [], 0, {}
         return batch
 
 

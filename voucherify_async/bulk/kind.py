@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from voucherify_async.bulk.batches import Frame, Item
+from voucherify_async.bulk.batches import Fold, Frame, Item
 from voucherify_async.bulk.outcome import Accounting
 from voucherify_async.bulk.results import SyncFailure, SyncProgress
 from voucherify_async.models.async_actions import AsyncAction
@@ -33,6 +33,7 @@ class Kind:
         accounting: Reads the result of a background job.
         look: Fetches a background job.
         earlier: The ids of jobs of the same type that were taken on before a job, and have not ended.
+        fold: Puts two items with one key together.
         locate: The position of an item, given how many came before it.
         place: What errors call a position.
     """
@@ -45,6 +46,7 @@ class Kind:
     accounting: Accounting
     look: Callable[[str], Awaitable[AsyncAction]]
     earlier: Callable[[AsyncAction], Awaitable[list[str]]]
+    fold: Fold
     locate: Callable[[int, Any], int] = lambda count, _: count
     place: str = "source[{}]"
 

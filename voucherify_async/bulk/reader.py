@@ -48,7 +48,9 @@ class Reader:
         self._exhausted = False
         self._kind = kind
         self._past = Past(recorded, kind.frame)
-        self._batcher = Batcher(kind.frame, number=self._past.next_number)
+        # A journal knows batches by the items that each was made of.
+        fold = kind.fold if ledger.path is None else None
+        self._batcher = Batcher(kind.frame, number=self._past.next_number, fold=fold)
         self._ledger = ledger
         self._tally = tally
         self._on_invalid = on_invalid
@@ -125,6 +127,7 @@ class Reader:
         earlier = self._past.find(item.position)
         if earlier is None:
             self._batcher.add(item)
+            self._tally.duplicates = self._batcher.folded
         else:
             self._past.take(item)
             if not earlier.ended:

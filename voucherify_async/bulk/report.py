@@ -96,6 +96,7 @@ class Tally:
         self.failed = 0
         self.invalid = 0
         self.resent = 0
+        self.duplicates = 0
         self.open: dict[str, tuple[int, float]] = {}
         """Of each background job that is under way, its items and when it was taken on."""
         self._clock = clock

@@ -56,7 +56,7 @@ class SyncJob(Model, frozen=True, kw_only=True):
 
 
 class SyncCounts(Model, frozen=True, kw_only=True):
-    """How many items came how far: all that were read are sent or invalid, all sent succeed or fail."""
+    """How many items came how far: all that were read are sent, invalid or duplicates, all sent succeed or fail."""
 
     read: int
     sent: int
@@ -66,6 +66,8 @@ class SyncCounts(Model, frozen=True, kw_only=True):
     """Not sent, as the service could not take them."""
     resent: int
     """Sent again, as an answer was lost or a job failed; counted each time."""
+    duplicates: int = 0
+    """Became part of a later item with the same `source_id` before they were sent."""
 
     def summary(self) -> str:
         """The counts in words."""

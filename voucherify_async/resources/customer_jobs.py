@@ -14,7 +14,7 @@ from typing import IO, Any, Final, Literal, TypedDict, Unpack
 import anyio.to_thread
 import msgspec
 
-from voucherify_async.bulk.batches import Frame, Item
+from voucherify_async.bulk.batches import Frame, Item, fold_customers, fold_last
 from voucherify_async.bulk.csv_rows import CsvRow, CsvRows, check_columns
 from voucherify_async.bulk.kind import BODY_BYTES, BODY_ITEMS, Kind, Options
 from voucherify_async.bulk.outcome import count_bulk, count_csv
@@ -188,7 +188,8 @@ class CustomerJobs:
 
         The source is read as it is needed; a request goes out when it is full, or the source ends. A customer
         that cannot be sent is reported, and stops nothing. Customers with one `source_id` are applied in the
-        order in which they come, one job after the other. A request whose answer was lost is sent again, and
+        order in which they come; those that wait for an earlier one are put together, and count as `duplicates`,
+        unless there is a journal. A request whose answer was lost is sent again, and
         a job that fails is done once more; one that is refused as a whole is taken apart, to find the items that
         it is refused for. (A request that arrives only after its repetition has been applied
         can still undo what came later.)
@@ -244,6 +245,7 @@ class CustomerJobs:
             accounting=count_bulk,
             look=self._actions.get,
             earlier=self._earlier,
+            fold=fold_customers,
         )
         return await sync(self._sessions, kind, source, how)
 
@@ -286,6 +288,7 @@ class CustomerJobs:
             accounting=count_bulk,
             look=self._actions.get,
             earlier=self._earlier,
+            fold=fold_last,
             place="source_ids[{}]",
         )
         return await sync(self._sessions, kind, source_ids, how)
@@ -332,6 +335,7 @@ class CustomerJobs:
                 accounting=count_csv,
                 look=self._actions.get,
                 earlier=self._earlier,
+                fold=fold_last,
                 locate=lambda _, row: row.line,
                 place="path: line {}",
             )
