@@ -32,6 +32,7 @@ VoucherifyError
 ├─ AsyncActionError
 │  ├─ AsyncActionFailedError        the job ended as failed
 │  └─ AsyncActionTimeoutError       the job has not ended in time; it goes on
+├─ SyncStateError                   the file of a sync's state cannot be used; `reason` says why
 └─ SyncTimeoutError                 the sync has not ended in time; its open jobs go on; also a TimeoutError
 
 Bad arguments are not in the tree: they raise `ValueError` that names the argument, before anything is
@@ -72,6 +73,7 @@ __all__ = [
     "RateLimitError",
     "ReadTimeoutError",
     "ServerError",
+    "SyncStateError",
     "SyncTimeoutError",
     "TransportError",
     "UnsupportedMediaTypeError",
@@ -351,6 +353,23 @@ class AsyncActionFailedError(AsyncActionError):
 
 class AsyncActionTimeoutError(AsyncActionError):
     """The job has not ended in time. It goes on: wait again with the same id."""
+
+
+class SyncStateError(VoucherifyError):
+    """The file of a sync's state cannot be used.
+
+    Attributes:
+        reason: ``other_project``, ``other_kind``, ``in_use``, ``damaged`` or ``unwritable``. Of these only
+            ``in_use`` passes by itself.
+        path: The file.
+    """
+
+    def __init__(
+        self, message: str = "", *, reason: str = "", path: str = "", **common: Unpack[_Common]
+    ) -> None:
+        super().__init__(message, **common)
+        self.reason = reason
+        self.path = path
 
 
 class SyncTimeoutError(VoucherifyError, TimeoutError):

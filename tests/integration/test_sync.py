@@ -82,7 +82,7 @@ def sent(sandbox: Sandbox) -> list[list[Any]]:
 
 
 def add_up(report: SyncReport[Any]) -> None:
-    assert report.read == report.sent + report.invalid + report.duplicates
+    assert report.read == report.sent + report.invalid + report.duplicates + report.unchanged
     assert report.sent == report.succeeded + report.failed
     assert len(report.failures) + report.omitted == report.failed + report.invalid
     positions = [failure.position for failure in report.failures if failure.position is not None]

@@ -186,7 +186,7 @@ def fold_customers(earlier: bytes, later: bytes) -> bytes | None:
             folded[name] = {**old[name], **new[name]}
         elif name in old and new.get(name) is not None:
             return None  # it is cleared, and then made anew
-    return msgspec.json.encode(folded)
+    return msgspec.json.encode(folded, order="sorted")
 
 
 class Batcher:
@@ -260,6 +260,10 @@ class Batcher:
             return False
         self.folded += 1
         return True
+
+    def is_taken(self, key: str) -> bool:
+        """Whether an item with this key waits, or is in a batch that is not settled."""
+        return key in self._taken
 
     def restore(self, batch: Batch) -> None:
         """Take a batch on that was made before: it is the next."""

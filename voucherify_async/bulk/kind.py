@@ -26,26 +26,29 @@ class Kind:
 
     Attributes:
         purpose: Tells its journal from those of others.
+        project: Whose objects it is about, as a state names it.
         operation: Starts a background job.
         frame: What makes a request body of items.
         encode: An item of the source, given its position. Raises `ValueError` for one that cannot be sent.
         wrap: The request body for what the frame holds.
         accounting: Reads the result of a background job.
         look: Fetches a background job.
-        earlier: The ids of jobs of the same type that were taken on before a job, and have not ended.
+        earlier: The ids of jobs of the same type that were taken on before a job, and have not ended; of all
+            that have not, if no job is given.
         fold: Puts two items with one key together.
         locate: The position of an item, given how many came before it.
         place: What errors call a position.
     """
 
     purpose: str
+    project: str
     operation: Operation[AsyncActionReceipt]
     frame: Frame
     encode: Callable[[int, Any], Item]
     wrap: Callable[[bytes], Body]
     accounting: Accounting
     look: Callable[[str], Awaitable[AsyncAction]]
-    earlier: Callable[[AsyncAction], Awaitable[list[str]]]
+    earlier: Callable[[AsyncAction | None], Awaitable[list[str]]]
     fold: Fold
     locate: Callable[[int, Any], int] = lambda count, _: count
     place: str = "source[{}]"
@@ -63,3 +66,6 @@ class Options:
     max_body_bytes: int = BODY_BYTES
     max_body_items: int = BODY_ITEMS
     timeout: float | None = None
+    state: str | os.PathLike[str] | None = None
+    full: bool = False
+    project: str | None = None

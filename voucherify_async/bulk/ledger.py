@@ -1,50 +1,60 @@
-"""The journal of a sync job, if it has one, away from the event loop."""
+"""The file of a sync, if it has one, away from the event loop."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import anyio.to_thread
 
 from voucherify_async.bulk.journal import Journal
 from voucherify_async.bulk.past import Recorded
+from voucherify_async.bulk.state import State
 
 __all__ = ["Ledger"]
 
 T = TypeVar("T")
 
+Event = Literal["made", "sending", "not_sent", "accepted", "failed", "ended", "settled", "invalid"]
+"""What can become of batches and items: a method of `Journal`, `State` or both."""
+
 
 class Ledger:
-    """Has a journal read and written in threads; without one there is nothing to read."""
+    """Has a journal or a state read and written in threads; without one there is nothing to read.
 
-    def __init__(self, path: str | os.PathLike[str] | None, purpose: str) -> None:
-        """Use the journal at a path, if there is one; see `Journal`."""
-        self._journal = None if path is None else Journal(path, purpose)
+    Attributes:
+        journal: What was done with each item of one source.
+        state: What the service is known to hold.
+    """
+
+    def __init__(self, file: Journal | State | None) -> None:
+        """Use a file, if there is one."""
+        self.journal = file if isinstance(file, Journal) else None
+        self.state = file if isinstance(file, State) else None
+        self._file = file
 
     async def open(self) -> list[Recorded]:
-        """Open the journal; all batches that it knows."""
-        if self._journal is None:
-            return []
-        await anyio.to_thread.run_sync(self._journal.open)
-        return await anyio.to_thread.run_sync(self._journal.recorded)
+        """Open the file; all batches that a journal knows."""
+        if self._file is not None:
+            await anyio.to_thread.run_sync(self._file.open)
+        return [] if self.journal is None else await anyio.to_thread.run_sync(self.journal.recorded)
 
     @property
-    def path(self) -> str | None:
-        """The journal's file."""
-        return None if self._journal is None else self._journal.path
+    def paths(self) -> tuple[str | None, str | None]:
+        """The journal's file, and the state's."""
+        journal, state = self.journal, self.state
+        return None if journal is None else journal.path, None if state is None else state.path
 
     def close(self) -> None:
-        """Close the journal. What a thread has begun is ended first."""
-        if self._journal is not None:
-            self._journal.close()
+        """Close the file. What a thread has begun is ended first."""
+        if self._file is not None:
+            self._file.close()
 
     async def look_up(self, read: Callable[[Journal, int], list[T]], number: int) -> list[T]:
-        """What is known of a batch, by a method of `Journal`."""
-        return [] if self._journal is None else await anyio.to_thread.run_sync(read, self._journal, number)
+        """What a journal knows of a batch, by a method of `Journal`."""
+        return [] if self.journal is None else await anyio.to_thread.run_sync(read, self.journal, number)
 
-    async def write(self, write: Callable[..., None], *facts: Any) -> None:
-        """Write, by a method of `Journal`."""
-        if self._journal is not None:
-            await anyio.to_thread.run_sync(write, self._journal, *facts)
+    async def write(self, event: Event, *facts: Any) -> None:
+        """Write what has happened."""
+        if self._file is not None:
+            await anyio.to_thread.run_sync(getattr(self._file, event), *facts)

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
 from typing import Any, Final, Literal
 
-from voucherify_async.bulk.batches import Batch, Batcher
+from voucherify_async.bulk.batches import Batch, Batcher, Item
 from voucherify_async.bulk.journal import Journal
 from voucherify_async.bulk.kind import Kind
 from voucherify_async.bulk.ledger import Ledger
 from voucherify_async.bulk.past import Past, Recorded
 from voucherify_async.bulk.report import Tally
 from voucherify_async.bulk.results import INVALID_ITEM, SyncFailure
+from voucherify_async.bulk.state import digest
 from voucherify_async.models.base import is_mapping
 
 __all__ = ["Reader"]
@@ -41,6 +42,7 @@ class Reader:
         tally: Tally,
         *,
         on_invalid: Literal["report", "raise"],
+        full: bool = False,
     ) -> None:
         """Read `source`, of which the journal has `recorded`."""
         self._async_items = aiter(source) if isinstance(source, AsyncIterable) else None
@@ -49,11 +51,12 @@ class Reader:
         self._kind = kind
         self._past = Past(recorded, kind.frame)
         # A journal knows batches by the items that each was made of.
-        fold = kind.fold if ledger.path is None else None
+        fold = kind.fold if ledger.journal is None else None
         self._batcher = Batcher(kind.frame, number=self._past.next_number, fold=fold)
         self._ledger = ledger
         self._tally = tally
         self._on_invalid = on_invalid
+        self._full = full
         self._invalid: list[SyncFailure] = []
         self._reading = asyncio.Lock()
         self._settled = asyncio.Event()
@@ -78,7 +81,7 @@ class Reader:
                     self._settled.clear()
                     await self._settled.wait()
             if not batch.is_recorded:
-                await self._ledger.write(Journal.made, batch)
+                await self._ledger.write("made", batch)
                 batch.is_recorded = True
             return batch
 
@@ -124,6 +127,9 @@ class Reader:
         except ValueError as error:
             self._add_invalid(position, raw, error)
             return len(self._invalid) >= _MOST_UNWRITTEN
+        if self._is_unchanged(item):
+            self._tally.unchanged += 1
+            return False
         earlier = self._past.find(item.position)
         if earlier is None:
             self._batcher.add(item)
@@ -133,6 +139,13 @@ class Reader:
             if not earlier.ended:
                 self._batcher.take_key(item.key)
         return self._batcher.is_ready or bool(self._past.whole) or not self._wants_more
+
+    def _is_unchanged(self, item: Item) -> bool:
+        """Whether the service holds just that, and nothing else for the same key is on its way."""
+        state = self._ledger.state
+        if state is None or self._full or item.key is None or self._batcher.is_taken(item.key):
+            return False
+        return state.knows(item.key, digest(self._kind.frame, item.content))
 
     def _add_invalid(self, position: int, raw: Any, error: ValueError) -> None:
         name = self._kind.place.format(position)
@@ -151,7 +164,7 @@ class Reader:
         """Put on record what was found invalid since the last time."""
         if self._invalid:
             failures, self._invalid = self._invalid, []
-            await self._ledger.write(Journal.invalid, failures)
+            await self._ledger.write("invalid", failures)
 
     async def _take_up_past(self) -> None:
         """Count batches that have ended before, and go on with those that have not."""

@@ -49,6 +49,8 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """Where those are: in the journal, with `on_failure`, or nowhere."""
     journal: str | None = None
     """The journal's file, if there is one."""
+    state: str | None = None
+    """The file of the state, if there is one."""
     skipped: int = 0
     """Empty lines of a CSV file, and rows of nothing but empty cells."""
 
@@ -97,6 +99,7 @@ class Tally:
         self.invalid = 0
         self.resent = 0
         self.duplicates = 0
+        self.unchanged = 0
         self.open: dict[str, tuple[int, float]] = {}
         """Of each background job that is under way, its items and when it was taken on."""
         self._clock = clock
@@ -144,7 +147,7 @@ class Tally:
         self._told, self._progress = now, progress
         self._on_progress(progress)
 
-    def report(self, journal: str | None) -> SyncReport[Any]:
+    def report(self, journal: str | None, state: str | None = None) -> SyncReport[Any]:
         """What it has come to."""
         elsewhere: Literal["journal", "callback"] | None
         elsewhere = "journal" if journal is not None else "callback" if self._on_failure is not None else None
@@ -159,6 +162,7 @@ class Tally:
             omitted=self._omitted,
             omitted_to=elsewhere if self._omitted else None,
             journal=journal,
+            state=state,
         )
 
     def _open_jobs(self) -> Iterator[SyncJob]:

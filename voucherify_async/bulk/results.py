@@ -56,7 +56,10 @@ class SyncJob(Model, frozen=True, kw_only=True):
 
 
 class SyncCounts(Model, frozen=True, kw_only=True):
-    """How many items came how far: all that were read are sent, invalid or duplicates, all sent succeed or fail."""
+    """How many items came how far.
+
+    All that were read are sent, invalid, duplicates or unchanged; all sent succeed or fail.
+    """
 
     read: int
     sent: int
@@ -68,6 +71,8 @@ class SyncCounts(Model, frozen=True, kw_only=True):
     """Sent again, as an answer was lost or a job failed; counted each time."""
     duplicates: int = 0
     """Became part of a later item with the same `source_id` before they were sent."""
+    unchanged: int = 0
+    """Not sent, as by the state the service holds just that."""
 
     def summary(self) -> str:
         """The counts in words."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from voucherify_async.bulk.batches import Batch, halves
+import anyio.to_thread
+
+from voucherify_async.bulk.batches import Batch, Item, halves, make_batch
 from voucherify_async.bulk.journal import Journal
 from voucherify_async.bulk.kind import Kind, Options
-from voucherify_async.bulk.ledger import Ledger
+from voucherify_async.bulk.ledger import Event, Ledger
 from voucherify_async.bulk.outcome import Verdict, account, all_failed, judge
 from voucherify_async.bulk.poller import MOST_FAILURES, Poller, pauses
 from voucherify_async.bulk.reader import Reader
 from voucherify_async.bulk.report import SyncReport, Tally
 from voucherify_async.bulk.results import SyncFailure, SyncJob
+from voucherify_async.bulk.state import State
 from voucherify_async.errors import APIStatusError, OutcomeUnknownError, SyncTimeoutError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.ahead import gather_bare
@@ -39,15 +42,17 @@ async def sync(
             invalid.
     """
     tally = Tally(sessions.clock, options.on_progress, options.on_failure)
-    ledger = Ledger(options.journal, kind.purpose)
+    ledger = Ledger(_file(kind, options))
     try:
         recorded = await ledger.open()
-        reader = Reader(source, kind, recorded, ledger, tally, on_invalid=options.on_invalid)
+        reader = Reader(
+            source, kind, recorded, ledger, tally, on_invalid=options.on_invalid, full=options.full
+        )
         try:
             await _run(_Sync(sessions, kind, reader, ledger, tally), options)
         except Exception as error:
             await reader.write_invalid()
-            report = tally.report(ledger.path)
+            report = tally.report(*ledger.paths)
             if isinstance(error, VoucherifyError):
                 error.report = report
             else:
@@ -59,7 +64,13 @@ async def sync(
     finally:
         ledger.close()
     tally.tell(last=True)
-    return tally.report(ledger.path)
+    return tally.report(*ledger.paths)
+
+
+def _file(kind: Kind, options: Options) -> Journal | State | None:
+    if options.state is not None:
+        return State(options.state, project=kind.project, kind=kind.operation.name)
+    return None if options.journal is None else Journal(options.journal, kind.purpose)
 
 
 async def _run(job: _Sync, options: Options) -> None:
@@ -104,9 +115,30 @@ class _Sync:
 
     async def _work_together(self, concurrency: int) -> None:
         try:
+            await self._settle_past()
             await gather_bare(*(self._work() for _ in range(concurrency)))
         finally:
             self._poller.close()
+
+    async def _settle_past(self) -> None:
+        """Find out what became of the batches that an earlier process sent; see `State`."""
+        state = self._ledger.state
+        left = [] if state is None else await anyio.to_thread.run_sync(state.unsettled)
+        if any(not unsettled.job for unsettled in left):
+            # A request whose answer was lost may have started a job, which must not undo what comes next.
+            for job_id in await self._earlier(None):
+                await self._poller.ended(job_id)
+        for unsettled in left:
+            items = [Item(index, key, b"") for index, key in enumerate(unsettled.keys)]
+            batch = make_batch(unsettled.number, items, self._kind.frame)
+            failures = None
+            if unsettled.job:
+                action = await self._seen(unsettled.job, unsettled.accepted, sent_again=True)
+                failures = None if action is None else account(action, batch, self._kind.accounting)
+            if failures is None:
+                await self._ledger.write("not_sent", batch)
+            else:
+                await self._ledger.write("settled", batch, failures)
 
     async def _work(self) -> None:
         while (batch := await self._reader.next()) is not None:
@@ -121,7 +153,7 @@ class _Sync:
         end = _End()
         failures = await self._apply(batch, end)
         self._count_sent(batch)
-        await self._ledger.write(Journal.ended, batch, end.jobs, failures)
+        await self._ledger.write("ended", batch, end.jobs, failures)
         self._tally.end(len(batch), failures)
 
     def _count_sent(self, batch: Batch) -> None:
@@ -147,7 +179,7 @@ class _Sync:
             batch.job, batch.in_doubt, batch.retried = "", True, True
             if batch.is_part:
                 end.jobs.append(job)
-            await self._record(Journal.failed, batch, job)
+            await self._record("failed", batch, job)
 
     async def _give_up(self, batch: Batch, error: VoucherifyError, end: _End) -> list[SyncFailure]:
         """The items of a batch that was not taken on; of one that was refused, as few as possible.
@@ -167,14 +199,18 @@ class _Sync:
     async def _ended(self, batch: Batch) -> AsyncAction | None:
         """The job of a batch, once it has ended, and all that an answer that was lost may have left behind."""
         self._tally.open[batch.job] = len(batch), batch.accepted
-        action = await self._poller.ended(batch.job, batch.accepted)
-        if action is not None and batch.resent:
-            for job_id in await self._earlier(action):
-                await self._poller.ended(job_id)
+        action = await self._seen(batch.job, batch.accepted, sent_again=batch.resent > 0)
         del self._tally.open[batch.job]
         return action
 
-    async def _earlier(self, action: AsyncAction) -> list[str]:
+    async def _seen(self, job_id: str, accepted: float, *, sent_again: bool) -> AsyncAction | None:
+        action = await self._poller.ended(job_id, accepted)
+        if action is not None and sent_again:
+            for earlier in await self._earlier(action):
+                await self._poller.ended(earlier)
+        return action
+
+    async def _earlier(self, action: AsyncAction | None) -> list[str]:
         """Jobs that may have been started by a request whose answer was lost, and have not ended."""
         for failures, pause in enumerate(pauses(), start=1):
             try:
@@ -208,11 +244,11 @@ class _Sync:
         """
         if batch.in_doubt and not batch.repeatable:
             return OutcomeUnknownError("it was sent, and no answer came")
-        await self._record(Journal.sending, batch)
+        await self._record("sending", batch)
         for failures, pause in enumerate(pauses(), start=1):
             error = await self._post(batch)
             if error is None:
-                await self._record(Journal.accepted, batch)
+                await self._record("accepted", batch)
                 self._tally.tell()
                 return None
             verdict = self._judge(error)
@@ -222,15 +258,15 @@ class _Sync:
                 return error
             if verdict is Verdict.STOP or failures == MOST_FAILURES:
                 if not batch.in_doubt:
-                    await self._record(Journal.not_sent, batch)
+                    await self._record("not_sent", batch)
                 raise error
             await self._sessions.clock.sleep(pause)
         raise AssertionError("unreachable")
 
-    async def _record(self, write: Callable[..., None], batch: Batch, *facts: Any) -> None:
+    async def _record(self, event: Event, batch: Batch, *facts: Any) -> None:
         """Put on record how far a batch has come; of a part only the end counts."""
         if not batch.is_part:
-            await self._ledger.write(write, batch, *facts)
+            await self._ledger.write(event, batch, *facts)
 
     async def _post(self, batch: Batch) -> VoucherifyError | None:
         """Send a batch once, as far as the session does; why no job has taken it on, if so."""

@@ -85,6 +85,9 @@ class SyncOptions(TypedDict, total=False):
     max_body_bytes: int
     max_body_items: int
     timeout: float | None
+    state: str | os.PathLike[str] | None
+    full: bool
+    project: str | None
 
 
 class CustomerJobs:
@@ -177,6 +180,9 @@ class CustomerJobs:
         max_body_bytes: int = BODY_BYTES,
         max_body_items: int = BODY_ITEMS,
         timeout: float | None = None,  # noqa: ASYNC109  # its error has the report
+        state: str | os.PathLike[str] | None = None,
+        full: bool = False,
+        project: str | None = None,
     ) -> SyncReport:
         """Upsert any number of customers through bulk jobs, and find out what became of each.
 
@@ -199,6 +205,11 @@ class CustomerJobs:
         A journal that is complete has nothing left to do: delete it to start anew. It holds the customers that
         failed, and only its owner may read it. One process at a time may use it.
 
+        With a state, only customers that are new or changed since the service acknowledged them are sent; the others
+        count as `unchanged`. The source may be another one each time, also after a process was killed. What is
+        changed in the service itself stays unseen: `full` sends everything. Fields that a customer no longer has
+        stay as they are there; `None` clears one.
+
         A plain iterable is read in the event loop, and should not block; pass an async one if it would.
 
         Args:
@@ -214,11 +225,15 @@ class CustomerJobs:
             max_body_bytes: The longest request, at most 10 MB.
             max_body_items: The most customers in a request.
             timeout: Seconds after which it stops waiting; `None` waits as long as it takes. What is under way goes on.
+            state: A file that remembers what the service is known to hold; it is made if there is none.
+            full: Send what is unchanged, too.
+            project: Whose customers they are, if the client has only a token, or its application id changes.
 
         Raises:
             ValueError: An argument is out of range, the journal is of another source or in use, or with
                 `on_invalid="raise"` a customer cannot be sent; names it.
             OSError: The journal cannot be written.
+            SyncStateError: The state is in use, damaged, of another project or kind of sync, or cannot be written.
             SyncTimeoutError: It has not ended within `timeout`; its `report` has the ids of the jobs that go on.
             VoucherifyError: The service takes no more, or cannot be reached for some three minutes. The
                 error's `report` says what became of the customers until then; what is under way, goes on.
@@ -235,9 +250,13 @@ class CustomerJobs:
             max_body_bytes=max_body_bytes,
             max_body_items=max_body_items,
             timeout=timeout,
+            state=state,
+            full=full,
+            project=project,
         )
         kind = Kind(
             purpose=self._purpose("customers.sync", b"", how),
+            project=self._project(how),
             operation=_UPDATE_IN_BULK,
             frame=_frame("a list", b"[", b",", b"]", how),
             encode=_customer_item,
@@ -281,6 +300,7 @@ class CustomerJobs:
         head = b'{"metadata":' + content + b',"source_ids":['
         kind = Kind(
             purpose=self._purpose("customers.sync_metadata", content, how),
+            project=self._project(how),
             operation=_UPDATE_METADATA_IN_BULK,
             frame=_frame("metadata", head, b",", b"]}", how),
             encode=_source_id_item,
@@ -328,9 +348,10 @@ class CustomerJobs:
             around = len(wrap(b"").content)
             kind = Kind(
                 purpose=self._purpose("customers.sync_csv", rows.header, how),
+                project=self._project(how),
                 operation=_IMPORT_CSV,
                 frame=_frame("path: the header", rows.header, b"", b"", how, around=around, is_json=False),
-                encode=_row_item,
+                encode=_row_item if how.state is None else _keyed_row_item,
                 wrap=wrap,
                 accounting=count_csv,
                 look=self._actions.get,
@@ -347,8 +368,11 @@ class CustomerJobs:
     def _actions(self) -> AsyncActionsResource:
         return AsyncActionsResource(self._sessions)
 
-    async def _earlier(self, action: AsyncAction) -> list[str]:
-        """The ids of jobs of the same type that were scheduled before a job, and have not ended."""
+    async def _earlier(self, action: AsyncAction | None) -> list[str]:
+        """The ids of jobs of the same type that were scheduled before a job, and have not ended; or of all open ones."""
+        if action is None:
+            page = await self._actions.list(limit=MAX_PAGE_SIZE)
+            return [other.id for other in page.items if other.status in OPEN]
         until = None if action.created_at is None else action.created_at + _SAME_MOMENT
         page = await self._actions.list(limit=MAX_PAGE_SIZE, end_date=until)
         return [
@@ -357,10 +381,27 @@ class CustomerJobs:
             if other.type == action.type and other.id != action.id and other.status in OPEN
         ]
 
+    def _project(self, how: Options) -> str:
+        """Whose customers they are, as a state names it: it tells projects apart, and nothing of them.
+
+        Raises:
+            ValueError: Nothing says so.
+        """
+        keys = self._keys
+        if how.state is None or how.project is not None:
+            return how.project or ""
+        if not isinstance(keys, ApiKeys):
+            raise ValueError("project must be given with a state: a token does not say whose it is")
+        return _digest(f"{self._sessions.pool.settings.base_url} {keys.app_id}".encode())
+
+    @property
+    def _keys(self) -> object:
+        auth = self._sessions.options.auth
+        return auth.credentials.keys if isinstance(auth, TokenKeeper) else auth
+
     def _purpose(self, name: str, head: bytes, how: Options) -> str:
         """What a journal is of. With other limits, other items would be invalid."""
-        auth = self._sessions.options.auth
-        keys = auth.credentials.keys if isinstance(auth, TokenKeeper) else auth
+        keys = self._keys
         project = _digest(keys.app_id.encode()) if isinstance(keys, ApiKeys) else "any"
         what = f"{name} {_digest(head)}" if head else name
         return f"{what} for project {project} with max_body_bytes={how.max_body_bytes}"
@@ -377,16 +418,25 @@ def _check_options(**given: Unpack[SyncOptions]) -> Options:
     check_callback("on_failure", how.on_failure)
     if how.on_invalid not in ("report", "raise"):  # what is given may be unhashable
         raise ValueError(f"on_invalid must be 'report' or 'raise', not {how.on_invalid!r}")
-    if how.journal is not None and (
-        not isinstance(how.journal, str | os.PathLike) or "\0" in os.fspath(how.journal)
-    ):
-        raise ValueError(f"journal must be a path, not {how.journal!r}")
+    for name, path in (("journal", how.journal), ("state", how.state)):
+        if path is not None and (not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path)):
+            raise ValueError(f"{name} must be a path, not {path!r}")
+    if how.journal is not None and how.state is not None:
+        raise ValueError(
+            "journal and state cannot be used together: a state does what a journal does, and more"
+        )
+    if how.state is not None and not os.fspath(how.state):
+        raise ValueError("state must name a file")
+    if not isinstance(how.full, bool):
+        raise ValueError(f"full must be True or False, not {how.full!r}")
+    if how.project is not None and (not isinstance(how.project, str) or not how.project):
+        raise ValueError(f"project must be a non-empty string, not {how.project!r}")
     return how
 
 
 def _customer_item(position: int, raw: Any) -> Item:
     upsert = check_upsert("", raw)
-    return Item(position, upsert.source_id, encode_json("the item", upsert).content)
+    return Item(position, upsert.source_id, encode_json("the item", upsert, sort_keys=True).content)
 
 
 def _source_id_item(position: int, raw: Any) -> Item:
@@ -396,6 +446,14 @@ def _source_id_item(position: int, raw: Any) -> Item:
 
 def _row_item(position: int, row: CsvRow) -> Item:
     return Item(position, row.source_id, row.content)
+
+
+def _keyed_row_item(position: int, row: CsvRow) -> Item:
+    if row.source_id is None:
+        raise ValueError(
+            "it has no Source_id, by which a state would know it: it would be made anew each time"
+        )
+    return _row_item(position, row)
 
 
 def _frame(

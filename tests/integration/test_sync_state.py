@@ -1,0 +1,329 @@
+"""A sync that remembers what the service holds, whatever its source does, and however it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.test_sync import add_up, applied, held, quick, refuse
+from tests.support.clocks import skipping_clock
+from tests.support.faults import ResetAfter, fault_proxy
+from voucherify_async import (
+    OAuthClientCredentials,
+    OAuthToken,
+    RetryPolicy,
+    SyncReport,
+    SyncStateError,
+    SyncTimeoutError,
+    VoucherifyClient,
+)
+from voucherify_async.bulk.state import State
+from voucherify_async.sandbox import Sandbox
+
+__all__ = ["quick"]
+
+HASTE = RetryPolicy(base=0.001, cap=0.01)
+SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+def damaged(path: Path, whole: bytes, chance: random.Random) -> None:
+    """Make the file anew, with one bit of it flipped."""
+    content = bytearray(whole)
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    for other in path.parent.iterdir():
+        other.unlink()
+    path.write_bytes(content)
+
+
+def whole(path: Path) -> bytes:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.read_bytes()
+
+
+def customers(count: int, **changes: Any) -> list[dict[str, Any]]:
+    return [{"source_id": f"crm-{number}", "name": f"{number}", **changes} for number in range(count)]
+
+
+def posts(sandbox: Sandbox) -> int:
+    return sum(request.method == "POST" for request in sandbox.requests)
+
+
+def counts(report: SyncReport[Any]) -> tuple[int, int, int, int]:
+    add_up(report)
+    return report.sent, report.succeeded, report.failed, report.unchanged
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+async def test_only_what_changed_is_sent(sandbox: Sandbox, quick: VoucherifyClient, path: Path) -> None:
+    source = customers(100)
+    assert counts(await quick.customers.sync(source, state=path)) == (100, 100, 0, 0)
+    assert posts(sandbox) == 1
+    report = await quick.customers.sync(source, state=path)
+    assert counts(report) == (0, 0, 0, 100)
+    assert report.state == str(path)
+    assert posts(sandbox) == 1
+    source = [*reversed(source[10:]), {"source_id": "crm-3", "name": "changed"}, *customers(105)[100:]]
+    assert counts(await quick.customers.sync(source, state=path)) == (6, 6, 0, 90)
+    assert sandbox.store.get("crm-3").fields["name"] == "changed"
+    assert counts(await quick.customers.sync(source, state=path, full=True)) == (96, 96, 0, 0)
+    assert counts(await quick.customers.sync(source, state=path)) == (0, 0, 0, 96)
+
+
+async def test_the_order_of_fields_and_keys_is_no_change(quick: VoucherifyClient, path: Path) -> None:
+    one = {"source_id": "a", "name": "A", "metadata": {"b": {"d": 1, "c": 2}, "a": 1}}
+    other = {"metadata": {"a": 1, "b": {"c": 2, "d": 1}}, "name": "A", "source_id": "a"}
+    await quick.customers.sync([one], state=path)
+    assert counts(await quick.customers.sync([other], state=path)) == (0, 0, 0, 1)
+
+
+async def test_what_failed_is_sent_again(sandbox: Sandbox, quick: VoucherifyClient, path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        refuse(patch, lambda source_id: source_id.endswith("7"))
+        assert counts(await quick.customers.sync(customers(50), state=path)) == (50, 45, 5, 0)
+    assert counts(await quick.customers.sync(customers(50), state=path)) == (5, 5, 0, 45)
+    assert counts(await quick.customers.sync(customers(50), state=path)) == (0, 0, 0, 50)
+
+
+async def test_what_goes_there_and_back_ends_where_it_should(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path
+) -> None:
+    await quick.customers.sync(customers(1), state=path)
+    there_and_back = [*customers(1, name="B"), *customers(1)]
+    report = await quick.customers.sync(there_and_back, state=path)
+    assert (report.duplicates, report.sent) == (1, 1)
+    assert sandbox.store.get("crm-0").fields["name"] == "0"
+    report = await quick.customers.sync(there_and_back, state=path, max_body_items=1)
+    assert sandbox.store.get("crm-0").fields["name"] == "0"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_the_source_does(sandbox: Sandbox, path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    everything: list[dict[str, Any]] = []
+    async with sandbox.client() as client, skipping_clock(client, sandbox):
+        for _ in range(8):
+            source = [
+                {"source_id": f"crm-{chance.randrange(30)}", "name": f"{chance.randrange(4)}"}
+                for _ in range(chance.randrange(60))
+            ]
+            everything += source
+            report = await client.customers.sync(
+                source, state=path, max_body_items=chance.randrange(1, 9), concurrency=chance.randrange(1, 5)
+            )
+            add_up(report)
+            assert report.failed == report.invalid == 0
+            assert held(sandbox) == applied(everything)
+
+
+async def test_metadata_and_csv(sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path) -> None:
+    ids, one, two = ["a", "b"], tmp_path / "one", tmp_path / "two"
+    for metadata, sent in (({"n": 1, "m": 2}, 2), ({"m": 2, "n": 1}, 0), ({"n": 2}, 2)):
+        report = await quick.customers.sync_metadata(ids, metadata, state=one)
+        assert (report.sent, report.unchanged) == (sent, 2 - sent)
+    table = tmp_path / "customers.csv"
+    for content, sent in ((b"Source_id,Name\na,A\nb,B\n", 2), (b"Source_id,Name\nb,B\na,C\n", 1)):
+        table.write_bytes(content)
+        report = await quick.customers.sync_csv(table, state=two)
+        assert (report.sent, report.unchanged) == (sent, 2 - sent)
+    table.write_bytes(b"Source_id,Name\n,Nobody\na,C\n")
+    report = await quick.customers.sync_csv(table, state=two)
+    assert (report.sent, report.unchanged, report.invalid) == (0, 1, 1)
+    with pytest.raises(SyncStateError) as caught:
+        await quick.customers.sync_csv(table, state=one)
+    assert caught.value.reason == "other_kind"
+
+
+# ---------------------------------------------------------------- however it ended
+
+
+async def test_an_answer_that_was_lost(sandbox: Sandbox, path: Path) -> None:
+    async with (
+        fault_proxy(sandbox.base_url, [ResetAfter()]) as proxy,
+        sandbox.client(base_url=proxy.base_url, retry=HASTE) as client,
+        skipping_clock(client, sandbox),
+    ):
+        assert counts(await client.customers.sync(customers(9), state=path, project="p")) == (9, 9, 0, 0)
+        assert counts(await client.customers.sync(customers(9), state=path, project="p")) == (0, 0, 0, 9)
+
+
+async def test_jobs_of_a_sync_that_ran_out_of_time_are_settled_first(sandbox: Sandbox, path: Path) -> None:
+    sandbox.store.job_seconds = 0.3
+    async with sandbox.client() as client:
+        with pytest.raises(SyncTimeoutError):
+            await client.customers.sync(customers(20), state=path, timeout=0.15)
+        assert not sandbox.store.customers
+        assert counts(await client.customers.sync(customers(20), state=path)) == (0, 0, 0, 20)
+        assert posts(sandbox) == 1
+        with pytest.raises(SyncTimeoutError):
+            await client.customers.sync(customers(20, name="B"), state=path, timeout=0.15)
+        # The source is back to what it was, and what was sent meanwhile is not taken for unchanged.
+        assert counts(await client.customers.sync(customers(20), state=path)) == (20, 20, 0, 0)
+    assert held(sandbox) == applied(customers(20))
+
+
+PROGRAM = """
+import asyncio, json, sys
+from voucherify_async import VoucherifyClient
+
+path, base_url, source = sys.argv[1:]
+
+async def read():
+    print("reading", flush=True)
+    for item in json.loads(source):
+        await asyncio.sleep(0.0005)
+        yield item
+
+async def main():
+    async with VoucherifyClient("{app_id}", "{app_token}", base_url=base_url) as client:
+        await client.customers.sync(read(), state=path, max_body_items=20)
+
+asyncio.run(main())
+"""
+
+
+def source_of(seed: int) -> list[dict[str, Any]]:
+    """Some of 300 customers, some of them as they were, some changed."""
+    chance = random.Random(seed)
+    return [
+        {"source_id": f"crm-{number}", "metadata": {f"k{chance.randrange(9)}": chance.choice([0, seed])}}
+        for number in chance.sample(range(300), 200)
+    ]
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [5, pytest.param(int(50 * SOAK_SCALE), marks=[pytest.mark.soak, pytest.mark.timeout(1_800)])],
+)
+def test_processes_that_are_killed(path: Path, kills: int) -> None:
+    """Each has another source; what the last one sends holds, and then nothing is left to send."""
+    chance = random.Random(kills)
+    with Sandbox(job_seconds=0.02) as sandbox:
+        program = PROGRAM.replace("{app_id}", sandbox.app_id).replace("{app_token}", sandbox.app_token)
+
+        def run(seed: int, seconds: float | None) -> None:
+            given = [sys.executable, "-c", program, str(path), sandbox.base_url, json.dumps(source_of(seed))]
+            with subprocess.Popen(given, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"reading\n"
+                if seconds is None:
+                    assert process.wait() == 0
+                else:
+                    time.sleep(seconds)
+                    process.send_signal(signal.SIGKILL)
+
+        for seed in range(kills):
+            run(seed, chance.uniform(0.0, 0.4))
+        run(kills, None)
+        sent = posts(sandbox)
+        for source_id, wanted in applied(source_of(kills)).items():
+            found = sandbox.store.get(str(source_id)).metadata or {}
+            assert {**found, **wanted["metadata"]} == found
+        run(kills, None)
+        assert posts(sandbox) == sent
+
+
+# ---------------------------------------------------------------- the file
+
+
+async def test_a_state_is_of_one_project(sandbox: Sandbox, path: Path) -> None:
+    async with sandbox.client() as client:
+        await client.customers.sync(customers(2), state=path)
+    assert sandbox.app_id.encode() not in whole(path)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600  # noqa: PTH116
+    credentials = OAuthClientCredentials(sandbox.app_id, sandbox.app_token)
+    async with sandbox.client(auth=credentials) as client:
+        assert counts(await client.customers.sync(customers(2), state=path)) == (0, 0, 0, 2)
+    async with sandbox.client() as client:
+        with pytest.raises(
+            SyncStateError, match="of the project .* not of other: name another file"
+        ) as caught:
+            await client.customers.sync(customers(2), state=path, project="other")
+        assert (caught.value.reason, caught.value.path) == ("other_project", str(path))
+        assert pickle.loads(pickle.dumps(caught.value)).reason == "other_project"
+        token = (await client.oauth.create_token()).access_token
+    async with sandbox.client(auth=OAuthToken(token)) as client:
+        with pytest.raises(ValueError, match="^project must be given with a state"):
+            await client.customers.sync(customers(2), state=path)
+
+
+async def test_one_sync_at_a_time(quick: VoucherifyClient, path: Path) -> None:
+    async def source() -> AsyncGenerator[Any]:
+        yield {"source_id": "a"}
+        with pytest.raises(SyncStateError, match="another sync is using it") as caught:
+            await quick.customers.sync([], state=path)
+        assert caught.value.reason == "in_use"
+
+    assert (await quick.customers.sync(source(), state=path)).succeeded == 1
+    assert (await quick.customers.sync(customers(1), state=path)).succeeded == 1
+
+
+@pytest.mark.parametrize("content", [b"id,name\n" * 1_000, b"\0" * 5_000], ids=["CSV", "zeros"])
+def test_other_files_are_left_alone(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(SyncStateError) as caught:
+        State(path, project="p", kind="k").open()
+    assert caught.value.reason == "damaged"
+    assert path.read_bytes() == content
+
+
+async def test_a_file_that_cannot_be_written(quick: VoucherifyClient, tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none" / "state"):
+        with pytest.raises(SyncStateError) as caught:
+            await quick.customers.sync([], state=path)
+        assert caught.value.reason == "unwritable"
+
+
+async def test_damage_is_told_or_does_no_harm(sandbox: Sandbox, quick: VoucherifyClient, path: Path) -> None:
+    source = customers(300)
+    await quick.customers.sync(source, state=path)
+    content, chance, reasons = whole(path), random.Random(5), Counter[str]()
+    for _ in range(250):
+        damaged(path, content, chance)
+        try:
+            report = await quick.customers.sync(source, state=path)
+        except SyncStateError as error:
+            reasons[error.reason] += 1
+        else:
+            add_up(report)
+            assert report.succeeded + report.unchanged == 300
+    assert set(reasons) <= {"damaged", "other_project", "other_kind"}
+    assert 0 < reasons["damaged"] < 250
+    assert held(sandbox) == applied(source)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"state": 5}, "^state must be a path"),
+        ({"state": ""}, "^state must name a file"),
+        ({"state": "a", "journal": "b"}, "^journal and state cannot be used together"),
+        ({"state": "a", "full": 1}, "^full must be True or False"),
+        ({"state": "a", "project": ""}, "^project must be a non-empty string"),
+    ],
+)
+async def test_options_that_make_no_sense(voucherify: VoucherifyClient, options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        await voucherify.customers.sync([], **options)
