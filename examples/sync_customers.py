@@ -1,6 +1,6 @@
 """Bring the customers of a CSV or NDJSON file into Voucherify through bulk jobs, and list those that fail.
 
-    python examples/sync_customers.py customers.csv --journal customers.journal
+    python examples/sync_customers.py customers.csv --state customers.sqlite
 
 It needs rich (``pip install --group examples``). The keys come from `VOUCHERIFY_APP_ID` and
 `VOUCHERIFY_APP_TOKEN`. To try it without an account:
@@ -11,7 +11,8 @@ A file that ends in .csv has the columns of Voucherify's CSV import in its first
 .ndjson, .jsonl or .json-lines each line is a customer with a `source_id`; a line that is not JSON is listed
 as invalid. Empty lines are no customers.
 
-With a journal, stop it with Ctrl-C, or kill it, and give the same command again: what is known to be done is
+With a state, give the same command every night: only customers that are new or changed are sent, and what a
+process that was killed has left is settled first. With a journal, stop it with Ctrl-C, or kill it, and give the same command again: what is known to be done is
 not sent again. A journal that is complete gives its report once more; delete it to start anew. The exit
 status is 0 if every customer made it.
 """
@@ -92,18 +93,24 @@ async def sync(voucherify: VoucherifyClient, given: argparse.Namespace, lines: l
             task = progress.add_task("customers", total=total)
 
             def show(seen: SyncProgress) -> None:
-                progress.update(task, completed=seen.succeeded + seen.failed + seen.invalid)
+                done = seen.succeeded + seen.failed + seen.invalid + seen.unchanged + seen.duplicates
+                progress.update(task, completed=done)
 
             report: SyncReport[Any]
             if is_csv(given.file):
                 report = await voucherify.customers.sync_csv(
-                    given.file, concurrency=given.concurrency, journal=given.journal, on_progress=show
+                    given.file,
+                    concurrency=given.concurrency,
+                    journal=given.journal,
+                    state=given.state,
+                    on_progress=show,
                 )
             else:
                 report = await voucherify.customers.sync(
                     customers(file, lines),
                     concurrency=given.concurrency,
                     journal=given.journal,
+                    state=given.state,
                     on_progress=show,
                 )
             progress.update(task, total=report.read)  # a row of a CSV file may have several lines
@@ -130,7 +137,8 @@ def tell(report: SyncReport[Any], lines: list[int]) -> None:
         print(f"... and {more:,} more")
     print(
         f"{report.read:,} read: {report.succeeded:,} made it, {report.failed:,} failed,"
-        f" {report.invalid:,} invalid, {report.resent:,} sent again, in {len(report.jobs):,} jobs."
+        f" {report.invalid:,} invalid, {report.unchanged:,} unchanged, {report.resent:,} sent again,"
+        f" in {len(report.jobs):,} jobs."
     )
 
 
@@ -149,7 +157,11 @@ def customers_file(name: str) -> Path:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Bring the customers of a file into Voucherify.")
     parser.add_argument("file", type=customers_file, help="for example customers.csv or customers.ndjson")
-    parser.add_argument("--journal", type=Path, help="a file to record in what was done, to go on with later")
+    memory = parser.add_mutually_exclusive_group()
+    memory.add_argument(
+        "--state", type=Path, help="a file that remembers what was done: send only what is changed"
+    )
+    memory.add_argument("--journal", type=Path, help="a file to record in what was done, to go on with later")
     parser.add_argument("--concurrency", type=int, default=4, help="jobs open at once (default: %(default)s)")
     service = parser.add_mutually_exclusive_group()
     service.add_argument("--base-url", help="the service (default: VOUCHERIFY_BASE_URL, or else Europe)")
@@ -161,8 +173,8 @@ def main() -> int:
     given = arguments()
     lines: list[int] = []
     how_to_go_on = "The same command goes on where it stopped."
-    if given.journal is None:
-        how_to_go_on = "With --journal FILE, the same command would go on where it stopped."
+    if given.journal is None and given.state is None:
+        how_to_go_on = "With --state FILE, the same command would go on where it stopped."
     try:
         report = asyncio.run(run(given, lines))
     except KeyboardInterrupt:

@@ -123,7 +123,7 @@ async def check_stream(found: Any, voucherify: VoucherifyClient, saved: Any, out
 async def check_sync(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     assert out == "10,000 of 10,000; jobs: 1\n"
     assert (await voucherify.customers.get("crm-9999")).metadata == {"visits": 9999}
-    assert Path("crm.journal").exists()  # noqa: ASYNC240  # nothing else runs in this loop
+    assert Path("crm.sqlite").exists()  # noqa: ASYNC240  # nothing else runs in this loop
 
 
 async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

@@ -107,7 +107,7 @@ async def test_it_syncs_json_lines(
     status, out, err = await run_against(write_lines(tmp_path / f"customers{suffix}", 1_250))
     assert (status, out) == (
         0,
-        "1,250 read: 1,250 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n",
+        "1,250 read: 1,250 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
     )
     assert "1250/1250" in err
     assert {record.source_id for record in sandbox.store.customers.values()} == {
@@ -118,7 +118,10 @@ async def test_it_syncs_json_lines(
 
 async def test_it_syncs_csv(run_against: Against, sandbox: Sandbox, tmp_path: Path) -> None:
     status, out, err = await run_against(write_csv(tmp_path / "customers.csv", 120))
-    assert (status, out) == (0, "120 read: 120 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+    assert (status, out) == (
+        0,
+        "120 read: 120 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
+    )
     assert "120/120" in err  # rows, though each has two lines
     found = {record.source_id: record for record in sandbox.store.customers.values()}
     assert len(found) == 120
@@ -130,11 +133,14 @@ async def test_it_syncs_csv(run_against: Against, sandbox: Sandbox, tmp_path: Pa
 def test_it_tries_a_sandbox_out(run: Run, tmp_path: Path, name: str) -> None:
     write = write_csv if name.endswith(".csv") else write_lines
     status, out, _ = run(write(tmp_path / name, 30), "--sandbox")
-    assert (status, out) == (0, "30 read: 30 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+    assert (status, out) == (
+        0,
+        "30 read: 30 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
+    )
 
 
 def test_it_syncs_nothing(run: Run, tmp_path: Path) -> None:
-    nothing = "0 read: 0 made it, 0 failed, 0 invalid, 0 sent again, in 0 jobs.\n"
+    nothing = "0 read: 0 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 0 jobs.\n"
     assert run(write_lines(tmp_path / "customers.ndjson", 0), "--sandbox")[:2] == (0, nothing)
     assert run(write_csv(tmp_path / "customers.csv", 0), "--sandbox")[:2] == (0, nothing)
 
@@ -165,7 +171,7 @@ def test_it_lists_lines_that_are_no_customers(run: Run, tmp_path: Path) -> None:
     ]
     assert all(row[3] for row in rows)
     assert "surname" in rows[4][3]
-    assert out.endswith("9 read: 3 made it, 0 failed, 6 invalid, 0 sent again, in 1 jobs.\n")
+    assert out.endswith("9 read: 3 made it, 0 failed, 6 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
 
 
 def test_it_lists_what_the_service_refuses(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +182,7 @@ def test_it_lists_what_the_service_refuses(run: Run, tmp_path: Path, monkeypatch
         ["4", "crm-3", "invalid_payload", "Not a [bold]phone: Property .phone [is] odd"],
         ["12", "crm-11", "invalid_payload", "Not a [bold]phone: Property .phone [is] odd"],
     ]
-    assert out.endswith("20 read: 18 made it, 2 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+    assert out.endswith("20 read: 18 made it, 2 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
 
 
 def test_it_lists_rows_by_their_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +192,7 @@ def test_it_lists_rows_by_their_line(run: Run, tmp_path: Path, monkeypatch: pyte
     assert status == 1
     assert [row[:2] for row in table_rows(out)] == [["8", "crm-3"], ["13", "crm-5"]]
     assert path.read_text(encoding="utf-8").splitlines()[7].startswith("crm-3,")
-    assert out.endswith("6 read: 4 made it, 2 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+    assert out.endswith("6 read: 4 made it, 2 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
 
 
 def test_it_lists_the_first_of_many(run: Run, tmp_path: Path) -> None:
@@ -217,7 +223,9 @@ async def test_it_goes_on_after_the_service_gave_up(
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "outdated")
     status, out, err = await run_against(path, "--journal", journal)
     assert status == 1
-    assert re.match(r".*read: 0 made it, 0 failed, 1 invalid, 0 sent again, in 0 jobs\.$", out, re.DOTALL)
+    assert re.match(
+        r".*read: 0 made it, 0 failed, 1 invalid, 0 unchanged, 0 sent again, in 0 jobs\.$", out, re.DOTALL
+    )
     assert err.endswith("\nThe same command goes on where it stopped.\n")
     assert "customers.update_in_bulk" in err
 
@@ -234,7 +242,7 @@ async def test_without_a_journal_there_is_nothing_to_go_on_with(
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "outdated")
     status, _, err = await run_against(write_lines(tmp_path / "customers.ndjson", 40))
     assert status == 1
-    assert err.endswith("\nWith --journal FILE, the same command would go on where it stopped.\n")
+    assert err.endswith("\nWith --state FILE, the same command would go on where it stopped.\n")
 
 
 @pytest.mark.parametrize("with_journal", [True, False])
@@ -269,7 +277,7 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
     assert out == b""
     assert b"Traceback" not in err
     goes_on = (
-        "The same command goes on" if with_journal else "With --journal FILE, the same command would go on"
+        "The same command goes on" if with_journal else "With --state FILE, the same command would go on"
     )
     assert err.decode().endswith(f"\nInterrupted. {goes_on} where it stopped.\n")
     if not with_journal:
@@ -279,7 +287,9 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
     for job in sandbox.store.jobs.values():
         job.ends = job.starts
     out, err = await (await start()).communicate()
-    assert out.decode() == "300 read: 300 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n", err
+    assert (
+        out.decode() == "300 read: 300 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n"
+    ), err
     assert bulk_calls(sandbox) == 1
     assert len(sandbox.store.customers) == 300
 
@@ -351,4 +361,16 @@ def test_a_byte_order_mark_and_empty_lines_are_no_customers(run: Run, tmp_path: 
     path = tmp_path / "customers.ndjson"
     path.write_bytes(b'\xef\xbb\xbf{"source_id": "a"}\n\n \n{"source_id": "b"}\n\n')
     status, out, _ = run(path, "--sandbox")
-    assert (status, out) == (0, "2 read: 2 made it, 0 failed, 0 invalid, 0 sent again, in 1 jobs.\n")
+    assert (status, out) == (
+        0,
+        "2 read: 2 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
+    )
+
+
+async def test_with_a_state_only_what_changed_is_sent(run_against: Against, tmp_path: Path) -> None:
+    path, state = tmp_path / "customers.ndjson", tmp_path / "state.sqlite"
+    status, out, _ = await run_against(write_lines(path, 20), "--state", state)
+    assert (status, out.partition(":")[2][:12]) == (0, " 20 made it,")
+    status, out, _ = await run_against(write_lines(path, 20, b'{"source_id": "new"}'), "--state", state)
+    assert status == 0
+    assert out.startswith("21 read: 1 made it, 0 failed, 0 invalid, 20 unchanged")

@@ -59,6 +59,8 @@ VERDICTS = {
     errors.AsyncActionError: STOP,
     errors.AsyncActionFailedError: STOP,
     errors.AsyncActionTimeoutError: STOP,
+    errors.SyncStateError: STOP,
+    errors.SyncTimeoutError: STOP,
 }
 
 
