@@ -492,7 +492,7 @@ async def test_a_report_survives_pickling(quick: VoucherifyClient, monkeypatch: 
     assert [item.source_id for item in copy.failed_items()] == ["crm-1"]
 
 
-@pytest.mark.parametrize("way", ["journal", "callback", None])
+@pytest.mark.parametrize("way", ["journal", "state", "callback", None])
 async def test_more_failures_than_are_kept(
     sandbox: Sandbox,
     quick: VoucherifyClient,
@@ -506,13 +506,14 @@ async def test_more_failures_than_are_kept(
     report = await quick.customers.sync(
         chain(({"source_id": f"a{number}"} for number in range(250)), [{}] * 50),
         journal=tmp_path / "journal" if way == "journal" else None,
+        state=tmp_path / "state" if way == "state" else None,
         on_failure=told.append if way == "callback" else None,
         max_body_items=90,
     )
     add_up(report)
     assert (report.read, report.failed, report.invalid) == (300, 250, 50)
     assert (len(report.failures), report.omitted, report.omitted_to) == (100, 200, way)
-    if way == "journal":
+    if way in {"journal", "state"}:
         assert sorted(failure.position or 0 for failure in report.all_failures()) == list(range(300))
         assert len(list(report.failed_items())) == 250
     else:

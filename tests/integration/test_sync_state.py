@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pickle
@@ -181,6 +182,23 @@ async def test_jobs_of_a_sync_that_ran_out_of_time_are_settled_first(sandbox: Sa
             await client.customers.sync(customers(20, name="B"), state=path, timeout=0.15)
         # The source is back to what it was, and what was sent meanwhile is not taken for unchanged.
         assert counts(await client.customers.sync(customers(20), state=path)) == (20, 20, 0, 0)
+    assert held(sandbox) == applied(customers(20))
+
+
+async def test_a_sync_that_is_cancelled_is_settled_by_the_next(sandbox: Sandbox, path: Path) -> None:
+    sandbox.store.job_seconds = 0.3
+    async with sandbox.client() as client:
+        sync = asyncio.create_task(client.customers.sync(customers(20), state=path))
+        while not sandbox.store.jobs:  # noqa: ASYNC110  # what arrives at the sandbox sets no event
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        sync.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sync
+        assert counts(await client.customers.sync(customers(20), state=path)) in {
+            (0, 0, 0, 20),
+            (20, 20, 0, 0),
+        }
     assert held(sandbox) == applied(customers(20))
 
 

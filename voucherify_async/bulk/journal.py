@@ -243,25 +243,31 @@ class Journal:
             return [_failure(row) for row in found]
 
 
-def read_failures(path: str) -> Iterator[SyncFailure]:
-    """All failures in a journal, in the order in which they became known. It is open only while one reads.
+def read_failures(path: str, name: str = "journal") -> Iterator[SyncFailure]:
+    """All failures in a journal, or of the last sync in a state, in the order in which they became known.
+
+    The file is open only while one reads.
+
+    Args:
+        path: The file.
+        name: What it is.
 
     Raises:
         FileNotFoundError: There is no such file any more.
-        ValueError: A sync job is using it.
+        ValueError: A sync job is using it, or it is damaged.
     """
     last = 0
-    while rows := _read_page(path, last):
+    while rows := _read_page(path, last, name):
         last = rows[-1][0]
-        with _whole(path):
+        with _whole(path, name):
             failures = [_failure(row[1:]) for row in rows]
         yield from failures
 
 
-def _read_page(path: str, after: int) -> list[tuple[Any, ...]]:
+def _read_page(path: str, after: int, name: str) -> list[tuple[Any, ...]]:
     if not os.path.exists(path):  # noqa: PTH110  # sqlite would make one
-        raise FileNotFoundError(f"the journal {path!r} is gone")
-    with _whole(path), closing(_connect(path)) as db:
+        raise FileNotFoundError(f"the {name} {path!r} is gone")
+    with _whole(path, name), closing(_connect(path)) as db:
         return db.execute(
             "SELECT rowid, position, source_id, key, message, details, item FROM failures"
             " WHERE rowid > ? ORDER BY rowid LIMIT ?",
@@ -270,12 +276,12 @@ def _read_page(path: str, after: int) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def _whole(path: str) -> Generator[None]:
-    """Read what must be in a journal that is whole."""
+def _whole(path: str, name: str = "journal") -> Generator[None]:
+    """Read what must be in a file that is whole."""
     try:
         yield
     except (sqlite3.Error, msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
-        raise ValueError(f"journal: {path!r} is in use, or damaged: {error}") from None
+        raise ValueError(f"{name}: {path!r} is in use, or damaged: {error}") from None
 
 
 def _convert(row: tuple[Any, ...], into: Any) -> Any:

@@ -45,8 +45,8 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     on as ``IN_PROGRESS``."""
     omitted: int = 0
     """How many failures there are beside `failures`."""
-    omitted_to: Literal["journal", "callback"] | None = None
-    """Where those are: in the journal, with `on_failure`, or nowhere."""
+    omitted_to: Literal["journal", "state", "callback"] | None = None
+    """Where those are: in the journal or the state, with `on_failure`, or nowhere."""
     journal: str | None = None
     """The journal's file, if there is one."""
     state: str | None = None
@@ -55,19 +55,23 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """Empty lines of a CSV file, and rows of nothing but empty cells."""
 
     def all_failures(self) -> Iterator[SyncFailure]:
-        """The failures; of all that the journal has, if not all are here, in the order of their discovery.
+        """The failures; of all that the journal or the state has, if not all are here, in the order of discovery.
+
+        A state has those of the last sync.
 
         Raises:
-            ValueError: There are more, and they are not in a journal, or a sync is using that.
-            FileNotFoundError: The journal is gone.
+            ValueError: There are more, and they are in no file, or a sync is using that.
+            FileNotFoundError: The file is gone.
         """
         if not self.omitted:
             return iter(self.failures)
-        if self.journal is None:
-            raise ValueError(
-                f"{self.omitted:,} failures are not kept in the report, as the sync had no journal"
-            )
-        return read_failures(self.journal)
+        if self.state is not None:
+            return read_failures(self.state, "state")
+        if self.journal is not None:
+            return read_failures(self.journal)
+        raise ValueError(
+            f"{self.omitted:,} failures are not kept in the report, as the sync had no state or journal"
+        )
 
     def failed_items(self) -> Iterator[T]:
         """The items that were sent and failed, for a second sync; not those that are invalid.
@@ -75,8 +79,8 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         A failure that the service did not name has no item.
 
         Raises:
-            ValueError: There are more than are kept, and they are not in a journal, or a sync is using that.
-            FileNotFoundError: The journal is gone.
+            ValueError: There are more than are kept, and they are in no file, or a sync is using that.
+            FileNotFoundError: The file is gone.
         """
         items: Iterator[Any] = map(attrgetter("item"), self.all_failures())
         return (item for item in items if item is not None)
@@ -149,8 +153,8 @@ class Tally:
 
     def report(self, journal: str | None, state: str | None = None) -> SyncReport[Any]:
         """What it has come to."""
-        elsewhere: Literal["journal", "callback"] | None
-        elsewhere = "journal" if journal is not None else "callback" if self._on_failure is not None else None
+        elsewhere: Literal["journal", "state", "callback"] | None
+        elsewhere = "journal" if journal else "state" if state else "callback" if self._on_failure else None
         by_position = sorted(
             self._failures,
             key=lambda failure: sys.maxsize if failure.position is None else failure.position,
