@@ -5,7 +5,8 @@
 The sandbox's jobs take 200 ms, and 10 microseconds an item; its answers take 50 ms longer than they need, as
 over a network, unless `--latency` says otherwise. What is compared are the seconds that a sync and
 100 tasks that create customers take for the same 100,000, in one run, and the requests that they make; of a
-long sync, how much memory this process has used at most.
+long sync with a state, how much memory this process has used at most, and how fast it finds nothing to do when
+it is made again.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import itertools
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from voucherify_async import RequestEvent, VoucherifyClient
@@ -64,8 +67,8 @@ def customers(count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-async def sync(voucherify: VoucherifyClient, count: int) -> None:
-    report = await voucherify.customers.sync(customers(count))
+async def sync(voucherify: VoucherifyClient, count: int, state: Path | None = None) -> None:
+    report = await voucherify.customers.sync(customers(count), state=state)
     assert report.succeeded == count
 
 
@@ -99,11 +102,24 @@ async def compare(count: int, latency: float) -> None:
 
 
 async def measure(count: int) -> None:
-    with sandbox(latency=0.0) as settings:
+    with sandbox(latency=0.0) as settings, tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state.sqlite"
         async with VoucherifyClient(**settings) as voucherify:
-            await sync(voucherify, count)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"memory for {count:,} customers: {peak:.1f} MB at most")
+            await sync(voucherify, count, state=state)
+            print(f"memory for {count:,} customers: {peak():.1f} MB at most")
+            began = time.process_time()
+            report = await voucherify.customers.sync(customers(count), state=state)
+            seconds = time.process_time() - began
+        size = state.stat().st_size
+    assert report.unchanged == count
+    print(
+        f"again, unchanged: {count / seconds:,.0f} customers a CPU second, {peak():.1f} MB at most,"
+        f" a state of {size / 1e6:.1f} MB"
+    )
+
+
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
