@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
@@ -137,8 +137,11 @@ class Batch:
 
     def items(self) -> list[Item]:
         """What it was made of."""
-        facts = enumerate(zip(self.positions, self.keys, strict=True))
-        return [Item(position, key, self._content(index)) for index, (position, key) in facts]
+        return list(map(Item, self.positions, self.keys, self.contents()))
+
+    def contents(self) -> Iterator[bytes]:
+        """The parts of the request body that its items are, one by one: together they take as much memory again."""
+        return map(self._content, range(len(self)))
 
     def _content(self, index: int) -> bytes:
         end = self.starts[index + 1] - len(self.frame.separator)

@@ -202,16 +202,17 @@ class State:
 
     def sending(self, batch: Batch) -> None:
         """A batch is about to be sent: from now on, nobody knows what the service holds of its items."""
-        keys = [key for key in batch.keys if key is not None]
-        digests = b"".join(digest(batch.frame, item.content) for item in batch.items())
+        digests = bytearray()
+        for content in batch.contents():
+            digests += digest(batch.frame, content)
         with self._transaction() as db:
             db.executemany(
                 "INSERT INTO items VALUES (?, NULL) ON CONFLICT DO UPDATE SET digest = NULL",
-                [(key,) for key in keys],
+                ((key,) for key in batch.keys),
             )
             db.execute(
                 "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, '', 0)",
-                (batch.number, msgspec.json.encode(keys), digests),
+                (batch.number, msgspec.json.encode(batch.keys), bytes(digests)),
             )
 
     def accepted(self, batch: Batch) -> None:
@@ -247,11 +248,11 @@ class State:
             ).fetchone()
             db.executemany(
                 "UPDATE items SET digest = ? WHERE key = ?",
-                [
+                (
                     (digests[index * _DIGEST_BYTES : (index + 1) * _DIGEST_BYTES], key)
                     for index, (position, key) in enumerate(zip(batch.positions, batch.keys, strict=True))
                     if position not in lost
-                ],
+                ),
             )
         db.execute("DELETE FROM batches WHERE number = ?", (batch.number,))
 
