@@ -18,7 +18,7 @@ from voucherify_async import SyncFailure, SyncJob, SyncProgress, SyncReport
 from voucherify_async.bulk.batches import Frame, Item, make_batch
 from voucherify_async.bulk.journal import Journal
 from voucherify_async.bulk.report import Tally
-from voucherify_async.bulk.results import INVALID_ITEM
+from voucherify_async.bulk.results import INVALID_ITEM, SyncCounts
 from voucherify_async.models.customers import CustomerUpsert
 from voucherify_async.transport.clock import Clock
 
@@ -375,3 +375,10 @@ class TestValues:
         failure = pickle.loads(pickle.dumps(FAILURE))
         assert failure.item is not None
         assert "Ada" not in repr(failure)
+
+
+def test_a_summary_has_what_was_not_sent() -> None:
+    counts = SyncCounts(
+        read=9, sent=3, succeeded=2, failed=1, invalid=1, resent=0, unchanged=4_000, duplicates=1
+    )
+    assert counts.summary() == "3 sent, 2 succeeded, 1 failed, 1 invalid, 4,000 unchanged, 1 duplicates"

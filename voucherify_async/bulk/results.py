@@ -76,7 +76,11 @@ class SyncCounts(Model, frozen=True, kw_only=True):
 
     def summary(self) -> str:
         """The counts in words."""
-        return f"{self.sent:,} sent, {self.succeeded:,} succeeded, {self.failed:,} failed, {self.invalid:,} invalid"
+        text = f"{self.sent:,} sent, {self.succeeded:,} succeeded, {self.failed:,} failed, {self.invalid:,} invalid"
+        for name in ("unchanged", "duplicates"):
+            if count := getattr(self, name):
+                text += f", {count:,} {name}"
+        return text
 
 
 class SyncProgress(SyncCounts, frozen=True, kw_only=True):
