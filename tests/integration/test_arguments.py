@@ -43,6 +43,7 @@ GIVEN: dict[str, Any] = {
     "metadata": {},
     "source": [],
     "count": 2,
+    "state": "state.sqlite",
     "into": Any,
     "items": "customers",
 }
@@ -55,6 +56,7 @@ TOO_WIDE: dict[str, tuple[type, ...]] = {
     "update_metadata_in_bulk(source_ids)": (dict,),  # its keys
     "sync_csv(path)": (str, bytes),  # there is no such file: a FileNotFoundError
     "import_csv(file)": (str, bytes),
+    "delete_missing(state)": (str, bytes),
     "sync(journal)": (str, bytes),
     "sync_metadata(journal)": (str, bytes),
     "sync_csv(journal)": (str, bytes),

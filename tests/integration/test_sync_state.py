@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tests.integration.test_sync import add_up, applied, held, quick, refuse
 from tests.support.clocks import skipping_clock
 from tests.support.faults import ResetAfter, fault_proxy
 from voucherify_async import (
+    ConflictError,
     OAuthClientCredentials,
     OAuthToken,
     RetryPolicy,
@@ -34,7 +35,7 @@ from voucherify_async import (
     VoucherifyClient,
 )
 from voucherify_async.bulk.state import State
-from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox import Faults, Sandbox
 
 __all__ = ["quick"]
 
@@ -261,6 +262,93 @@ def test_processes_that_are_killed(path: Path, kills: int) -> None:
             assert {**found, **wanted["metadata"]} == found
         run(kills, None)
         assert posts(sandbox) == sent
+
+
+# ---------------------------------------------------------------- what is missing
+
+
+async def test_customers_that_are_gone_from_the_source(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path
+) -> None:
+    report = await quick.customers.sync(customers(50), state=path)
+    assert (report.missing, list(report.missing_source_ids())) == (0, [])
+    report = await quick.customers.sync([*customers(47), *customers(2)], state=path)
+    gone = ["crm-47", "crm-48", "crm-49"]
+    assert (report.missing, list(report.missing_source_ids())) == (3, gone)
+    with pytest.raises(ValueError, match="max_share: 3 of 50 customers are missing, more than 5%"):
+        await quick.customers.delete_missing(path, max_share=0.05)
+    await quick.customers.delete("crm-48")
+    assert await quick.customers.delete_missing(path) == 3
+    assert set(held(sandbox)) == {f"crm-{number}" for number in range(47)}
+    assert await quick.customers.delete_missing(path) == 0
+    # What comes back is new.
+    report = await quick.customers.sync(customers(50), state=path)
+    assert (report.sent, report.unchanged, report.missing) == (3, 47, 0)
+
+
+@pytest.mark.parametrize(
+    "last", [{"source_id": ""}, {"source_id": 5}, {}, "text"], ids=["empty", "number", "none", "text"]
+)
+async def test_nothing_is_missing_where_an_item_may_be_anybody(
+    quick: VoucherifyClient, path: Path, last: Any
+) -> None:
+    await quick.customers.sync(customers(5), state=path)
+    source: list[Any] = [*customers(4), last]
+    report = await quick.customers.sync(source, state=path)
+    assert report.missing is None
+    with pytest.raises(ValueError, match="^missing is not known"):
+        report.missing_source_ids()
+    assert await quick.customers.delete_missing(path, max_share=1) == 0
+
+
+async def test_who_is_in_the_source_is_not_missing(quick: VoucherifyClient, path: Path) -> None:
+    long = "x" * 5_000
+    await quick.customers.sync([*customers(2), {"source_id": long}], state=path)
+    bad: list[Any] = [
+        {"source_id": "crm-0", "name": 5},
+        {"source_id": "crm-1"},
+        {"source_id": long, "surname": "Z"},
+    ]
+    report = await quick.customers.sync(bad, state=path)
+    assert (report.invalid, report.missing) == (2, 0)
+
+
+async def test_a_sync_that_stopped_early_misses_nothing(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path
+) -> None:
+    await quick.customers.sync(customers(5), state=path)
+    assert (await quick.customers.sync(customers(4), state=path)).missing == 1
+
+    def source() -> Generator[Any]:
+        yield from customers(2)
+        raise OSError("the database is gone")
+
+    with pytest.raises(OSError, match="the database is gone"):
+        await quick.customers.sync(source(), state=path)
+    assert await quick.customers.delete_missing(path, max_share=1) == 0
+    assert len(sandbox.store.customers) == 5
+
+
+async def test_deletions_that_fail_are_left_to_the_next_time(sandbox: Sandbox, path: Path) -> None:
+    async with sandbox.client() as client:
+        await client.customers.sync(customers(40), state=path)
+        await client.customers.sync(customers(20), state=path)
+        sandbox.faults = Faults(status={409: 0.3})
+        with pytest.raises(ConflictError):
+            await client.customers.delete_missing(path, max_share=1)
+        sandbox.faults = Faults()
+        left = len(sandbox.store.customers) - 20
+        assert left > 0
+        assert await client.customers.delete_missing(path, max_share=1) >= left
+    assert len(sandbox.store.customers) == 20
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), "1", True])
+async def test_what_is_no_share(voucherify: VoucherifyClient, path: Path, share: Any) -> None:
+    with pytest.raises(ValueError, match="^max_share must be from 0 to 1"):
+        await voucherify.customers.delete_missing(path, max_share=share)
+    with pytest.raises(FileNotFoundError):
+        await voucherify.customers.delete_missing(path)
 
 
 # ---------------------------------------------------------------- the file

@@ -20,7 +20,7 @@ from voucherify_async.bulk.batches import Batch, to_ranges
 from voucherify_async.bulk.past import Recorded
 from voucherify_async.bulk.results import SyncFailure, SyncJob
 
-__all__ = ["Journal", "read_failures"]
+__all__ = ["Journal", "read_failures", "read_missing"]
 
 _FORMAT: Final = "1"
 
@@ -264,15 +264,24 @@ def read_failures(path: str, name: str = "journal") -> Iterator[SyncFailure]:
         yield from failures
 
 
+def read_missing(path: str) -> Iterator[str]:
+    """The keys in a state that the last sync did not see. The file is open only while one reads."""
+    last = ""
+    while rows := _read(path, "state", "SELECT key FROM missing WHERE key > ? ORDER BY key LIMIT ?", last):
+        last = rows[-1][0]
+        yield from (str(key) for (key,) in rows)
+
+
 def _read_page(path: str, after: int, name: str) -> list[tuple[Any, ...]]:
+    columns = "rowid, position, source_id, key, message, details, item"
+    return _read(path, name, f"SELECT {columns} FROM failures WHERE rowid > ? ORDER BY rowid LIMIT ?", after)  # noqa: S608
+
+
+def _read(path: str, name: str, query: str, after: object) -> list[tuple[Any, ...]]:
     if not os.path.exists(path):  # noqa: PTH110  # sqlite would make one
         raise FileNotFoundError(f"the {name} {path!r} is gone")
     with _whole(path, name), closing(_connect(path)) as db:
-        return db.execute(
-            "SELECT rowid, position, source_id, key, message, details, item FROM failures"
-            " WHERE rowid > ? ORDER BY rowid LIMIT ?",
-            (after, _PAGE),
-        ).fetchall()
+        return db.execute(query, (after, _PAGE)).fetchall()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ __all__ = ["Ledger"]
 
 T = TypeVar("T")
 
-Event = Literal["made", "sending", "not_sent", "accepted", "failed", "ended", "settled", "invalid"]
+Event = Literal["made", "sending", "not_sent", "accepted", "failed", "ended", "settled", "invalid", "begin"]
 """What can become of batches and items: a method of `Journal`, `State` or both."""
 
 

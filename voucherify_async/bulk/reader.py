@@ -57,6 +57,8 @@ class Reader:
         self._tally = tally
         self._on_invalid = on_invalid
         self._full = full
+        self.saw_all = True
+        """Whether each item so far said which key it has."""
         self._invalid: list[SyncFailure] = []
         self._reading = asyncio.Lock()
         self._settled = asyncio.Event()
@@ -125,8 +127,10 @@ class Reader:
         try:
             item = self._kind.frame.check(self._kind.encode(position, raw))
         except ValueError as error:
+            self._note(_key_of(raw))
             self._add_invalid(position, raw, error)
             return len(self._invalid) >= _MOST_UNWRITTEN
+        self._note(item.key)
         if self._is_unchanged(item):
             self._tally.unchanged += 1
             return False
@@ -139,6 +143,14 @@ class Reader:
             if not earlier.ended:
                 self._batcher.take_key(item.key)
         return self._batcher.is_ready or bool(self._past.whole) or not self._wants_more
+
+    def _note(self, key: str | None) -> None:
+        if self._ledger.state is None:
+            return
+        if key:
+            self._ledger.state.saw(key)
+        else:
+            self.saw_all = False
 
     def _is_unchanged(self, item: Item) -> bool:
         """Whether the service holds just that, and nothing else for the same key is on its way."""
@@ -180,10 +192,15 @@ class Reader:
                 self._batcher.restore(batch)
 
 
-def _source_id_of(raw: Any) -> str | None:
+def _key_of(raw: Any) -> str | None:
     """What an item that is none may still say of who it is."""
     found = raw.get("source_id") if is_mapping(raw) else getattr(raw, "source_id", None)
-    return _cut(found) if isinstance(found, str) else None
+    return found if isinstance(found, str) else None
+
+
+def _source_id_of(raw: Any) -> str | None:
+    key = _key_of(raw)
+    return None if key is None else _cut(key)
 
 
 def _cut(text: str) -> str:

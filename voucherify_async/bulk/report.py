@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Literal
 
 import msgspec
 
-from voucherify_async.bulk.journal import read_failures
+from voucherify_async.bulk.journal import read_failures, read_missing
 from voucherify_async.bulk.results import SyncCounts, SyncFailure, SyncJob, SyncProgress
 from voucherify_async.models.customers import CustomerUpsert
 from voucherify_async.transport.clock import Clock
@@ -51,6 +51,9 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """The journal's file, if there is one."""
     state: str | None = None
     """The file of the state, if there is one."""
+    missing: int | None = None
+    """How many customers the state knows that the source no longer has. `None` without a state, and if the source
+    was not read to its end or had an item without a readable `source_id`."""
     skipped: int = 0
     """Empty lines of a CSV file, and rows of nothing but empty cells."""
 
@@ -72,6 +75,19 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         raise ValueError(
             f"{self.omitted:,} failures are not kept in the report, as the sync had no state or journal"
         )
+
+    def missing_source_ids(self) -> Iterator[str]:
+        """The `source_id` of each customer that the state knows and the source no longer has.
+
+        Raises:
+            ValueError: It is not known which those are, or a sync is using the state.
+            FileNotFoundError: The state is gone.
+        """
+        if self.state is None or self.missing is None:
+            raise ValueError(
+                "missing is not known: there was no state, or the sync did not see all of the source"
+            )
+        return read_missing(self.state)
 
     def failed_items(self) -> Iterator[T]:
         """The items that were sent and failed, for a second sync; not those that are invalid.
@@ -104,6 +120,7 @@ class Tally:
         self.resent = 0
         self.duplicates = 0
         self.unchanged = 0
+        self.missing: int | None = None
         self.open: dict[str, tuple[int, float]] = {}
         """Of each background job that is under way, its items and when it was taken on."""
         self._clock = clock
@@ -167,6 +184,7 @@ class Tally:
             omitted_to=elsewhere if self._omitted else None,
             journal=journal,
             state=state,
+            missing=self.missing,
         )
 
     def _open_jobs(self) -> Iterator[SyncJob]:

@@ -12,8 +12,12 @@ import hashlib
 import os
 import sqlite3
 import threading
+from array import array
+from collections import defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -28,10 +32,13 @@ __all__ = ["State", "Unsettled", "digest"]
 _APPLICATION_ID: Final = 0x76735953
 _FORMAT: Final = 1
 _DIGEST_BYTES: Final = 8
+_PAGE: Final = 1_000
+_BUCKETS: Final = 0xFFFF
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE items (key TEXT PRIMARY KEY, digest BLOB) WITHOUT ROWID",
     "CREATE TABLE batches (number INTEGER PRIMARY KEY, keys BLOB, digests BLOB, job TEXT, accepted REAL)",
+    "CREATE TABLE missing (key TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE failures (position INTEGER, source_id TEXT, key TEXT, message TEXT, details TEXT, item BLOB)",
 )
 
@@ -73,19 +80,21 @@ def digest(frame: Frame, content: bytes) -> bytes:
 class State:
     """The state of a sync. It is opened first of all, and nobody else may use it until it is closed."""
 
-    def __init__(self, path: str | os.PathLike[str], *, project: str, kind: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, project: str, kind: str | None) -> None:
         """Use a file, or make it.
 
         Args:
             path: The file.
             project: Whose customers it is about.
-            kind: What the sync does.
+            kind: What the sync does; `None` for any, if the file exists.
         """
         # The whole path: SQLite has meanings of its own for some short ones.
         self.path = os.path.abspath(path)  # noqa: PTH100  # which takes and gives a str
-        self._meta = {"project": project, "kind": kind}
+        self._meta = {"project": project} if kind is None else {"project": project, "kind": kind}
         self._lock = threading.Lock()
         self._closed = False
+        self._seen: defaultdict[int, array[int]] = defaultdict(partial(array, "q"))
+        """The hashes of the keys that were seen, by their last bits: a set would be many times as large."""
 
     def open(self) -> Self:
         """Open the file; closed meanwhile, it is left alone.
@@ -127,12 +136,11 @@ class State:
                 raise self._error("damaged", f"it is damaged ({health}): {_ANEW}")
             known = dict(db.execute("SELECT name, value FROM meta"))
             for name, reason in (("project", "other_project"), ("kind", "other_kind")):
-                if known.get(name) != self._meta[name]:
+                if known.get(name) != self._meta.get(name, known.get(name)):
                     text = (
                         f"it is of the {name} {known.get(name)}, not of {self._meta[name]}: name another file"
                     )
                     raise self._error(reason, text)
-        db.execute("DELETE FROM failures")  # of the last run
         db.execute("COMMIT")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -186,7 +194,48 @@ class State:
             row = self._db.execute("SELECT digest FROM items WHERE key = ?", (key,)).fetchone()
         return row is not None and row[0] == found
 
+    def saw(self, key: str) -> None:
+        """The source has an item with this key."""
+        number = hash(key)
+        self._seen[number & _BUCKETS].append(number)
+
+    def _was_seen(self, key: str) -> bool:
+        number = hash(key)
+        return number in self._seen.get(number & _BUCKETS, ())
+
+    def missing(self) -> list[str]:
+        """The keys that the last complete run did not see."""
+        with self._using():
+            return [str(key) for (key,) in self._db.execute("SELECT key FROM missing ORDER BY key")]
+
+    def known(self) -> int:
+        """How many keys it knows."""
+        with self._using():
+            (count,) = self._db.execute("SELECT count(*) FROM items").fetchone()
+        return int(count)
+
     # ------------------------------------------------------------ writing
+
+    def begin(self) -> None:
+        """A run begins. What the last one missed is of no use any more."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM failures")
+            db.execute("DELETE FROM missing")
+
+    def complete(self) -> int:
+        """A run has seen all that its source has; returns how many of the known keys are missing from it."""
+        with self._transaction() as db:
+            keys = (key for (key,) in self._db.execute("SELECT key FROM items") if not self._was_seen(key))
+            for some in iter(lambda: list(islice(keys, _PAGE)), []):
+                db.executemany("INSERT INTO missing VALUES (?)", [(key,) for key in some])
+            (count,) = db.execute("SELECT count(*) FROM missing").fetchone()
+        return int(count)
+
+    def deleted(self, keys: Sequence[str]) -> None:
+        """These are deleted in the service, too."""
+        with self._transaction() as db:
+            for table in ("items", "missing"):
+                db.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in keys))  # noqa: S608  # ours
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:

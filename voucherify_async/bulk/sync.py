@@ -49,7 +49,11 @@ async def sync(
             source, kind, recorded, ledger, tally, on_invalid=options.on_invalid, full=options.full
         )
         try:
+            if ledger.state is not None:
+                await ledger.write("begin")
             await _run(_Sync(sessions, kind, reader, ledger, tally), options)
+            if ledger.state is not None and reader.saw_all:
+                tally.missing = await anyio.to_thread.run_sync(ledger.state.complete)
         except Exception as error:
             await reader.write_invalid()
             report = tally.report(*ledger.paths)

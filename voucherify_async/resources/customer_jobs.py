@@ -21,6 +21,7 @@ from voucherify_async.bulk.outcome import count_bulk, count_csv
 from voucherify_async.bulk.poller import OPEN
 from voucherify_async.bulk.report import SyncReport
 from voucherify_async.bulk.results import SyncFailure, SyncProgress
+from voucherify_async.bulk.state import State
 from voucherify_async.bulk.sync import sync
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.models.customers import AsyncActionReceipt, Customer, CustomerUpsert
@@ -393,6 +394,13 @@ class CustomerJobs:
         if not isinstance(keys, ApiKeys):
             raise ValueError("project must be given with a state: a token does not say whose it is")
         return _digest(f"{self._sessions.pool.settings.base_url} {keys.app_id}".encode())
+
+    async def _open_state(self, path: str | os.PathLike[str], project: str | None) -> State:
+        how = _check_options(state=path, project=project)
+        if not await anyio.Path(path).exists():
+            raise FileNotFoundError(f"state: there is no file {os.fspath(path)!r}")
+        state = State(path, project=self._project(how), kind=None)
+        return await anyio.to_thread.run_sync(state.open)
 
     @property
     def _keys(self) -> object:

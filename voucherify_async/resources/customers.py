@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, Unpack
 
+import anyio.to_thread
 import msgspec
 
+from voucherify_async.errors import NotFoundError
 from voucherify_async.models.activity import CustomerActivity
 from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.models.customers import (
@@ -21,6 +24,7 @@ from voucherify_async.models.customers import (
     PermanentDeletion,
 )
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
+from voucherify_async.pagination.ahead import gather_bare
 from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
 from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
 from voucherify_async.pagination.rules import WalkRule
@@ -47,6 +51,9 @@ T = TypeVar("T")
 
 CustomerOrder = Literal["created_at", "-created_at", "updated_at", "-updated_at", "source_id", "-source_id"]
 """Orders of the customer list; a dash means descending."""
+
+
+_DELETIONS_AT_ONCE: Final = 8
 
 
 class CustomerFilters(TypedDict, total=False):
@@ -236,6 +243,55 @@ class CustomersResource(CustomerJobs):
         API: https://docs.voucherify.io/api-reference/customers/delete-customer
         """
         await self._call(_DELETE, customer_id)
+
+    async def delete_missing(
+        self, state: str | os.PathLike[str], *, max_share: float = 0.1, project: str | None = None
+    ) -> int:
+        """Delete the customers that the last sync with this state did not find in its source any more.
+
+        A sync that did not read its source to the end, or read an item without a `source_id`, leaves nothing to
+        delete. What was deleted before an error is not missing any more when it is called again.
+
+        Args:
+            state: The file that was given to `sync`, `sync_metadata` or `sync_csv`.
+            max_share: Refuse when more than this share of all that the state knows is missing: such a source is more
+                likely broken than right.
+            project: As for `sync`.
+
+        Returns:
+            How many were deleted, or were gone already.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: Too many are missing, or an argument is out of range; names it.
+            SyncStateError: The state is in use, damaged, or of another project.
+            VoucherifyError: A call failed.
+
+        API: https://docs.voucherify.io/api-reference/customers/delete-customer
+        """
+        if not isinstance(max_share, int | float) or isinstance(max_share, bool) or not 0 <= max_share <= 1:
+            raise ValueError(f"max_share must be from 0 to 1, not {max_share!r}")
+        file = await self._open_state(state, project)
+        try:
+            missing, known = await anyio.to_thread.run_sync(lambda: (file.missing(), file.known()))
+            if len(missing) > max_share * known:
+                raise ValueError(
+                    f"max_share: {len(missing):,} of {known:,} customers are missing, more than {max_share:.0%}"
+                )
+            waiting, deleted = iter(missing), 0
+
+            async def work() -> None:
+                nonlocal deleted
+                for source_id in waiting:
+                    with suppress(NotFoundError):
+                        await self.delete(source_id)
+                    await anyio.to_thread.run_sync(file.deleted, [source_id])
+                    deleted += 1
+
+            await gather_bare(*(work() for _ in range(_DELETIONS_AT_ONCE)))
+        finally:
+            file.close()
+        return deleted
 
     async def delete_permanently(self, customer_id: str) -> PermanentDeletion:
         """Erase a customer with everything that is connected to it, for good.
