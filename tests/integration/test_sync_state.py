@@ -31,11 +31,11 @@ from voucherify_async import (
     RetryPolicy,
     SyncReport,
     SyncStateError,
-    SyncTimeoutError,
     VoucherifyClient,
 )
 from voucherify_async.bulk.state import State
 from voucherify_async.sandbox import Faults, Sandbox
+from voucherify_async.sandbox.records import Job
 
 __all__ = ["quick"]
 
@@ -171,36 +171,74 @@ async def test_an_answer_that_was_lost(sandbox: Sandbox, path: Path) -> None:
         assert counts(await client.customers.sync(customers(9), state=path, project="p")) == (0, 0, 0, 9)
 
 
-async def test_jobs_of_a_sync_that_ran_out_of_time_are_settled_first(sandbox: Sandbox, path: Path) -> None:
-    sandbox.store.job_seconds = 0.3
+async def abandoned(
+    sandbox: Sandbox, client: VoucherifyClient, source: list[dict[str, Any]], path: Path
+) -> None:
+    """Start a sync, and give it up when its job is under way and on record."""
+    sandbox.requests.clear()
+    sync = asyncio.create_task(client.customers.sync(source, state=path))
+    while not any(request.method == "GET" for request in sandbox.requests):  # noqa: ASYNC110  # it sets no event
+        await asyncio.sleep(0.001)
+    sync.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sync
+
+
+async def test_jobs_of_a_sync_that_was_abandoned_are_settled_first(sandbox: Sandbox, path: Path) -> None:
+    now, sandbox.store.job_seconds, sandbox.store.job_seconds_per_item = 1_800_000_000.0, 50, 0
+    sandbox.store.clock = lambda: now
     async with sandbox.client() as client:
-        with pytest.raises(SyncTimeoutError):
-            await client.customers.sync(customers(20), state=path, timeout=0.15)
+        await abandoned(sandbox, client, customers(20), path)
         assert not sandbox.store.customers
+        now += 100
         assert counts(await client.customers.sync(customers(20), state=path)) == (0, 0, 0, 20)
         assert posts(sandbox) == 1
-        with pytest.raises(SyncTimeoutError):
-            await client.customers.sync(customers(20, name="B"), state=path, timeout=0.15)
+        await abandoned(sandbox, client, customers(20, name="B"), path)
+        now += 100
         # The source is back to what it was, and what was sent meanwhile is not taken for unchanged.
+        sandbox.store.job_seconds = 0
         assert counts(await client.customers.sync(customers(20), state=path)) == (20, 20, 0, 0)
     assert held(sandbox) == applied(customers(20))
 
 
-async def test_a_sync_that_is_cancelled_is_settled_by_the_next(sandbox: Sandbox, path: Path) -> None:
-    sandbox.store.job_seconds = 0.3
-    async with sandbox.client() as client:
-        sync = asyncio.create_task(client.customers.sync(customers(20), state=path))
-        while not sandbox.store.jobs:  # noqa: ASYNC110  # what arrives at the sandbox sets no event
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.05)
-        sync.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await sync
-        assert counts(await client.customers.sync(customers(20), state=path)) in {
-            (0, 0, 0, 20),
-            (20, 20, 0, 0),
-        }
+async def test_what_was_sent_before_a_death_is_not_taken_for_unchanged(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path
+) -> None:
+    """A is acknowledged, B is sent, nobody notes that a job has it, and the source is back at A."""
+    sandbox.store.job_seconds = 5
+    await quick.customers.sync(customers(20), state=path)
+
+    def die(state: State, batch: object) -> None:
+        raise RuntimeError("killed")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(State, "accepted", die)
+        with pytest.raises(RuntimeError, match="killed"):
+            await quick.customers.sync(customers(20, name="B"), state=path)
+    schedule, ended = sandbox.store.schedule, list[bool]()
+
+    def look_and_schedule(*facts: Any) -> Job:
+        ended.extend(job.ended for job in sandbox.store.jobs.values())
+        return schedule(*facts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox.store, "schedule", look_and_schedule)
+        assert counts(await quick.customers.sync(customers(20), state=path)) == (20, 20, 0, 0)
+    assert ended == [True, True]  # what may have been started was waited for
     assert held(sandbox) == applied(customers(20))
+
+
+async def test_what_failed_in_a_job_of_an_earlier_process_is_sent_again(sandbox: Sandbox, path: Path) -> None:
+    now, sandbox.store.job_seconds, sandbox.store.job_seconds_per_item = 1_800_000_000.0, 50, 0
+    sandbox.store.clock = lambda: now
+    async with sandbox.client() as client:
+        with pytest.MonkeyPatch.context() as patch:
+            refuse(patch, lambda source_id: source_id == "crm-7")
+            await abandoned(sandbox, client, customers(20), path)
+            now += 100
+            sandbox.store.job_seconds = 0
+            assert counts(await client.customers.sync(customers(20), state=path)) == (1, 0, 1, 19)
+        assert counts(await client.customers.sync(customers(20), state=path)) == (1, 1, 0, 19)
 
 
 PROGRAM = """
@@ -393,6 +431,13 @@ def test_other_files_are_left_alone(path: Path, content: bytes) -> None:
         State(path, project="p", kind="k").open()
     assert caught.value.reason == "damaged"
     assert path.read_bytes() == content
+
+
+async def test_an_empty_file_is_a_state_only_for_a_sync(quick: VoucherifyClient, path: Path) -> None:
+    path.touch()  # noqa: ASYNC240  # nothing else runs in this loop
+    with pytest.raises(SyncStateError, match="no state of a sync"):
+        await quick.customers.delete_missing(path)
+    assert (await quick.customers.sync(customers(1), state=path)).sent == 1
 
 
 async def test_a_file_that_cannot_be_written(quick: VoucherifyClient, tmp_path: Path) -> None:

@@ -328,12 +328,29 @@ async def test_jobs_of_others_are_waited_for_only_after_a_lost_answer_and_only_o
 # ---------------------------------------------------------------- time limits, copies and sources
 
 
-async def test_a_sync_that_takes_too_long(voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
-    sandbox.store.job_seconds = 1_000_000
-    before = tasks()
-    source = ({"source_id": f"crm-{number}"} for number in range(90))
-    with pytest.raises(TimeoutError, match=r"the sync has not ended within 0.2 s") as caught:
-        await voucherify.customers.sync(source, concurrency=2, max_body_items=30, timeout=0.2)
+async def test_a_sync_that_takes_too_long(
+    voucherify: VoucherifyClient, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.store.job_seconds = 1_000_000_000
+    before, make, limits = tasks(), asyncio.timeout, list[asyncio.Timeout]()
+
+    def noted(delay: float | None) -> asyncio.Timeout:
+        limit = make(delay)
+        if delay == 12_345:
+            limits.append(limit)
+        return limit
+
+    async def expire_when_both_are_looked_at() -> None:
+        while len({request.path for request in sandbox.requests if request.method == "GET"}) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        limits[0].reschedule(0)
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+    source = ({"source_id": f"crm-{number}"} for number in range(60))
+    expiry = asyncio.create_task(expire_when_both_are_looked_at())
+    with pytest.raises(TimeoutError, match=r"the sync has not ended within 12345 s") as caught:
+        await voucherify.customers.sync(source, concurrency=2, max_body_items=30, timeout=12_345)
+    await expiry
     error = caught.value
     assert isinstance(error, SyncTimeoutError)
     report = pickle.loads(pickle.dumps(error)).report

@@ -96,7 +96,7 @@ class Reader:
             items.close()
 
     def settle(self, batch: Batch) -> None:
-        """Let items follow that were held back for those of this batch, as it is known what became of it."""
+        """Release the items that were held back behind this batch, now that its outcome is known."""
         self._batcher.settle(batch)
         self._settled.set()
 

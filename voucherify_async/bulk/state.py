@@ -122,7 +122,7 @@ class State:
         (owner,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
         schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
-        if not schema and not owner:
+        if not schema and not owner and "kind" in self._meta:
             for statement in _SCHEMA:
                 db.execute(statement)
             db.executemany("INSERT INTO meta VALUES (?, ?)", self._meta.items())

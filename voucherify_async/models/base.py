@@ -145,7 +145,7 @@ _ANYTHING: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 
 
 def lazy_json(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any] = _ANYTHING) -> Any:
-    """Decode JSON that was kept as bytes; `None` for JSON ``null``. What is no UTF-8 in it becomes U+FFFD.
+    """Decode JSON that was kept as bytes; `None` for JSON ``null``. Bytes that are not UTF-8 become U+FFFD.
 
     Raises:
         DecodeError: It has a number that no float can hold, is nested too deeply, or is not of the decoder's type.

@@ -392,7 +392,7 @@ class SessionManager:
         return math.inf if deadline is None else call.started + deadline - self.clock.monotonic()
 
     def _out_of_time(self, call: Call) -> VoucherifyError:
-        """What a call ends with whose next attempt could begin only after the deadline."""
+        """The error for a call that ends because its next attempt could begin only after the deadline."""
         deadline = self.options.deadline or 0.0
         return last_error(call, deadline=deadline) if call.failures else deadline_error(call, deadline)
 
