@@ -1,6 +1,7 @@
-"""Bring the customers of a CSV or NDJSON file into Voucherify through bulk jobs, and list those that fail.
+"""Make Voucherify look like a file or a table of customers, through bulk jobs, and list those that fail.
 
-    python examples/sync_customers.py customers.csv --state customers.sqlite
+    python examples/sync_customers.py customers.csv --state customers.state
+    python examples/sync_customers.py crm.db --query "SELECT source_id, name, email, tier FROM customers" --state crm.state
 
 It needs rich (``pip install --group examples``). The keys come from `VOUCHERIFY_APP_ID` and
 `VOUCHERIFY_APP_TOKEN`. To try it without an account:
@@ -9,22 +10,23 @@ It needs rich (``pip install --group examples``). The keys come from `VOUCHERIFY
 
 A file that ends in .csv has the columns of Voucherify's CSV import in its first row. In one that ends in
 .ndjson, .jsonl or .json-lines each line is a customer with a `source_id`; a line that is not JSON is listed
-as invalid. Empty lines are no customers.
+as invalid. Empty lines are no customers. With a query, the file is an SQLite database, and each row of the result
+is a customer: columns have the names of customers' fields, or ``address_city`` and so on; all others become
+metadata. A NULL clears what Voucherify has.
 
-With a state, give the same command every night: only customers that are new or changed are sent, and what a
-process that was killed has left is settled first. With a journal, stop it with Ctrl-C, or kill it, and give the same command again: what is known to be done is
-not sent again. A journal that is complete gives its report once more; delete it to start anew. The exit
-status is 0 if every customer made it.
+With a state, give the same command every night, and again after it was stopped with Ctrl-C or killed: only customers
+that are new or changed are sent. The exit status is 0 if every customer made it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sqlite3
 import sys
 from codecs import BOM_UTF8
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +36,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from voucherify_async import ConfigurationError, SyncProgress, SyncReport, VoucherifyClient, VoucherifyError
+from voucherify_async import (
+    ConfigurationError,
+    SyncProgress,
+    SyncReport,
+    SyncStateError,
+    VoucherifyClient,
+    VoucherifyError,
+)
 from voucherify_async.sandbox import Sandbox
 
 INTERRUPTED = 130
@@ -46,6 +55,8 @@ SANDBOX_JOB_SECONDS = 0.5
 """As with the service, so that there is something to see and to interrupt."""
 CSV = ".csv"
 JSON_LINES = (".ndjson", ".jsonl", ".json-lines")
+FIELDS = frozenset({"source_id", "name", "email", "phone", "birthdate", "description"})
+ADDRESS = "address_"
 
 
 @asynccontextmanager
@@ -62,6 +73,19 @@ async def connect(base_url: str | None, *, to_sandbox: bool) -> AsyncGenerator[V
 
 def is_csv(path: Path) -> bool:
     return path.suffix.lower() == CSV
+
+
+def customer(row: sqlite3.Row) -> dict[str, Any]:
+    """The customer that a row of a table is."""
+    found: dict[str, Any] = {"address": {}, "metadata": {}}
+    for name in row.keys():  # noqa: SIM118  # a row has no others
+        if name in FIELDS:
+            found[name] = row[name]
+        elif name.startswith(ADDRESS):
+            found["address"][name.removeprefix(ADDRESS)] = row[name]
+        else:
+            found["metadata"][name] = row[name]
+    return {name: value for name, value in found.items() if value != {}}
 
 
 def customers(file: IO[bytes], lines: list[int]) -> Iterator[Any]:
@@ -84,37 +108,47 @@ def customers(file: IO[bytes], lines: list[int]) -> Iterator[Any]:
 
 
 async def sync(voucherify: VoucherifyClient, given: argparse.Namespace, lines: list[int]) -> SyncReport[Any]:
-    """Sync the file, with a bar that shows for how many of its lines it is known what became of them."""
-    with given.file.open("rb") as file:
-        total = sum(1 for _ in file) - is_csv(given.file)
-        file.seek(0)
-        columns = (TextColumn("customers"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task("customers", total=total)
+    """Sync the file, with a bar that shows for how many customers it is known what became of them."""
+    columns = (TextColumn("customers"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("customers", total=None)
 
-            def show(seen: SyncProgress) -> None:
-                done = seen.succeeded + seen.failed + seen.invalid + seen.unchanged + seen.duplicates
-                progress.update(task, completed=done)
+        def show(seen: SyncProgress) -> None:
+            done = seen.succeeded + seen.failed + seen.invalid + seen.unchanged + seen.duplicates
+            progress.update(task, completed=done)
 
-            report: SyncReport[Any]
-            if is_csv(given.file):
-                report = await voucherify.customers.sync_csv(
-                    given.file,
-                    concurrency=given.concurrency,
-                    journal=given.journal,
-                    state=given.state,
-                    on_progress=show,
-                )
-            else:
-                report = await voucherify.customers.sync(
-                    customers(file, lines),
-                    concurrency=given.concurrency,
-                    journal=given.journal,
-                    state=given.state,
-                    on_progress=show,
-                )
-            progress.update(task, total=report.read)  # a row of a CSV file may have several lines
-            return report
+        async def send(source: Iterable[Any]) -> SyncReport[Any]:
+            return await voucherify.customers.sync(
+                source, concurrency=given.concurrency, state=given.state, on_progress=show
+            )
+
+        report: SyncReport[Any]
+        if given.query is not None:
+            with closing(open_database(given.file)) as database:
+                report = await send(map(customer, database.execute(given.query)))
+        elif is_csv(given.file):
+            progress.update(task, total=count_lines(given.file) - 1)
+            report = await voucherify.customers.sync_csv(
+                given.file, concurrency=given.concurrency, state=given.state, on_progress=show
+            )
+        else:
+            progress.update(task, total=count_lines(given.file))
+            with given.file.open("rb") as file:
+                report = await send(customers(file, lines))
+        progress.update(task, total=report.read)  # not each line is a customer
+        return report
+
+
+def count_lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open a database that exists, only to read it."""
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    database.row_factory = sqlite3.Row
+    return database
 
 
 def tell(report: SyncReport[Any], lines: list[int]) -> None:
@@ -147,40 +181,39 @@ async def run(given: argparse.Namespace, lines: list[int]) -> SyncReport[Any]:
         return await sync(voucherify, given, lines)
 
 
-def customers_file(name: str) -> Path:
-    path = Path(name)
-    if path.suffix.lower() not in {CSV, *JSON_LINES}:
-        raise argparse.ArgumentTypeError(f"{name} does not end in .csv, .ndjson, .jsonl or .json-lines")
-    return path
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Bring the customers of a file into Voucherify.")
-    parser.add_argument("file", type=customers_file, help="for example customers.csv or customers.ndjson")
-    memory = parser.add_mutually_exclusive_group()
-    memory.add_argument(
-        "--state", type=Path, help="a file that remembers what was done: send only what is changed"
+    parser.add_argument("file", type=Path, help="for example customers.csv or customers.ndjson")
+    parser.add_argument(
+        "--query", help="the file is an SQLite database: each row of this query is a customer"
     )
-    memory.add_argument("--journal", type=Path, help="a file to record in what was done, to go on with later")
+    parser.add_argument(
+        "--state", type=Path, help="a file that remembers what was done: only what is new or changed is sent"
+    )
     parser.add_argument("--concurrency", type=int, default=4, help="jobs open at once (default: %(default)s)")
     service = parser.add_mutually_exclusive_group()
     service.add_argument("--base-url", help="the service (default: VOUCHERIFY_BASE_URL, or else Europe)")
     service.add_argument("--sandbox", action="store_true", help="a local sandbox, gone in the end")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.query is None and given.file.suffix.lower() not in {CSV, *JSON_LINES}:
+        parser.error(
+            f"{given.file} does not end in .csv, .ndjson, .jsonl or .json-lines, and there is no --query"
+        )
+    return given
 
 
 def main() -> int:
     given = arguments()
     lines: list[int] = []
     how_to_go_on = "The same command goes on where it stopped."
-    if given.journal is None and given.state is None:
+    if given.state is None:
         how_to_go_on = "With --state FILE, the same command would go on where it stopped."
     try:
         report = asyncio.run(run(given, lines))
     except KeyboardInterrupt:
         print(f"\nInterrupted. {how_to_go_on}", file=sys.stderr)
         return INTERRUPTED
-    except (ConfigurationError, ValueError, OSError) as error:
+    except (ConfigurationError, SyncStateError, ValueError, OSError, sqlite3.Error) as error:
         print(error, file=sys.stderr)
         return 1
     except VoucherifyError as error:

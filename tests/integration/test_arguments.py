@@ -57,9 +57,6 @@ TOO_WIDE: dict[str, tuple[type, ...]] = {
     "sync_csv(path)": (str, bytes),  # there is no such file: a FileNotFoundError
     "import_csv(file)": (str, bytes),
     "delete_missing(state)": (str, bytes),
-    "sync(journal)": (str, bytes),
-    "sync_metadata(journal)": (str, bytes),
-    "sync_csv(journal)": (str, bytes),
 }
 """What a parameter takes although its annotation does not say so, or says so in words of its own."""
 

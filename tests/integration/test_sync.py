@@ -221,8 +221,8 @@ async def called(_: Any) -> None: ...
         {"on_progress": 5},
         {"on_failure": called},
         {"on_failure": "print"},
-        {"journal": 3},
-        {"journal": b"path"},
+        {"state": 3},
+        {"state": b"path"},
         {"on_invalid": "skip"},
         {"on_invalid": None},
         {"on_invalid": []},
@@ -269,9 +269,9 @@ async def test_bad_items_are_reported_and_stop_nothing(
 ) -> None:
     good = customers(len(BAD))
     source = list(chain.from_iterable(zip(good, (item for item, _ in BAD), strict=True)))
-    for journal in (None, tmp_path / "journal"):
+    for state in (None, tmp_path / "state"):
         told: list[SyncFailure] = []
-        report = await quick.customers.sync(source, journal=journal, on_failure=told.append)
+        report = await quick.customers.sync(source, state=state, on_failure=told.append)
         add_up(report)
         assert (report.invalid, report.succeeded) == (len(BAD), len(good))
         assert [failure.position for failure in report.failures] == list(range(1, 2 * len(BAD), 2))
@@ -319,7 +319,7 @@ async def test_the_source_is_read_as_it_is_needed(sandbox: Sandbox, quick: Vouch
 async def test_what_is_held_back_for_one_key_is_bounded(
     sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path
 ) -> None:
-    """With a journal, which knows batches by their items, nothing is folded."""
+    """What is cleared and made anew cannot be put together."""
     read = 0
     ahead: list[int] = []
 
@@ -327,17 +327,18 @@ async def test_what_is_held_back_for_one_key_is_bounded(
         nonlocal read
         for number in range(60):
             read += 1
-            yield {"source_id": "one", "name": str(number)}
+            yield {"source_id": "one", "metadata": {"number": number} if number % 2 else None}
 
     report = await quick.customers.sync(
         source(),
         max_body_items=5,
-        on_progress=lambda now: ahead.append(read - now.succeeded),
-        journal=tmp_path / "journal",
+        on_progress=lambda now: ahead.append(read - now.succeeded - now.duplicates),
+        state=tmp_path / "state",
     )
-    assert report.succeeded == 60
+    assert report.succeeded + report.duplicates == 60
+    assert report.succeeded > 30
     assert max(ahead) <= 5 + 2
-    assert held(sandbox)["one"]["name"] == "59"
+    assert held(sandbox)["one"]["metadata"] == {"number": 59}
 
 
 # ---------------------------------------------------------------- bodies and jobs
@@ -492,7 +493,7 @@ async def test_a_report_survives_pickling(quick: VoucherifyClient, monkeypatch: 
     assert [item.source_id for item in copy.failed_items()] == ["crm-1"]
 
 
-@pytest.mark.parametrize("way", ["journal", "state", "callback", None])
+@pytest.mark.parametrize("way", ["state", "callback", None])
 async def test_more_failures_than_are_kept(
     sandbox: Sandbox,
     quick: VoucherifyClient,
@@ -505,7 +506,6 @@ async def test_more_failures_than_are_kept(
     told: list[SyncFailure] = []
     report = await quick.customers.sync(
         chain(({"source_id": f"a{number}"} for number in range(250)), [{}] * 50),
-        journal=tmp_path / "journal" if way == "journal" else None,
         state=tmp_path / "state" if way == "state" else None,
         on_failure=told.append if way == "callback" else None,
         max_body_items=90,
@@ -513,7 +513,7 @@ async def test_more_failures_than_are_kept(
     add_up(report)
     assert (report.read, report.failed, report.invalid) == (300, 250, 50)
     assert (len(report.failures), report.omitted, report.omitted_to) == (100, 200, way)
-    if way in {"journal", "state"}:
+    if way == "state":
         assert sorted(failure.position or 0 for failure in report.all_failures()) == list(range(300))
         assert len(list(report.failed_items())) == 250
     else:
@@ -543,19 +543,19 @@ def refuse_bodies(
 
 
 @pytest.mark.parametrize("status", [400, 413])
-@pytest.mark.parametrize("journaled", [True, False])
+@pytest.mark.parametrize("with_state", [True, False])
 async def test_a_body_that_is_refused_for_one_of_its_items(
     sandbox: Sandbox,
     quick: VoucherifyClient,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     status: int,
-    journaled: bool,
+    with_state: bool,
 ) -> None:
     refuse_bodies(monkeypatch, sandbox, lambda body: b'"crm-12"' in body, status)
     source = customers(30)
-    journal = tmp_path / "journal" if journaled else None
-    report = await quick.customers.sync(source, max_body_items=10, journal=journal)
+    state = tmp_path / "state" if with_state else None
+    report = await quick.customers.sync(source, max_body_items=10, state=state)
     add_up(report)
     assert (report.failed, report.succeeded, report.resent) == (1, 29, 0)
     (failure,) = report.failures
@@ -563,10 +563,9 @@ async def test_a_body_that_is_refused_for_one_of_its_items(
     assert failure.key == ("invalid_payload" if status == 400 else None)
     assert "not that one" in f"{failure.message} {failure.details}"
     monkeypatch.undo()
-    if journaled:
-        again = await quick.customers.sync(source, max_body_items=10, journal=journal)
-        assert (again.failures, again.succeeded) == (report.failures, 29)
-        assert {job.id for job in again.jobs} == {job.id for job in report.jobs}
+    if with_state:
+        again = await quick.customers.sync(source, max_body_items=10, state=state)
+        assert (again.succeeded, again.unchanged) == (1, 29)
     assert (await quick.customers.sync(report.failed_items())).succeeded == 1
     assert held(sandbox) == applied(source)
 
@@ -592,7 +591,7 @@ async def test_a_part_whose_answer_is_lost(
         sandbox.client(base_url=proxy.base_url, retry=RetryPolicy(base=0.001, cap=0.01)) as client,
         skipping_clock(client, sandbox),
     ):
-        report = await client.customers.sync(source, journal=tmp_path / "journal")
+        report = await client.customers.sync(source, state=tmp_path / "state", project="p")
     add_up(report)
     assert (report.succeeded, report.failed, report.resent) == (10, 0, 5)
     assert held(sandbox) == applied(source)

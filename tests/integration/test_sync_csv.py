@@ -24,7 +24,7 @@ from tests.support.faults import (
     TooMany,
     fault_proxy,
 )
-from voucherify_async import RetryPolicy, SyncFailure, SyncProgress, VoucherifyClient
+from voucherify_async import AuthenticationError, RetryPolicy, SyncFailure, SyncProgress, VoucherifyClient
 from voucherify_async.sandbox import Exchange, Sandbox
 from voucherify_async.sandbox.jobs import CsvImport
 from voucherify_async.sandbox.routing import Call, read_file
@@ -239,10 +239,10 @@ async def test_rows_with_an_id_are_sent_again(sandbox: Sandbox, tmp_path: Path) 
 
 async def test_there_is_no_such_file(sandbox: Sandbox, voucherify: VoucherifyClient, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.csv"):
-        await voucherify.customers.sync_csv(tmp_path / "none.csv", journal=tmp_path / "journal")
+        await voucherify.customers.sync_csv(tmp_path / "none.csv", state=tmp_path / "state")
     with pytest.raises(FileNotFoundError):
         await voucherify.customers.sync_csv(tmp_path)
-    assert not (tmp_path / "journal").exists()
+    assert not (tmp_path / "state").exists()
     assert not sandbox.requests
 
 
@@ -300,7 +300,7 @@ async def test_a_file_is_taken_up_where_it_was_left(
     sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path
 ) -> None:
     path = write(tmp_path, table(rows(40)))
-    journal = tmp_path / "journal"
+    state = tmp_path / "state"
 
     class EnoughError(Exception):
         pass
@@ -310,25 +310,24 @@ async def test_a_file_is_taken_up_where_it_was_left(
             raise EnoughError
 
     with pytest.raises(EnoughError):
-        await quick.customers.sync_csv(path, journal=journal, max_body_items=5, on_progress=stop)
+        await quick.customers.sync_csv(path, state=state, max_body_items=5, on_progress=stop)
     first = len(parts(sandbox))
-    report = await quick.customers.sync_csv(path, journal=journal, max_body_items=5)
+    report = await quick.customers.sync_csv(path, state=state, max_body_items=5)
     add_up(report)
-    assert (report.read, report.succeeded) == (40, 40)
+    assert report.succeeded + report.unchanged == 40
+    assert report.unchanged >= 20
     assert len(parts(sandbox)) - first <= 4
     assert held(sandbox) == {f"crm-{number}": stored(number) for number in range(40)}
-    count = len(sandbox.requests)
-    again = await quick.customers.sync_csv(path, journal=journal, max_body_items=5)
-    assert len(sandbox.requests) == count
-    assert again.succeeded == 40
+    count = len(parts(sandbox))
     write(tmp_path, table(rows(40)[::-1]))
-    with pytest.raises(ValueError, match="^journal: "):
-        await quick.customers.sync_csv(path, journal=journal)
+    again = await quick.customers.sync_csv(path, state=state, max_body_items=5)
+    assert (len(parts(sandbox)), again.unchanged) == (count, 40)
+    held(sandbox)
 
 
 async def test_rows_without_an_id_are_not_sent_again_by_another_run(sandbox: Sandbox, tmp_path: Path) -> None:
     path = write(tmp_path, b"Name,Source_id\nAda,\nBob,b\nCy,c\n")
-    options: Any = {"journal": tmp_path / "journal", "max_body_items": 2, "concurrency": 1}
+    options: Any = {"state": tmp_path / "state", "max_body_items": 2, "project": "p", "concurrency": 1}
     async with (
         fault_proxy(sandbox.base_url, [StallAfter()]) as proxy,
         sandbox.client(base_url=proxy.base_url) as client,
@@ -341,16 +340,77 @@ async def test_rows_without_an_id_are_not_sent_again_by_another_run(sandbox: San
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        for _ in range(2):
+        for succeeded in (2, 0, 0):
             report = await client.customers.sync_csv(path, **options)
             add_up(report)
             assert [(failure.position, failure.key) for failure in report.failures] == [
-                (2, "outcome_unknown"),
-                (3, "outcome_unknown"),
+                (2, "outcome_unknown")
             ]
-            assert (report.succeeded, report.resent) == (1, 0)
-    held(sandbox)
-    assert len(sandbox.store.customers) == 3
+            assert list(report.failed_items()) == []
+            assert (report.succeeded, report.unchanged) == (succeeded, 2 - succeeded)
+    assert sorted(str(held["name"]) for held in stored_customers(sandbox)) == ["Ada", "Bob", "Cy"]
+
+
+async def test_rows_without_an_id_are_known_by_what_is_in_them(
+    sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+
+    async def sync(*names: str, header: str = "Name,Source_id") -> tuple[int, int]:
+        path = write(tmp_path, "\n".join([header, *(f"{name}," for name in names)]).encode())
+        report = await quick.customers.sync_csv(path, state=state, full=len(names) == 4)
+        add_up(report)
+        assert report.missing == 0
+        return report.sent, report.unchanged
+
+    assert await sync("Ada", "Bob") == (2, 0)
+    assert await sync("Bob", "Cy", "Ada") == (1, 2)
+    assert await sync("Ada", "Bob", "Ada", "Ada") == (2, 2)  # though all is to be sent again
+    assert await sync("Ada", "Ada") == (0, 2)
+    assert await sync("Ada", header="Email,Source_id") == (1, 0)
+    names = [str(held.get("name")) for held in stored_customers(sandbox)]
+    assert sorted(names) == ["Ada", "Ada", "Ada", "Bob", "Cy", "None"]
+
+
+async def test_rows_without_an_id_that_certainly_made_nobody_are_sent_again(
+    sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, b"Name,Birthdate,Source_id\nAda,never,\nBob,,\n")
+    options: Any = {"state": tmp_path / "state"}
+    for sendings in (2, 1):
+        report = await quick.customers.sync_csv(path, **options)
+        assert (report.sent, report.failed, report.unchanged) == (sendings, 1, 2 - sendings)
+        assert report.failures[0].key != "outcome_unknown"
+    sandbox.requests.clear()
+    path = write(tmp_path, b"Name,Birthdate,Source_id\nCy,,\n")
+    async with sandbox.client(app_token="outdated") as client:
+        with pytest.raises(AuthenticationError):
+            await client.customers.sync_csv(path, **options)
+    report = await quick.customers.sync_csv(path, **options)
+    assert (report.sent, report.succeeded) == (1, 1)
+
+
+async def test_a_job_that_fails_may_have_made_rows_without_an_id(
+    sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, b"Name,Source_id\nAda,\nBob,b\n")
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("voucherify_async.sandbox.jobs.check_customer", fail)
+        report = await quick.customers.sync_csv(path, state=tmp_path / "state")
+        assert [failure.key for failure in report.failures] == ["job_failed", "job_failed"]
+    for sendings in (2, 1):
+        report = await quick.customers.sync_csv(path, state=tmp_path / "state")
+        add_up(report)
+        assert [(failure.position, failure.key) for failure in report.failures] == [(2, "outcome_unknown")]
+        assert (report.sent, report.unchanged) == (sendings, 2 - sendings)
+
+
+def stored_customers(sandbox: Sandbox) -> list[Any]:
+    return [record.fields for record in sandbox.store.customers.values()]
 
 
 # ---------------------------------------------------------------- metadata

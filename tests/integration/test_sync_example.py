@@ -6,9 +6,11 @@ import asyncio
 import os
 import re
 import signal
+import sqlite3
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -203,25 +205,12 @@ def test_it_lists_the_first_of_many(run: Run, tmp_path: Path) -> None:
     assert "\n... and 1,184 more\n1,237 read: 3 made it, 0 failed, 1,234 invalid" in out
 
 
-async def test_a_complete_journal_gives_its_report_once_more(
-    run_against: Against, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refuse({"crm-3"}, monkeypatch)
-    path = write_lines(tmp_path / "customers.ndjson", 20, b"oops")
-    first = await run_against(path, "--journal", tmp_path / "journal")
-    assert first[0] == 1
-    assert [row[0] for row in table_rows(first[1])] == ["4", "21"]
-    sandbox.requests.clear()
-    assert (await run_against(path, "--journal", tmp_path / "journal"))[:2] == first[:2]
-    assert not sandbox.requests
-
-
 async def test_it_goes_on_after_the_service_gave_up(
     run_against: Against, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, journal = write_lines(tmp_path / "customers.ndjson", 40, b"oops"), tmp_path / "journal"
+    path, state = write_lines(tmp_path / "customers.ndjson", 40, b"oops"), tmp_path / "state"
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "outdated")
-    status, out, err = await run_against(path, "--journal", journal)
+    status, out, err = await run_against(path, "--state", state)
     assert status == 1
     assert re.match(
         r".*read: 0 made it, 0 failed, 1 invalid, 0 unchanged, 0 sent again, in 0 jobs\.$", out, re.DOTALL
@@ -230,13 +219,13 @@ async def test_it_goes_on_after_the_service_gave_up(
     assert "customers.update_in_bulk" in err
 
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", sandbox.app_token)
-    status, out, _ = await run_against(path, "--journal", journal)
+    status, out, _ = await run_against(path, "--state", state)
     assert status == 1  # for the line that is none
     assert out.endswith("in 1 jobs.\n")
     assert "41 read: 40 made it, 0 failed, 1 invalid" in out
 
 
-async def test_without_a_journal_there_is_nothing_to_go_on_with(
+async def test_without_a_state_there_is_nothing_to_go_on_with(
     run_against: Against, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "outdated")
@@ -245,10 +234,10 @@ async def test_without_a_journal_there_is_nothing_to_go_on_with(
     assert err.endswith("\nWith --state FILE, the same command would go on where it stopped.\n")
 
 
-@pytest.mark.parametrize("with_journal", [True, False])
-async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, with_journal: bool) -> None:
+@pytest.mark.parametrize("with_state", [True, False])
+async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, with_state: bool) -> None:
     path = write_lines(tmp_path / "customers.ndjson", 300)
-    command = [str(EXAMPLE), str(path), *(["--journal", str(tmp_path / "journal")] if with_journal else [])]
+    command = [str(EXAMPLE), str(path), *(["--state", str(tmp_path / "state")] if with_state else [])]
 
     async def start() -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -276,11 +265,9 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
     assert process.returncode == 130, err
     assert out == b""
     assert b"Traceback" not in err
-    goes_on = (
-        "The same command goes on" if with_journal else "With --state FILE, the same command would go on"
-    )
+    goes_on = "The same command goes on" if with_state else "With --state FILE, the same command would go on"
     assert err.decode().endswith(f"\nInterrupted. {goes_on} where it stopped.\n")
-    if not with_journal:
+    if not with_state:
         return
 
     assert bulk_calls(sandbox) == 1
@@ -288,7 +275,7 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
         job.ends = job.starts
     out, err = await (await start()).communicate()
     assert (
-        out.decode() == "300 read: 300 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n"
+        out.decode() == "300 read: 0 made it, 0 failed, 0 invalid, 300 unchanged, 0 sent again, in 0 jobs.\n"
     ), err
     assert bulk_calls(sandbox) == 1
     assert len(sandbox.store.customers) == 300
@@ -296,7 +283,7 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
 
 @pytest.mark.parametrize("name", ["customers.ndjson", "customers.csv"])
 def test_a_file_that_is_not_there(run: Run, tmp_path: Path, name: str) -> None:
-    status, out, err = run(tmp_path / name, "--sandbox", "--journal", tmp_path / "journal")
+    status, out, err = run(tmp_path / name, "--sandbox", "--state", tmp_path / "state")
     assert (status, out) == (1, "")
     assert f"No such file or directory: '{tmp_path / name}'" in err
     assert list(tmp_path.iterdir()) == []
@@ -323,24 +310,48 @@ def test_a_file_that_is_not_csv(run: Run, tmp_path: Path, content: str, message:
     assert message in err
 
 
-def test_a_journal_of_something_else(run: Run, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    lines = write_lines(tmp_path / "customers.ndjson", 3)
-    assert run(lines, "--sandbox", "--journal", journal)[0] == 0
-
-    status, out, err = run(write_csv(tmp_path / "customers.csv", 3), "--sandbox", "--journal", journal)
+def test_a_state_of_something_else(run: Run, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_bytes(b"mine\n" * 1_000)
+    status, out, err = run(write_lines(tmp_path / "customers.ndjson", 3), "--sandbox", "--state", state)
     assert (status, out) == (1, "")
-    assert re.search(rf"journal: .{journal}. is of customers\.sync\b.* not of customers\.sync_csv\b", err)
+    assert f"state '{state}': it is damaged" in err
+    assert state.read_bytes() == b"mine\n" * 1_000
 
-    status, out, err = run(write_lines(lines, 2), "--sandbox", "--journal", journal)
-    assert (status, out) == (1, "")
-    assert "journal: it is of another source" in err
 
-    journal.write_bytes(b"mine\n" * 1_000)
-    status, out, err = run(write_lines(lines, 3), "--sandbox", "--journal", journal)
+async def test_a_table_and_a_night_later(run_against: Against, sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "crm.db"
+    given = [
+        path, "--state", tmp_path / "state",
+        "--query", "SELECT id AS source_id, name, city AS address_city, tier FROM people ORDER BY id",
+    ]  # fmt: skip
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("CREATE TABLE people (id TEXT, name TEXT, city TEXT, tier INTEGER)")
+        rows = [(f"crm-{number}", f"{number}", "Katowice", number % 3) for number in range(30)]
+        database.executemany("INSERT INTO people VALUES (?, ?, ?, ?)", rows)
+        status, out, err = await run_against(*given)
+        assert (status, out[:22]) == (0, "30 read: 30 made it, 0"), err
+        database.execute("UPDATE people SET name = NULL, tier = 7 WHERE id = 'crm-5'")
+        status, out, _ = await run_against(*given)
+        assert out == "30 read: 1 made it, 0 failed, 0 invalid, 29 unchanged, 0 sent again, in 1 jobs.\n"
+    record = sandbox.store.get("crm-5")
+    assert (record.fields.get("name"), record.metadata, record.address) == (
+        None,
+        {"tier": 7},
+        {"city": "Katowice"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "message"), [("SELECT nothing", "nothing"), ("DELETE FROM people", "readonly")]
+)
+async def test_a_query_that_is_none(run_against: Against, tmp_path: Path, query: str, message: str) -> None:
+    path = tmp_path / "crm.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE people (id TEXT)")
+    status, out, err = await run_against(path, "--query", query)
     assert (status, out) == (1, "")
-    assert f"journal: '{journal}' cannot be used" in err
-    assert journal.read_bytes() == b"mine\n" * 1_000
+    assert message in err
 
 
 def test_a_concurrency_that_is_none(run: Run, tmp_path: Path) -> None:
@@ -351,10 +362,10 @@ def test_a_concurrency_that_is_none(run: Run, tmp_path: Path) -> None:
 
 
 def test_it_says_that_keys_are_missing(run: Run, tmp_path: Path) -> None:
-    status, out, err = run(write_lines(tmp_path / "customers.ndjson", 3), "--journal", tmp_path / "journal")
+    status, out, err = run(write_lines(tmp_path / "customers.ndjson", 3), "--state", tmp_path / "state")
     assert (status, out) == (1, "")
     assert "VOUCHERIFY_APP_ID" in err
-    assert not (tmp_path / "journal").exists()
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_byte_order_mark_and_empty_lines_are_no_customers(run: Run, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import json
 import logging
 import random
 import sqlite3
+import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,12 @@ from voucherify_async import (
     RetryPolicy,
     ServerError,
     SyncProgress,
+    SyncStateError,
     TransportError,
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async.bulk.journal import Journal
+from voucherify_async.bulk.state import State
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.jobs import BulkUpdate
@@ -99,10 +101,10 @@ async def test_a_part_whose_job_fails_is_done_once_more(
     refuse_bodies(monkeypatch, sandbox, lambda body: body.count(b"source_id") > 5)
     broken_jobs["crm-7"] = 1
     async with sandbox.client() as client, skipping_clock(client, sandbox):
-        report = await client.customers.sync(customers(10), journal=tmp_path / "journal")
-        again = await client.customers.sync(customers(10), journal=tmp_path / "journal")
+        report = await client.customers.sync(customers(10), state=tmp_path / "state")
+        again = await client.customers.sync(customers(10), state=tmp_path / "state")
     assert [(job.items, job.status) for job in report.jobs] == [(5, "DONE"), (5, "FAILED"), (5, "DONE")]
-    assert again.jobs == report.jobs
+    assert (again.jobs, again.unchanged) == ((), 10)
     assert (report.succeeded, report.resent) == (10, 5)
     assert held(sandbox) == applied(customers(10))
 
@@ -113,7 +115,7 @@ async def test_a_sync_that_is_cancelled_while_a_part_is_under_way_does_the_whole
     refuse_bodies(monkeypatch, sandbox, lambda body: body.count(b"source_id") > 5)
     sandbox.store.job_seconds = 3_600
     async with sandbox.client() as client:
-        task = asyncio.create_task(client.customers.sync(customers(10), journal=tmp_path / "journal"))
+        task = asyncio.create_task(client.customers.sync(customers(10), state=tmp_path / "state"))
         async with asyncio.timeout(10):
             while not any("/async-actions/" in exchange.target for exchange in sandbox.requests):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -122,7 +124,7 @@ async def test_a_sync_that_is_cancelled_while_a_part_is_under_way_does_the_whole
         held(sandbox)
         monkeypatch.undo()
         sandbox.store.job_seconds = 0
-        report = await client.customers.sync(customers(10), journal=tmp_path / "journal")
+        report = await client.customers.sync(customers(10), state=tmp_path / "state")
     assert (report.succeeded, report.failures) == (10, ())
     assert held(sandbox) == applied(customers(10))
 
@@ -306,7 +308,7 @@ async def test_a_stop_is_raised_bare_with_the_report_until_then(
     sandbox.store.job_seconds = 0.2
     source = customers(100)
     before = tasks()
-    options: Any = {"max_body_items": 5, "journal": tmp_path / "journal"}
+    options: Any = {"max_body_items": 5, "state": tmp_path / "state"}
     with pytest.raises(kind) as caught:
         await quick.customers.sync([{}, *source], on_progress=progress, **options)
     assert type(caught.value) is kind
@@ -321,7 +323,8 @@ async def test_a_stop_is_raised_bare_with_the_report_until_then(
     stopped = False
     again = await quick.customers.sync([{}, *source], **options)
     add_up(again)
-    assert (again.succeeded, again.invalid) == (100, 1)
+    assert (again.succeeded + again.unchanged, again.invalid) == (100, 1)
+    assert again.unchanged >= report.succeeded
     assert held(sandbox) == applied(source)
 
 
@@ -421,17 +424,14 @@ async def test_cancelling_leaves_no_tasks(sandbox: Sandbox, quick: VoucherifyCli
     assert (await quick.customers.sync(customers(5))).succeeded == 5
 
 
-def ended_positions(journal: Path) -> set[int]:
-    """What a journal knows to be done."""
-    if not journal.exists():
+def acknowledged(path: Path) -> set[str]:
+    """The keys of which a state knows what the service holds."""
+    if not path.exists():
         return set()
-    with closing(sqlite3.connect(journal, timeout=0)) as db:
+    with closing(sqlite3.connect(path, timeout=0)) as db:
         if not db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             return set()
-        found = db.execute("SELECT positions FROM batches WHERE ended").fetchall()
-    return {
-        position for (text,) in found for first, end in json.loads(text) for position in range(first, end)
-    }
+        return {key for (key,) in db.execute("SELECT key FROM items WHERE digest IS NOT NULL")}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -443,13 +443,14 @@ async def test_a_sync_that_was_cancelled_goes_on_where_it_was(
     seed: int,
 ) -> None:
     chance = random.Random(seed)
-    journal = tmp_path / "journal"
+    path = tmp_path / "state"
     refuse(monkeypatch, lambda source_id: source_id == "crm-5")
     source: list[Any] = [
         {**customer(chance.randrange(90)), "description": f"{number}"} for number in range(100)
     ]
     source[70] = {"source_id": ""}
-    done: set[int] = set()
+    times = Counter(item["source_id"] for item in source)
+    done: set[str] = set()
     before = tasks()
 
     def items() -> Iterator[Any]:
@@ -459,7 +460,7 @@ async def test_a_sync_that_was_cancelled_goes_on_where_it_was(
     async def run() -> Any:
         return await quick.customers.sync(
             items(),
-            journal=journal,
+            state=path,
             max_body_items=chance.randrange(3, 9),
             concurrency=chance.randrange(1, 5),
         )
@@ -471,48 +472,48 @@ async def test_a_sync_that_was_cancelled_goes_on_where_it_was(
         await began.wait()
         await cancelled_at_some_moment(task, sandbox, chance)
         assert tasks() == before
-        again = {int(item["description"]) for body in sent(sandbox) for item in body}
+        again = {item["source_id"] for body in sent(sandbox) for item in body}
         assert not again & done
-        now_done = ended_positions(journal)
+        now_done = {key for key in acknowledged(path) if times[key] == 1}
         assert done <= now_done
         done = now_done
     sandbox.requests.clear()
     report = await run()
-    again = {int(item["description"]) for body in sent(sandbox) for item in body}
+    again = {item["source_id"] for body in sent(sandbox) for item in body}
     assert not again & done
     add_up(report)
-    wrong = [position for position, item in enumerate(source) if item["source_id"] == "crm-5"]
-    assert (report.read, report.invalid, report.failed) == (100, 1, len(wrong))
-    assert [failure.position for failure in report.failures] == sorted([*wrong, 70])
+    assert (report.read, report.invalid) == (100, 1)
+    assert {failure.source_id for failure in report.failures} == {""} | ({"crm-5"} & set(times))
     assert list(report.all_failures()) == list(report.failures)
     good = [item for item in source if item["source_id"] not in {"", "crm-5"}]
     assert held(sandbox) == applied(good)
+    once = [item for item in good if times[item["source_id"]] == 1]
     count = len(sandbox.requests)
-    complete = await run()
-    assert len(sandbox.requests) == count
-    names = ("read", "sent", "succeeded", "failed", "invalid", "resent", "failures", "jobs")
-    assert sorted(job.id for job in complete.jobs) == sorted(job.id for job in report.jobs)
-    assert [getattr(complete, name) for name in names[:-1]] == [getattr(report, name) for name in names[:-1]]
+    complete = await quick.customers.sync(once, state=path)
+    assert (len(sandbox.requests), complete.unchanged) == (count, len(once))
 
 
-async def test_a_journal_can_be_used_at_once_when_opening_it_was_cancelled(
+async def test_a_state_can_be_used_at_once_when_opening_it_was_cancelled(
     quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    prepare = Journal._prepare
+    prepare, path = State._prepare, tmp_path / "state"
+    opening = threading.Event()
 
-    def slow(journal: Journal, purpose: str) -> None:
-        prepare(journal, purpose)
+    def slow(state: State, path: str, db: sqlite3.Connection) -> None:
+        prepare(state, path, db)
+        opening.set()
         time.sleep(0.05)
 
-    monkeypatch.setattr(Journal, "_prepare", slow)
-    journal = tmp_path / "journal"
-    for pause in (0.0, 0.01, 0.04):
-        task = asyncio.create_task(quick.customers.sync(customers(3), journal=journal))
-        await asyncio.sleep(pause)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        report = await quick.customers.sync(customers(3), journal=journal)
+    for _ in range(3):
+        opening.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(State, "_prepare", slow)
+            task = asyncio.create_task(quick.customers.sync(customers(3), state=path))
+            await asyncio.to_thread(opening.wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        report = await quick.customers.sync(customers(3), state=path, full=True)
         assert report.succeeded == 3
 
 
@@ -521,7 +522,7 @@ async def test_a_job_that_was_lost_between_two_runs_is_done_again(
 ) -> None:
     sandbox.store.job_seconds = 1e6
     source = customers(20)
-    options: Any = {"journal": tmp_path / "journal", "concurrency": 2}
+    options: Any = {"state": tmp_path / "state", "concurrency": 2}
     first = asyncio.create_task(quick.customers.sync(source, max_body_items=4, **options))
     async with asyncio.timeout(5):
         while len({exchange.path for exchange in sandbox.requests if exchange.method == "GET"}) < 2:  # noqa: ASYNC110
@@ -535,92 +536,55 @@ async def test_a_job_that_was_lost_between_two_runs_is_done_again(
     report = await quick.customers.sync(source, max_body_items=7, **options)
     add_up(report)
     assert (report.succeeded, report.failed) == (20, 0)
-    assert report.resent == 8
-    assert Counter(job.status for job in report.jobs) == {None: 2, "DONE": 4}
+    assert Counter(job.status for job in report.jobs) == {"DONE": 3}
     assert held(sandbox) == applied(source)
 
 
-async def test_the_journal_of_another_source(quick: VoucherifyClient, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    await quick.customers.sync(customers(20), journal=journal, max_body_items=5)
-    others: list[list[Any]] = [
-        customers(21)[1:],
-        customers(19),
-        [],
-        [*customers(12), {**customer(12), "name": "Eve"}, *customers(20)[13:]],
-        [*customers(12), {}, *customers(20)[13:]],
-    ]
-    for other in others:
-        with pytest.raises(ValueError, match="^journal: "):
-            await quick.customers.sync(other, journal=journal)
-    assert (await quick.customers.sync(customers(20), journal=journal)).succeeded == 20
-
-
-async def test_the_journal_of_another_kind_of_job(
+async def test_the_state_of_another_kind_of_job(
     sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path
 ) -> None:
     path = tmp_path / "customers.csv"
     path.write_text("Name,Source_id\nAda,a\n")
-    other = tmp_path / "others.csv"
-    other.write_text("Email,Source_id\na@b.c,a\n")
     calls: list[Callable[..., Any]] = [
-        lambda journal: quick.customers.sync([{"source_id": "a"}], journal=journal),
-        lambda journal: quick.customers.sync_metadata(["a"], {"x": 1}, journal=journal),
-        lambda journal: quick.customers.sync_metadata(["a"], {"x": 2}, journal=journal),
-        lambda journal: quick.customers.sync_csv(path, journal=journal),
-        lambda journal: quick.customers.sync_csv(other, journal=journal),
+        lambda state: quick.customers.sync([{"source_id": "a"}], state=state),
+        lambda state: quick.customers.sync_metadata(["a"], {"x": 1}, state=state),
+        lambda state: quick.customers.sync_csv(path, state=state),
     ]
     for number, call in enumerate(calls):
-        await call(tmp_path / f"journal-{number}")
+        await call(tmp_path / f"state-{number}")
     count = len(sandbox.requests)
     for number, call in enumerate(calls):
         for another in set(range(len(calls))) - {number}:
-            with pytest.raises(ValueError, match="^journal: .* is of customers"):
-                await call(tmp_path / f"journal-{another}")
-        assert (await call(tmp_path / f"journal-{number}")).succeeded == 1
+            with pytest.raises(SyncStateError, match="it is of the kind customers") as caught:
+                await call(tmp_path / f"state-{another}")
+            assert caught.value.reason == "other_kind"
+        assert (await call(tmp_path / f"state-{number}")).unchanged == 1
     assert len(sandbox.requests) == count
 
 
-async def test_what_is_no_journal(sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path) -> None:
+async def test_what_is_no_state(sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("not a database " * 100)
     foreign = tmp_path / "foreign"
     with closing(sqlite3.connect(foreign)) as db:
         db.execute("CREATE TABLE notes (text TEXT)")
-    for path in (text, foreign, tmp_path, tmp_path / "none" / "journal"):
-        with pytest.raises(ValueError, match="^journal: "):
-            await quick.customers.sync(customers(1), journal=path)
+    for path in (text, foreign, tmp_path, tmp_path / "none" / "state"):
+        with pytest.raises(SyncStateError, match="^state "):
+            await quick.customers.sync(customers(1), state=path)
     assert not sandbox.requests
 
 
 @pytest.mark.parametrize("name", ["", ":memory:", "a\0b"], ids=repr)
-async def test_a_journal_is_a_file_or_is_refused(
+async def test_a_state_is_a_file_or_is_refused(
     quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     refusal = ""
     try:
-        await quick.customers.sync(customers(1), journal=name)
+        await quick.customers.sync(customers(1), state=name)
     except ValueError as error:
         refusal = str(error)
-    assert refusal.startswith("journal") if refusal else (tmp_path / name).is_file()
-
-
-async def test_a_journal_in_use(sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    refused = 0
-
-    async def source() -> AsyncIterator[Json]:
-        nonlocal refused
-        for item in customers(20):
-            with pytest.raises(ValueError, match="^journal: .*in use"):
-                await quick.customers.sync(customers(1), journal=journal)
-            refused += 1
-            yield item
-
-    report = await quick.customers.sync(source(), journal=journal, max_body_items=5)
-    assert (report.succeeded, refused) == (20, 20)
-    assert (await quick.customers.sync(customers(20), journal=journal)).succeeded == 20
+    assert refusal.startswith("state") if refusal else (tmp_path / name).is_file()
 
 
 # ---------------------------------------------------------------- all at once
@@ -650,7 +614,8 @@ async def test_whatever_goes_wrong_the_report_says_what_became_of_each(
             arriving(source),
             max_body_items=chance.randrange(1, 12),
             concurrency=chance.randrange(1, 7),
-            journal=tmp_path / "journal" if chance.random() < 0.5 else None,
+            state=tmp_path / "state" if chance.random() < 0.5 else None,
+            project="p",
         )
     add_up(report)
     assert report.read == 120
@@ -712,7 +677,8 @@ async def test_what_the_source_says_is_what_holds(
             iter(source),
             max_body_items=items,
             concurrency=8,
-            journal=tmp_path / "journal" if way == "each once" else None,
+            state=tmp_path / "state" if way == "each once" else None,
+            project="p",
         )
     add_up(report)
     assert (report.read, report.failed, report.invalid) == (count, 0, 0)

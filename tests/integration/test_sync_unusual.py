@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import pickle
-import time
 import tracemalloc
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -19,15 +18,13 @@ from tests.support.clocks import skipping_clock
 from tests.support.faults import ResetAfter, fault_proxy
 from voucherify_async import (
     AuthenticationError,
-    OAuthClientCredentials,
     RetryPolicy,
     SyncProgress,
     SyncTimeoutError,
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async.bulk.csv_rows import CsvRows
-from voucherify_async.bulk.past import Past
+from voucherify_async.resources.csv_rows import CsvRows
 from voucherify_async.resources.customer_jobs import _some_rows
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.records import Job
@@ -184,22 +181,6 @@ async def test_a_job_whose_answer_was_lost_does_not_undo_what_came_later(
     assert sandbox.store.get("a").fields["name"] == "new"
 
 
-@pytest.mark.parametrize("token", [False, True], ids=["keys", "tokens"])
-async def test_a_journal_is_of_one_project(
-    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: bool
-) -> None:
-    journal = tmp_path / "journal"
-    keys = (sandbox.app_id, sandbox.app_token)
-    auth = {"auth": OAuthClientCredentials(*keys)} if token else {}
-    async with sandbox.client(**auth) as client:
-        await client.customers.sync([{"source_id": "a"}], journal=journal)
-    assert sandbox.app_id.encode() not in journal.read_bytes()
-    sandbox.app_id = "another-project"
-    async with sandbox.client() as client:
-        with pytest.raises(ValueError, match="^journal: .* is of .* for project .*, not of .* for project "):
-            await client.customers.sync([{"source_id": "a"}], journal=journal)
-
-
 def test_long_rows_are_not_read_by_the_thousand() -> None:
     rows = CsvRows(io.BytesIO(b"Source_id,note\n" + b"a,%b\n" % (b"x" * 100_000) * 35))
     counts = [len(some) for some in iter(lambda: _some_rows(rows), [])]
@@ -232,45 +213,6 @@ async def test_a_plain_source_lets_others_have_their_turns(voucherify: Voucherif
     assert had[0] > 30
 
 
-async def test_what_is_done_already_does_not_pile_up(
-    voucherify: VoucherifyClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = [{"source_id": f"crm-{number}"} for number in range(60)]
-    await voucherify.customers.sync(source, max_body_items=3, journal=tmp_path / "journal")
-    most = 0
-    take = Past.take
-
-    def watched(past: Past, item: Any) -> None:
-        nonlocal most
-        take(past, item)
-        most = max(most, len(past.whole))
-
-    monkeypatch.setattr(Past, "take", watched)
-    report = await voucherify.customers.sync(source, journal=tmp_path / "journal")
-    assert (report.succeeded, most) == (60, 1)
-
-
-async def test_smaller_requests_after_an_interruption(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Items that wait for a batch of the past come before all of its items have."""
-    source = [{"source_id": "a", "name": f"{number}"} for number in range(3)]
-    source += [{"source_id": f"b{number}"} for number in range(8)]
-    sandbox.store.job_seconds = 3_600
-    journal = tmp_path / "journal"
-    async with sandbox.client() as client:
-        first = asyncio.create_task(client.customers.sync(source, max_body_items=9, journal=journal))
-        async with asyncio.timeout(10):
-            while not any("/async-actions/" in exchange.target for exchange in sandbox.requests):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        sandbox.store.clock = lambda: time.time() + 4_000
-        sandbox.store.job_seconds = 0.0
-        async with asyncio.timeout(10):
-            report = await client.customers.sync(source, max_body_items=1, journal=journal)
-    assert report.succeeded == 11
-    assert sandbox.store.get("a").fields["name"] == "2"
-
-
 async def test_what_was_invalid_when_the_service_stopped_is_on_record(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,7 +227,7 @@ async def test_what_was_invalid_when_the_service_stopped_is_on_record(
 
     async with sandbox.client(app_token="outdated") as client:
         with pytest.raises(AuthenticationError) as caught:
-            await client.customers.sync(source(), max_body_items=1, journal=tmp_path / "journal")
+            await client.customers.sync(source(), max_body_items=1, state=tmp_path / "state")
     report = caught.value.report
     assert (report.sent, report.invalid, report.omitted) == (0, 3, 2)
     assert len(list(report.all_failures())) == 3
@@ -294,11 +236,11 @@ async def test_what_was_invalid_when_the_service_stopped_is_on_record(
 async def test_metadata_in_another_order_is_the_same(
     sandbox: Sandbox, voucherify: VoucherifyClient, tmp_path: Path
 ) -> None:
-    journal = tmp_path / "journal"
-    await voucherify.customers.sync_metadata(["a"], {"x": 1, "y": {"b": 1, "a": 2}}, journal=journal)
+    state = tmp_path / "state"
+    await voucherify.customers.sync_metadata(["a"], {"x": 1, "y": {"b": 1, "a": 2}}, state=state)
     before = len(sandbox.requests)
-    report = await voucherify.customers.sync_metadata(["a"], {"y": {"a": 2, "b": 1}, "x": 1}, journal=journal)
-    assert (report.succeeded, len(sandbox.requests)) == (1, before)
+    report = await voucherify.customers.sync_metadata(["a"], {"y": {"a": 2, "b": 1}, "x": 1}, state=state)
+    assert (report.unchanged, len(sandbox.requests)) == (1, before)
 
 
 async def test_jobs_of_others_are_waited_for_only_after_a_lost_answer_and_only_of_the_same_type(

@@ -62,13 +62,13 @@ async def results(voucherify: VoucherifyClient) -> None:
 
 async def sync_jobs(voucherify: VoucherifyClient, rows: AsyncIterator[dict[str, Any]]) -> None:
     customers = voucherify.customers
-    report = await customers.sync(rows, concurrency=2, on_progress=print, journal="sync.journal")
+    report = await customers.sync(rows, concurrency=2, on_progress=print, state="sync.sqlite")
     assert_type(report, SyncReport[CustomerUpsert])
     assert_type(await customers.sync([CustomerUpsert(source_id="a"), {"source_id": "b"}]), SyncReport)
     assert_type(await customers.sync(report.failed_items(), on_invalid="raise"), SyncReport)
     assert_type(report.failures, tuple[SyncFailure, ...])
     assert_type(await customers.sync_metadata(["a"], {"tier": "gold"}, concurrency=2), SyncReport[str])
-    assert_type(await customers.sync_csv("a.csv", journal=Path("sync.journal")), SyncReport[str])
+    assert_type(await customers.sync_csv("a.csv", state=Path("sync.sqlite")), SyncReport[str])
     await customers.sync(rows, on_invalid="skip")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await customers.sync_csv("a.csv", concurency=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 

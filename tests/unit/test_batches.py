@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,17 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voucherify_async.bulk.batches import (
-    Batch,
-    Batcher,
-    Frame,
-    Item,
-    fold_customers,
-    fold_last,
-    from_ranges,
-    make_batch,
-    to_ranges,
-)
+from voucherify_async.bulk.batcher import Batcher, fold_customers, fold_last
+from voucherify_async.bulk.batches import Batch, Frame, Item, Key, make_batch
 from voucherify_async.sandbox.records import Record
 
 JSON = Frame(b"[", b",", b"]", 1_000, 100)
@@ -34,7 +24,7 @@ def json_items(*values: Any, first: int = 0) -> list[Item]:
     ]
 
 
-def keyed(*keys: str | None, content: bytes = b"1") -> list[Item]:
+def keyed(*keys: Key, content: bytes = b"1") -> list[Item]:
     return [Item(position, key, content) for position, key in enumerate(keys)]
 
 
@@ -73,13 +63,6 @@ class TestBatch:
         assert batch.content == '[1,"é",{"a": [null]}]'.encode()
         assert list(batch.positions) == [4, 5, 6]
         assert list(batch.keys) == ["0", "1", "2"]
-        assert (batch.job, batch.is_recorded, batch.in_doubt, batch.retried, batch.resent) == (
-            "",
-            False,
-            False,
-            False,
-            0,
-        )
 
     def test_a_batch_of_text(self) -> None:
         rows = [Item(2, None, "Zoë\n".encode()), Item(5, "b", '"Bö,\nb"\n'.encode())]
@@ -96,25 +79,14 @@ class TestBatch:
 
     def test_a_batch_of_nothing(self) -> None:
         batch = make_batch(0, [], JSON)
-        assert (batch.content, len(batch), batch.repeatable) == (b"[]", 0, True)
+        assert (batch.content, len(batch), batch.is_repeatable) == (b"[]", 0, True)
 
     @pytest.mark.parametrize(
         ("keys", "repeatable"),
-        [(("a", "b"), True), (("a", None), False), ((None,), False), (("",), True)],
+        [(("a", "b"), True), (("a", None), False), ((None,), False), (("",), True), (("a", b"row"), False)],
     )
-    def test_repeatable(self, keys: tuple[str | None, ...], repeatable: bool) -> None:
-        assert make_batch(0, keyed(*keys), JSON).repeatable is repeatable
-
-    def test_the_digest_tells_batches_apart(self) -> None:
-        batches = [
-            make_batch(0, json_items("a", "b"), JSON),
-            make_batch(0, json_items("a", "c"), JSON),
-            make_batch(0, json_items("a"), JSON),
-            make_batch(0, [Item(0, "a", b"ab")], JSON),
-            make_batch(0, [Item(0, "a", b"ab")], TEXT),
-        ]
-        assert len({batch.digest for batch in batches}) == len(batches)
-        assert make_batch(3, json_items("a", "b", first=9), JSON).digest == batches[0].digest
+    def test_repeatable(self, keys: tuple[Key, ...], repeatable: bool) -> None:
+        assert make_batch(0, keyed(*keys), JSON).is_repeatable is repeatable
 
     def test_its_repr_holds_nothing_of_the_items(self) -> None:
         text = repr(make_batch(0, [Item(0, "ada@example.com", b'"Ada"')], JSON))
@@ -135,32 +107,6 @@ class TestBatch:
         batch = make_batch(0, [Item(number, None, text.encode()) for number, text in enumerate(texts)], TEXT)
         assert batch.content.decode() == "Näme\n" + "".join(texts)
         assert [json.loads(bytes(batch.raw_item(index))) for index in range(len(batch))] == texts
-
-
-class TestRanges:
-    @pytest.mark.parametrize(
-        ("positions", "ranges"),
-        [
-            ([], []),
-            ([0], [(0, 1)]),
-            ([0, 1, 2], [(0, 3)]),
-            ([3, 5, 6, 9], [(3, 4), (5, 7), (9, 10)]),
-            ([2**62, 2**62 + 1], [(2**62, 2**62 + 2)]),
-        ],
-    )
-    def test_table(self, positions: list[int], ranges: list[tuple[int, int]]) -> None:
-        assert to_ranges(positions) == ranges
-        assert list(from_ranges(ranges)) == positions
-
-    @given(st.sets(st.integers(0, 300)).map(sorted))
-    def test_they_come_back_and_are_as_few_as_can_be(self, positions: list[int]) -> None:
-        ranges = to_ranges(positions)
-        assert list(from_ranges(ranges)) == positions
-        assert all(first < end for first, end in ranges)
-        assert all(end < later for (_, end), (later, _) in pairwise(ranges))
-
-    def test_a_long_range_is_not_held(self) -> None:
-        assert next(iter(from_ranges([(5, 10**15)]))) == 5
 
 
 class TestBatcher:
@@ -189,10 +135,10 @@ class TestBatcher:
         assert [len(batch) for batch in flushed(batcher)] == sizes
 
     def test_numbers_go_on(self) -> None:
-        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 1), number=5)
+        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 1))
         for item in keyed("a", "b"):
             batcher.add(item)
-        assert [batch.number for batch in flushed(batcher)] == [5, 6]
+        assert [batch.number for batch in flushed(batcher)] == [0, 1]
 
     def test_one_with_a_key_that_is_taken_waits_for_it(self) -> None:
         batcher = Batcher(JSON)
@@ -238,19 +184,6 @@ class TestBatcher:
         assert rest is not None
         assert list(rest.positions) == [3]
 
-    def test_a_key_of_a_batch_that_is_still_to_come(self) -> None:
-        batcher = Batcher(JSON, number=1)
-        batcher.take_key("a")
-        batcher.take_key(None)
-        batcher.add(Item(5, "a", b"5"))
-        batcher.add(Item(6, "b", b"6"))
-        earlier = make_batch(0, [Item(0, "a", b"0")], JSON)
-        batcher.restore(earlier)
-        assert batcher.is_ready
-        assert batcher.pop() is earlier
-        batcher.settle(earlier)
-        assert [list(batch.positions) for batch in flushed(batcher)] == [[5, 6]]
-
     @pytest.mark.parametrize(("max_items", "max_bytes"), [(3, 1_000), (100, 30)])
     def test_full(self, max_items: int, max_bytes: int) -> None:
         batcher = Batcher(Frame(b"[", b",", b"]", max_bytes, max_items))
@@ -279,12 +212,10 @@ def flushed(batcher: Batcher) -> list[Batch]:
 class Schedule:
     """Adds, pops and settles in whatever order, and checks what must hold at each moment."""
 
-    def __init__(self, frame: Frame, number: int) -> None:
-        self.batcher = Batcher(frame, number=number)
+    def __init__(self, frame: Frame) -> None:
+        self.batcher = Batcher(frame)
         self.frame = frame
-        self.number = number
         self.items: dict[int, Item] = {}
-        self.restored: list[Batch] = []
         self.batches: list[Batch] = []
         self.unsettled: list[Batch] = []
 
@@ -297,13 +228,6 @@ class Schedule:
         assert len(held) <= self.frame.max_items
         assert sum(len(waiting.content) for waiting in held[:-1]) < self.frame.max_bytes
         assert self.batcher.holds is bool(held)
-
-    def restore(self, batch: Batch, items: list[Item]) -> None:
-        for item in items:
-            self.items[item.position] = item
-            self.batcher.take_key(item.key)
-        self.restored.append(batch)
-        self.batcher.restore(batch)
 
     def take(self, batch: Batch | None) -> bool:
         if batch is None:
@@ -346,14 +270,13 @@ class Schedule:
     def check(self) -> None:
         positions = [position for batch in self.batches for position in batch.positions]
         assert sorted(positions) == sorted(self.items)
-        by_key: dict[str, list[int]] = {}
+        by_key: dict[str | bytes, list[int]] = {}
         for batch in self.batches:
             for position, key in zip(batch.positions, batch.keys, strict=True):
                 if key is not None:
                     by_key.setdefault(key, []).append(position)
         assert all(order == sorted(order) for order in by_key.values())
-        made = [batch.number for batch in self.batches if batch not in self.restored]
-        assert made == list(range(self.number, self.number + len(made)))
+        assert [batch.number for batch in self.batches] == list(range(len(self.batches)))
 
 
 KEYS = st.sampled_from(["a", "b", "c", "d", "e", None, None])
@@ -396,22 +319,9 @@ def run(schedule: Schedule, steps: list[tuple[Any, ...]], which: int, first: int
 
 
 @settings(max_examples=300, deadline=None)
-@given(FRAMES, STEPS, st.integers(0, 5), st.integers(0, 3))
-def test_each_item_once_and_each_key_in_order(
-    frame: Frame, steps: list[tuple[Any, ...]], which: int, number: int
-) -> None:
-    run(Schedule(frame, number), steps, which)
-
-
-@settings(max_examples=100, deadline=None)
-@given(STEPS, st.integers(0, 5), st.lists(st.sampled_from("abcde"), min_size=1, max_size=4, unique=True))
-def test_a_restored_batch_goes_before_all_with_its_keys(
-    steps: list[tuple[Any, ...]], which: int, keys: list[str]
-) -> None:
-    schedule = Schedule(Frame(b"[", b",", b"]", 60, 4), 1)
-    items = keyed(*keys)
-    schedule.restore(make_batch(0, items, schedule.frame), items)
-    run(schedule, steps, which, first=len(items))
+@given(FRAMES, STEPS, st.integers(0, 5))
+def test_each_item_once_and_each_key_in_order(frame: Frame, steps: list[tuple[Any, ...]], which: int) -> None:
+    run(Schedule(frame), steps, which)
 
 
 @settings(max_examples=100, deadline=None)
@@ -420,7 +330,7 @@ def test_a_source_is_read_to_its_end_however_little_is_held_back(
     source: list[tuple[str | None, str]], frame: Frame, which: int
 ) -> None:
     """As one worker does it: read while there is no batch and room, then send what there is, then wait."""
-    schedule = Schedule(frame, 0)
+    schedule = Schedule(frame)
     rest = iter([Item(place, key, content.encode()) for place, (key, content) in enumerate(source)])
     exhausted = False
     for _ in range(10 * len(source) + 10):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.test_journal import PURPOSE, batch_of, failure_of
-from voucherify_async import VoucherifyError
-from voucherify_async.bulk.csv_rows import CsvRows
-from voucherify_async.bulk.journal import Journal, read_failures
+from voucherify_async import SyncStateError, VoucherifyError
+from voucherify_async.bulk.batches import Frame, Item, make_batch
+from voucherify_async.bulk.delivery import Delivery
 from voucherify_async.bulk.outcome import account, count_bulk, count_csv
-from voucherify_async.bulk.results import SyncJob
+from voucherify_async.bulk.results import SyncFailure
+from voucherify_async.bulk.state import State, read_failures, read_missing
 from voucherify_async.models import AccessToken, AsyncAction, Customer, CustomerActivity, PermanentDeletion
 from voucherify_async.models.customers import AsyncActionReceipt
 from voucherify_async.models.oauth import TokenIntrospection
@@ -30,6 +31,7 @@ from voucherify_async.pagination.cursors import EndDateRule, IdRule, IdState
 from voucherify_async.pagination.pager import Listing
 from voucherify_async.pagination.timestamps import TimestampState
 from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
+from voucherify_async.resources.csv_rows import CsvRows
 from voucherify_async.transport.operation import Answer, Operation
 from voucherify_async.transport.rate_limit import (
     AdaptiveRateLimiter,
@@ -111,7 +113,8 @@ def listing(on_invalid: Any, into: Any) -> Listing[Any]:
 
 def read_answer(body: bytes) -> None:
     answer = Answer(200, {}, body)
-    batch = batch_of(0, 1, 2)
+    items = [Item(position, f"crm-{position}", b"{}") for position in (1, 2)]
+    batch = make_batch(0, items, Frame(b"[", b",", b"]", 1_000, 9))
     for into in INTO:
         try:
             value = decode(operation(into), answer)
@@ -218,42 +221,60 @@ def read_csv(content: bytes) -> None:
             raise
 
 
-# ---------------------------------------------------------------- journals
+# ---------------------------------------------------------------- states
 
 
 class Recorded:
-    """A journal with all that there can be in one, which is damaged again and again."""
+    """A state with all that there can be in one, which is damaged again and again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        batch, other = batch_of(0, 1, 2, 3), batch_of(1, 4)
-        with closing(Journal(path, PURPOSE).open()) as journal:
-            journal.made(batch)
-            journal.made(other)
-            journal.sending(batch)
-            job = SyncJob(id="aa_1", status="DONE", items=3, succeeded=2, failed=1, duration=1.5)
-            journal.ended(batch, [job], [failure_of(batch, 1)])
+        asyncio.run(self.write())
         self.content = path.read_bytes()
+
+    def state(self) -> State:
+        return State(self.path, project="p", kind="k")
+
+    async def write(self) -> None:
+        frame = Frame(b"", b"", b"", 1_000, 9)
+        items = [Item(0, "a", b"x"), Item(1, "b", b"x"), Item(2, b"row", b"x"), Item(3, "c", b"x")]
+        failure = SyncFailure(position=1, source_id="b", key="wrong", raw_item=msgspec.Raw(b'"x"'))
+        async with self.state() as state:
+            for number, some in enumerate((items[:2], items[2:])):
+                await state.sending(Delivery(make_batch(number, some, frame)))
+            await state.ended(make_batch(0, items[:2], frame), [failure])
+            await state.complete()
 
     def read(self, content: bytes) -> None:
         for suffix in ("-wal", "-shm", "-journal"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         self.path.write_bytes(content)
-        try:
-            for failure in read_failures(str(self.path)):
-                assert failure.item is None or failure.raw_item
-            with closing(Journal(self.path, PURPOSE).open()) as journal:
-                for recorded in journal.recorded():
-                    journal.jobs_of(recorded.number)
-                    journal.failures_of(recorded.number)
-        except ValueError as error:
-            if not str(error).startswith("journal: "):
-                raise
+        for read in (self.read_failures, self.read_missing, lambda: asyncio.run(self.use())):
+            with suppress(SyncStateError):
+                read()
+
+    def read_failures(self) -> None:
+        for failure in read_failures(str(self.path)):
+            assert failure.raw_item is not None
+
+    def read_missing(self) -> None:
+        assert all(isinstance(key, str) for key in read_missing(str(self.path)))
+
+    async def use(self) -> None:
+        frame = Frame(b"", b"", b"", 1_000, 9)
+        async with self.state() as state:
+            await state.begin()
+            for unsettled in await state.unsettled():
+                await state.settled(unsettled, [])
+            await state.standings([Item(0, "a", b"x"), Item(1, b"row", b"x")], frame)
+            await state.missing()
+            await state.count()
+            await state.deleted("a")
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return Recorded(tmp_path_factory.mktemp("journal") / "journal.db")
+    return Recorded(tmp_path_factory.mktemp("state") / "state.sqlite")
 
 
 def damage(data: st.DataObject, recorded: Recorded) -> None:
@@ -273,7 +294,7 @@ CHECKS: Final[dict[str, Check]] = {
     "cursors": lambda data, _: read_cursor(data.draw(damaged(CURSORS) | st.binary(max_size=64))),
     "payloads": lambda data, _: read_payload(data.draw(damaged(PAYLOADS) | st.binary(max_size=64))),
     "tables": lambda data, _: read_csv(data.draw(damaged(TABLES) | st.binary(max_size=64))),
-    "journals": damage,
+    "states": damage,
 }
 
 

@@ -4,7 +4,6 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voucherify_async import SyncFailure, SyncJob, SyncProgress, SyncReport
+from voucherify_async import SyncFailure, SyncJob, SyncProgress, SyncReport, SyncStateError
 from voucherify_async.bulk.batches import Frame, Item, make_batch
-from voucherify_async.bulk.journal import Journal
+from voucherify_async.bulk.delivery import Delivery
 from voucherify_async.bulk.report import Tally
 from voucherify_async.bulk.results import INVALID_ITEM, SyncCounts
+from voucherify_async.bulk.state import State, read_failures
 from voucherify_async.models.customers import CustomerUpsert
 from voucherify_async.transport.clock import Clock
 
@@ -73,10 +73,10 @@ class TestCounts:
     def test_all_counts_are_in_the_report(self) -> None:
         tally = tally_of()
         tally.read, tally.sent, tally.succeeded, tally.failed, tally.invalid, tally.resent = range(1, 7)
-        report = tally.report("journal.db")
+        report = tally.report("state.sqlite")
         assert (report.read, report.sent, report.succeeded) == (1, 2, 3)
         assert (report.failed, report.invalid, report.resent) == (4, 5, 6)
-        assert (report.journal, report.omitted, report.omitted_to) == ("journal.db", 0, None)
+        assert (report.state, report.omitted, report.omitted_to) == ("state.sqlite", 0, None)
 
     def test_what_ended_is_counted(self) -> None:
         tally = tally_of()
@@ -139,10 +139,10 @@ class TestLimits:
         assert report.omitted == 3
 
     @pytest.mark.parametrize(
-        ("journal", "on_failure", "omitted_to"),
+        ("state", "on_failure", "omitted_to"),
         [
-            ("journal.db", None, "journal"),
-            ("journal.db", id, "journal"),
+            ("state.sqlite", None, "state"),
+            ("state.sqlite", id, "state"),
             (None, id, "callback"),
             (None, None, None),
         ],
@@ -150,14 +150,14 @@ class TestLimits:
     @pytest.mark.parametrize("omitted", [0, 1])
     def test_where_the_omitted_ones_are(
         self,
-        journal: str | None,
+        state: str | None,
         on_failure: Callable[[SyncFailure], object] | None,
         omitted_to: str | None,
         omitted: int,
     ) -> None:
         tally = tally_of(on_failure)
         tally.fail([failed(0), big(1, MOST_BYTES if omitted else 10)])
-        report = tally.report(journal)
+        report = tally.report(state)
         assert report.omitted == omitted
         assert report.omitted_to == (omitted_to if omitted else None)
 
@@ -171,10 +171,10 @@ class TestAllFailures:
         assert tuple(report.all_failures()) == report.failures
         assert list(report.failed_items()) == ["c0,Ada\n", CustomerUpsert(source_id="c2")]
 
-    def test_a_journal_that_is_not_needed_is_not_read(self, tmp_path: Path) -> None:
+    def test_a_state_that_is_not_needed_is_not_read(self, tmp_path: Path) -> None:
         tally = tally_of()
         tally.fail([failed(2)])
-        report = tally.report(str(tmp_path / "none" / "journal.db"))
+        report = tally.report(str(tmp_path / "none" / "state.sqlite"))
         assert tuple(report.all_failures()) == report.failures
 
     @pytest.mark.parametrize("on_failure", [None, id])
@@ -187,8 +187,8 @@ class TestAllFailures:
                 read()
         assert len(report.failures) == MOST
 
-    def test_they_are_in_the_journal(self, tmp_path: Path) -> None:
-        path = str(tmp_path / "journal.db")
+    async def test_they_are_in_the_state(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "state.sqlite")
         frame = Frame(b"[", b",", b"]", 10**9, 10**6)
         names = [f"c{number}" for number in range(MOST + 20)]
         items = [Item(2 * at, name, b'{"source_id":"%b"}' % name.encode()) for at, name in enumerate(names)]
@@ -204,14 +204,17 @@ class TestAllFailures:
             )
         ]
         tally = tally_of()
-        with closing(Journal(path, "customers.sync").open()) as journal:
-            journal.made(batch)
-            journal.ended(batch, [], [*unnamed, *reversed(failures)])
-            journal.invalid(invalid)
+        async with State(path, project="p", kind="k") as state:
+            await state.begin()
+            await state.sending(Delivery(batch))
+            await state.ended(batch, [*unnamed, *reversed(failures)])
+            await state.failed(invalid)
+            with pytest.raises(SyncStateError, match="another sync is using it"):
+                list(read_failures(path))
         for some in (unnamed, failures, invalid):
             tally.fail(some)
         report = tally.report(path)
-        assert (report.omitted, report.omitted_to) == (22, "journal")
+        assert (report.omitted, report.omitted_to) == (22, "state")
         assert list(report.all_failures()) == [*unnamed, *reversed(failures), *invalid]
         assert list(report.failed_items()) == [CustomerUpsert(source_id=name) for name in reversed(names)]
 
@@ -307,8 +310,8 @@ REPORT: SyncReport = SyncReport(
     failures=(FAILURE, SyncFailure(key="unnamed")),
     jobs=(job_of(1),),
     omitted=2,
-    omitted_to="journal",
-    journal="journal.db",
+    omitted_to="state",
+    state="state.sqlite",
 )
 VALUES = [
     pytest.param(FAILURE, id="a failure"),

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from voucherify_async.bulk.batches import Batch
+from voucherify_async.bulk.batches import Batch, Key
 from voucherify_async.bulk.results import SyncFailure
 from voucherify_async.errors import (
     APIStatusError,
@@ -119,7 +119,7 @@ def count_csv(result: msgspec.Raw, batch: Batch) -> Told:
 
 
 def _indexes(batch: Batch) -> dict[str | None, int]:
-    return {key: index for index, key in enumerate(batch.keys) if key is not None}
+    return {key: index for index, key in enumerate(batch.keys) if isinstance(key, str)}
 
 
 def account(action: AsyncAction, batch: Batch, accounting: Accounting) -> list[SyncFailure] | None:
@@ -163,6 +163,10 @@ def all_failed(
     return [_failure(batch, Report(index, None, key, text, details)) for index in range(len(batch))]
 
 
+def _source_id(key: Key) -> str | None:
+    return key if isinstance(key, str) else None
+
+
 def _bounded(text: str | None) -> str | None:
     return None if text is None else text[:_LONGEST_TEXT]
 
@@ -176,7 +180,7 @@ def _failure(batch: Batch, report: Report) -> SyncFailure:
         return SyncFailure(source_id=source_id, key=key, message=message, details=details)
     return SyncFailure(
         position=batch.positions[item],
-        source_id=batch.keys[item] or source_id,
+        source_id=_source_id(batch.keys[item]) or source_id,
         key=key,
         message=message,
         details=details,

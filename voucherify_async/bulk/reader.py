@@ -4,77 +4,64 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from voucherify_async.bulk.batches import Batch, Batcher, Item
-from voucherify_async.bulk.journal import Journal
-from voucherify_async.bulk.kind import Kind
-from voucherify_async.bulk.ledger import Ledger
-from voucherify_async.bulk.past import Past, Recorded
+from voucherify_async.bulk.batcher import Batcher
+from voucherify_async.bulk.batches import Batch, Item
+from voucherify_async.bulk.kind import Kind, Options
 from voucherify_async.bulk.report import Tally
 from voucherify_async.bulk.results import INVALID_ITEM, SyncFailure
-from voucherify_async.bulk.state import digest
+from voucherify_async.bulk.state import Standing, State
 from voucherify_async.models.base import is_mapping
 
 __all__ = ["Reader"]
 
 _TURN: Final = 256
-"""Items that are read before other tasks get a turn."""
+"""Items that are read before other tasks get a turn, and that the state is asked about at once."""
 
 _LONGEST_TEXT: Final = 1_000
 
 _MOST_UNWRITTEN: Final = 1_000
-"""Invalid items that are written to the journal at once."""
+"""Failures that are put on record at once."""
 
 
 class Reader:
-    """Reads a source as batches are asked for, by any number of tasks.
-
-    Items that an earlier process has sent are counted, or taken up where they were left.
-    """
+    """Reads a source as batches are asked for, by any number of tasks."""
 
     def __init__(
         self,
         source: Iterable[Any] | AsyncIterable[Any],
         kind: Kind,
-        recorded: Iterable[Recorded],
-        ledger: Ledger,
+        state: State,
         tally: Tally,
-        *,
-        on_invalid: Literal["report", "raise"],
-        full: bool = False,
+        options: Options,
     ) -> None:
-        """Read `source`, of which the journal has `recorded`."""
+        """Read `source`, and leave out what the state says that the service holds."""
         self._async_items = aiter(source) if isinstance(source, AsyncIterable) else None
         self._items = iter(()) if isinstance(source, AsyncIterable) else iter(source)
         self._exhausted = False
         self._kind = kind
-        self._past = Past(recorded, kind.frame)
-        # A journal knows batches by the items that each was made of.
-        fold = kind.fold if ledger.journal is None else None
-        self._batcher = Batcher(kind.frame, number=self._past.next_number, fold=fold)
-        self._ledger = ledger
+        self._batcher = Batcher(kind.frame, fold=kind.fold)
+        self._state = state
         self._tally = tally
-        self._on_invalid = on_invalid
-        self._full = full
+        self._raises = options.on_invalid == "raise"
+        self._full = options.full
         self.saw_all = True
-        """Whether each item so far said which key it has."""
-        self._invalid: list[SyncFailure] = []
+        """Whether each item so far said which key it has, if it must have one."""
+        self._unwritten: list[SyncFailure] = []
         self._reading = asyncio.Lock()
         self._settled = asyncio.Event()
 
     async def next(self) -> Batch | None:
-        """The next batch, on record as such; `None` if there will be none.
+        """The next batch; `None` if there will be none.
 
         Raises:
-            ValueError: The source is not that of the journal, or with `on_invalid="raise"` an item is invalid.
+            ValueError: With `on_invalid="raise"` an item is invalid.
         """
         async with self._reading:
             while (batch := self._batcher.pop()) is None:
-                if self._wants_more:
+                if not self._exhausted and not self._batcher.is_full:
                     await self._read()
-                    await self.write_invalid()
-                    await self._take_up_past()
                 elif (batch := self._batcher.flush()) is not None:
                     break
                 elif not self._batcher.holds:
@@ -82,9 +69,6 @@ class Reader:
                 else:
                     self._settled.clear()
                     await self._settled.wait()
-            if not batch.is_recorded:
-                await self._ledger.write("made", batch)
-                batch.is_recorded = True
             return batch
 
     async def aclose(self) -> None:
@@ -100,107 +84,100 @@ class Reader:
         self._batcher.settle(batch)
         self._settled.set()
 
-    @property
-    def _wants_more(self) -> bool:
-        # What is held back for a batch of the past whose items have not all come by waits for those.
-        return not self._exhausted and (not self._batcher.is_full or self._past.is_gathering)
-
     async def _read(self) -> None:
-        """Read until there is something to do, or no more."""
-        while True:
+        """Read some items, and put those that are to be sent into batches."""
+        items: list[Item] = []
+        size = 0
+        for _ in range(_TURN):
             try:
                 raw = next(self._items) if self._async_items is None else await anext(self._async_items)
             except (StopIteration, StopAsyncIteration):
+                self._exhausted = True
                 break
-            if self._take(raw):
-                return
-            if self._tally.read % _TURN == 0:
-                await asyncio.sleep(0)
-        self._exhausted = True
-        self._past.check_end()
+            if (item := self._take(raw)) is not None:
+                items.append(item)
+                size += len(item.content)
+                if self._batcher.fills(len(items), size):
+                    break
+        was_taken = [self._batcher.is_taken(item.key) for item in items]
+        standings = await self._state.standings(items, self._kind.frame)
+        for item, taken, standing in zip(items, was_taken, standings, strict=True):
+            if standing is Standing.IN_DOUBT:
+                self._doubt(item)
+            elif standing is Standing.NEW or not self._is_unchanged(item, was_taken=taken):
+                self._batcher.add(item)
+            else:
+                self._tally.unchanged += 1
+        self._tally.duplicates = self._batcher.folded
+        if len(self._unwritten) >= _MOST_UNWRITTEN:
+            await self.write_failures()
+        await asyncio.sleep(0)
 
-    def _take(self, raw: Any) -> bool:
-        """Take an item of the source on; whether that is enough for now."""
+    def _take(self, raw: Any) -> Item | None:
+        """Take an item of the source on, if it is valid."""
         position = self._kind.locate(self._tally.read, raw)
         self._tally.read += 1
         self._tally.tell()
         try:
             item = self._kind.frame.check(self._kind.encode(position, raw))
         except ValueError as error:
-            self._note(_key_of(raw))
             self._add_invalid(position, raw, error)
-            return len(self._invalid) >= _MOST_UNWRITTEN
-        self._note(item.key)
-        if self._is_unchanged(item):
-            self._tally.unchanged += 1
-            return False
-        earlier = self._past.find(item.position)
-        if earlier is None:
-            self._batcher.add(item)
-            self._tally.duplicates = self._batcher.folded
-        else:
-            self._past.take(item)
-            if not earlier.ended:
-                self._batcher.take_key(item.key)
-        return self._batcher.is_ready or bool(self._past.whole) or not self._wants_more
+            return None
+        if item.key is None:
+            return item._replace(key=self._state.name_row(self._kind.frame, item.content))
+        if isinstance(item.key, str):
+            self._state.see(item.key)
+        return item
 
-    def _note(self, key: str | None) -> None:
-        if self._ledger.state is None:
-            return
-        if key:
-            self._ledger.state.saw(key)
-        else:
-            self.saw_all = False
+    def _is_unchanged(self, item: Item, *, was_taken: bool) -> bool:
+        """Whether an item of which the service holds just that need not be sent.
 
-    def _is_unchanged(self, item: Item) -> bool:
-        """Whether the service holds just that, and nothing else for the same key is on its way."""
-        state = self._ledger.state
-        if state is None or self._full or item.key is None or self._batcher.is_taken(item.key):
-            return False
-        return state.knows(item.key, digest(self._kind.frame, item.content))
+        It must be, if something else for the same key was on its way when the state was asked, or is now.
+        """
+        if isinstance(item.key, bytes):
+            return True  # it would make another customer
+        return not (self._full or was_taken or self._batcher.is_taken(item.key))
+
+    def _doubt(self, item: Item) -> None:
+        """An earlier sync has sent it, and nobody will know what became of it."""
+        self._tally.sent += 1
+        failure = SyncFailure(
+            position=item.position,
+            key="outcome_unknown",
+            message="an earlier sync has sent it, and no answer came",
+        )
+        self._tally.end(1, [failure])
+        self._unwritten.append(failure)
 
     def _add_invalid(self, position: int, raw: Any, error: ValueError) -> None:
-        name = self._kind.place.format(position)
-        if self._on_invalid == "raise":
-            raise ValueError(f"{name}: {_cut(str(error))}") from None
-        if self._past.find(position) is not None:
-            raise ValueError(f"journal: it is of another source: {name} was sent, and is invalid now")
+        if self._raises:
+            raise ValueError(f"{self._kind.place.format(position)}: {_cut(str(error))}") from None
+        key = _key_of(raw)
+        if key:
+            self._state.see(key)
+        else:
+            self.saw_all = False
         failure = SyncFailure(
-            position=position, source_id=_source_id_of(raw), key=INVALID_ITEM, message=_cut(str(error))
+            position=position,
+            source_id=None if key is None else _cut(key),
+            key=INVALID_ITEM,
+            message=_cut(str(error)),
         )
         self._tally.invalid += 1
         self._tally.fail([failure])
-        self._invalid.append(failure)
+        self._unwritten.append(failure)
 
-    async def write_invalid(self) -> None:
-        """Put on record what was found invalid since the last time."""
-        if self._invalid:
-            failures, self._invalid = self._invalid, []
-            await self._ledger.write("invalid", failures)
-
-    async def _take_up_past(self) -> None:
-        """Count batches that have ended before, and go on with those that have not."""
-        whole, self._past.whole = self._past.whole, []
-        for recorded, batch in whole:
-            self._tally.resent += batch.resent * len(batch)
-            for job in await self._ledger.look_up(Journal.jobs_of, batch.number):
-                self._tally.add_job(job)
-            if recorded.ended:
-                self._tally.sent += len(batch)
-                self._tally.end(len(batch), await self._ledger.look_up(Journal.failures_of, batch.number))
-            else:
-                self._batcher.restore(batch)
+    async def write_failures(self) -> None:
+        """Put on record which items were not sent, since the last time."""
+        if self._unwritten:
+            failures, self._unwritten = self._unwritten, []
+            await self._state.failed(failures)
 
 
 def _key_of(raw: Any) -> str | None:
     """What an item that is none may still say of who it is."""
     found = raw.get("source_id") if is_mapping(raw) else getattr(raw, "source_id", None)
     return found if isinstance(found, str) else None
-
-
-def _source_id_of(raw: Any) -> str | None:
-    key = _key_of(raw)
-    return None if key is None else _cut(key)
 
 
 def _cut(text: str) -> str:

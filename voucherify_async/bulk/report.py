@@ -11,8 +11,8 @@ from typing import Any, Final, Generic, Literal
 
 import msgspec
 
-from voucherify_async.bulk.journal import read_failures, read_missing
 from voucherify_async.bulk.results import SyncCounts, SyncFailure, SyncJob, SyncProgress
+from voucherify_async.bulk.state import read_failures, read_missing
 from voucherify_async.models.customers import CustomerUpsert
 from voucherify_async.transport.clock import Clock
 
@@ -45,10 +45,8 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     on as ``IN_PROGRESS``."""
     omitted: int = 0
     """How many failures there are beside `failures`."""
-    omitted_to: Literal["journal", "state", "callback"] | None = None
-    """Where those are: in the journal or the state, with `on_failure`, or nowhere."""
-    journal: str | None = None
-    """The journal's file, if there is one."""
+    omitted_to: Literal["state", "callback"] | None = None
+    """Where those are: in the state, with `on_failure`, or nowhere."""
     state: str | None = None
     """The file of the state, if there is one."""
     missing: int | None = None
@@ -58,29 +56,25 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """Empty lines of a CSV file, and rows of nothing but empty cells."""
 
     def all_failures(self) -> Iterator[SyncFailure]:
-        """The failures; of all that the journal or the state has, if not all are here, in the order of discovery.
-
-        A state has those of the last sync.
+        """The failures; all that the state has of the last sync, if not all are here, in the order of discovery.
 
         Raises:
-            ValueError: There are more, and they are in no file, or a sync is using that.
-            FileNotFoundError: The file is gone.
+            ValueError: There are more, and there was no state.
+            SyncStateError: A sync is using the state, or it is damaged.
+            FileNotFoundError: The state is gone.
         """
         if not self.omitted:
             return iter(self.failures)
         if self.state is not None:
-            return read_failures(self.state, "state")
-        if self.journal is not None:
-            return read_failures(self.journal)
-        raise ValueError(
-            f"{self.omitted:,} failures are not kept in the report, as the sync had no state or journal"
-        )
+            return read_failures(self.state)
+        raise ValueError(f"{self.omitted:,} failures are not kept in the report, as the sync had no state")
 
     def missing_source_ids(self) -> Iterator[str]:
         """The `source_id` of each customer that the state knows and the source no longer has.
 
         Raises:
-            ValueError: It is not known which those are, or a sync is using the state.
+            ValueError: It is not known which those are.
+            SyncStateError: A sync is using the state, or it is damaged.
             FileNotFoundError: The state is gone.
         """
         if self.state is None or self.missing is None:
@@ -95,8 +89,9 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         A failure that the service did not name has no item.
 
         Raises:
-            ValueError: There are more than are kept, and they are in no file, or a sync is using that.
-            FileNotFoundError: The file is gone.
+            ValueError: There are more than are kept, and there was no state.
+            SyncStateError: A sync is using the state, or it is damaged.
+            FileNotFoundError: The state is gone.
         """
         items: Iterator[Any] = map(attrgetter("item"), self.all_failures())
         return (item for item in items if item is not None)
@@ -168,10 +163,10 @@ class Tally:
         self._told, self._progress = now, progress
         self._on_progress(progress)
 
-    def report(self, journal: str | None, state: str | None = None) -> SyncReport[Any]:
-        """What it has come to."""
-        elsewhere: Literal["journal", "state", "callback"] | None
-        elsewhere = "journal" if journal else "state" if state else "callback" if self._on_failure else None
+    def report(self, state: str | None) -> SyncReport[Any]:
+        """What it has come to; `state` is the file, if there is one."""
+        elsewhere: Literal["state", "callback"] | None
+        elsewhere = "state" if state else "callback" if self._on_failure else None
         by_position = sorted(
             self._failures,
             key=lambda failure: sys.maxsize if failure.position is None else failure.position,
@@ -182,7 +177,6 @@ class Tally:
             jobs=(*self._jobs, *self._open_jobs()),
             omitted=self._omitted,
             omitted_to=elsewhere if self._omitted else None,
-            journal=journal,
             state=state,
             missing=self.missing,
         )

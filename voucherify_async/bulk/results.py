@@ -9,10 +9,13 @@ import msgspec
 from voucherify_async.models.base import Model
 from voucherify_async.models.customers import CustomerUpsert
 
-__all__ = ["INVALID_ITEM", "NO_ITEM", "SyncCounts", "SyncFailure", "SyncJob", "SyncProgress"]
+__all__ = ["INVALID_ITEM", "IN_DOUBT", "NO_ITEM", "SyncCounts", "SyncFailure", "SyncJob", "SyncProgress"]
 
 INVALID_ITEM: Final = "invalid_item"
 """The key of an item that was not sent, as it is none that the service can take."""
+
+IN_DOUBT: Final = frozenset({"outcome_unknown", "job_failed"})
+"""The keys of failures of items that may have been applied all the same."""
 
 NO_ITEM: Final = msgspec.Raw(b"null")
 

@@ -1,9 +1,14 @@
 """What the service is known to hold, in an SQLite file, so that a later sync sends only what is new or changed.
 
-There is a row for each `source_id`: a digest of what the service acknowledged, or nothing if that is not known.
-Before a batch is sent, its rows are emptied and the batch is put on record; when its job has ended, the rows of
-what succeeded are filled. So whenever a process dies, a digest stands for what the service holds, and for nothing
-else. Calls are made from threads: the disk takes its time.
+There is a row for each item: a digest of what the service acknowledged, or nothing if that is not known. Before a
+batch is sent, its rows are emptied and the batch is put on record; when its job has ended, the rows of what succeeded
+are filled. So whenever a process dies, a digest stands for what the service holds, and for nothing else.
+
+A row of a CSV file without a `Source_id` makes a new customer each time it is sent. It is known by its own content,
+and by how many rows before it were the same. One whose row here is empty may have made its customer already: it is
+never sent again.
+
+Everything here is a table of the file; the disk is used in threads.
 """
 
 from __future__ import annotations
@@ -13,21 +18,26 @@ import os
 import sqlite3
 import threading
 from array import array
-from collections import defaultdict
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from enum import Enum
 from functools import partial
-from itertools import islice
+from itertools import repeat
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
+import anyio.to_thread
 import msgspec
 
-from voucherify_async.bulk.batches import Batch, Frame
-from voucherify_async.bulk.results import SyncFailure, SyncJob
+from voucherify_async.bulk.batches import Batch, Frame, Item, Key
+from voucherify_async.bulk.delivery import Delivery
+from voucherify_async.bulk.results import IN_DOUBT, SyncFailure
 from voucherify_async.errors import SyncStateError
 
-__all__ = ["State", "Unsettled", "digest"]
+__all__ = ["Standing", "State", "Unsettled", "digest", "read_failures", "read_missing"]
+
+T = TypeVar("T")
 
 _APPLICATION_ID: Final = 0x76735953
 _FORMAT: Final = 1
@@ -36,12 +46,13 @@ _PAGE: Final = 1_000
 _BUCKETS: Final = 0xFFFF
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE items (key TEXT PRIMARY KEY, digest BLOB) WITHOUT ROWID",
+    "CREATE TABLE items (key PRIMARY KEY, digest BLOB) WITHOUT ROWID",
     "CREATE TABLE batches (number INTEGER PRIMARY KEY, keys BLOB, digests BLOB, job TEXT, accepted REAL)",
     "CREATE TABLE missing (key TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE failures (position INTEGER, source_id TEXT, key TEXT, message TEXT, details TEXT, item BLOB)",
 )
-
+_FORGET: Final = "DELETE FROM batches WHERE number = ?"
+_FAIL: Final = "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)"
 
 _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNWRITABLE: Final = frozenset(
@@ -56,19 +67,29 @@ _UNWRITABLE: Final = frozenset(
 _ANEW: Final = "delete it, and everything is sent once more"
 
 
+class Standing(Enum):
+    """What a state says of an item."""
+
+    NEW = "the service is not known to hold it"
+    UNCHANGED = "the service holds just that"
+    IN_DOUBT = "an earlier sync has sent it, and may have made a customer of it"
+
+
 class Unsettled(NamedTuple):
-    """A batch that an earlier process sent, of which it is not known what became of it.
+    """A batch that an earlier sync has sent, of which it is not known what became of it.
 
     Attributes:
         number: Its number in the file.
         keys: The keys of its items, in the order in which they were sent.
-        job: The background job that has it; empty if no answer came.
+        digests: Their digests.
+        job_id: The background job that has it; empty if no answer came.
         accepted: When that was taken on, in epoch seconds.
     """
 
     number: int
-    keys: list[str]
-    job: str
+    keys: list[str | bytes]
+    digests: bytes
+    job_id: str
     accepted: float
 
 
@@ -78,45 +99,62 @@ def digest(frame: Frame, content: bytes) -> bytes:
 
 
 class State:
-    """The state of a sync. It is opened first of all, and nobody else may use it until it is closed."""
+    """The state of a sync: an async context manager. Nobody else may use the file meanwhile.
 
-    def __init__(self, path: str | os.PathLike[str], *, project: str, kind: str | None) -> None:
+    Without a file nothing is known, and nothing is put on record.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, *, project: str, kind: str | None) -> None:
         """Use a file, or make it.
 
         Args:
-            path: The file.
+            path: The file, if there is one.
             project: Whose customers it is about.
             kind: What the sync does; `None` for any, if the file exists.
         """
         # The whole path: SQLite has meanings of its own for some short ones.
-        self.path = os.path.abspath(path)  # noqa: PTH100  # which takes and gives a str
+        self.path = None if path is None else os.path.abspath(path)  # noqa: PTH100  # which takes and gives a str
         self._meta = {"project": project} if kind is None else {"project": project, "kind": kind}
         self._lock = threading.Lock()
+        self._db: sqlite3.Connection | None = None
         self._closed = False
         self._seen: defaultdict[int, array[int]] = defaultdict(partial(array, "q"))
         """The hashes of the keys that were seen, by their last bits: a set would be many times as large."""
+        self._rows: Counter[bytes] = Counter()
+        """How often each row without a `Source_id` was seen."""
 
-    def open(self) -> Self:
-        """Open the file; closed meanwhile, it is left alone.
+    async def __aenter__(self) -> Self:
+        """Open the file.
 
         Raises:
             SyncStateError: It is in use, damaged, of another project or kind, or cannot be written.
         """
-        with self._using():
-            if not self._closed:
-                Path(self.path).touch(0o600)
-                self._db = sqlite3.connect(
-                    self.path, timeout=0, isolation_level=None, check_same_thread=False
-                )
-                try:
-                    self._prepare()
-                except BaseException:
-                    self._db.close()
-                    raise
+        if self.path is not None:
+            try:
+                await anyio.to_thread.run_sync(self._open, self.path)
+            except BaseException:
+                self._close()  # also one that a thread is opening
+                raise
         return self
 
-    def _prepare(self) -> None:
-        db = self._db
+    async def __aexit__(self, *_: object) -> None:
+        """Let go of the file."""
+        self._close()
+
+    def _open(self, path: str) -> None:
+        with self._lock, _explained(path):
+            if self._closed:
+                return
+            Path(path).touch(0o600)
+            db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare(path, db)
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
+
+    def _prepare(self, path: str, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("BEGIN EXCLUSIVE")
         (owner,) = db.execute("PRAGMA application_id").fetchone()
@@ -129,209 +167,325 @@ class State:
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
         elif (owner, version) != (_APPLICATION_ID, _FORMAT) or sorted(schema) != sorted(_SCHEMA):
-            raise self._error("damaged", "it is damaged, or no state of a sync: name another file")
+            raise _error(path, "damaged", "it is damaged, or no state of a sync: name another file")
         else:
             (health,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if health != "ok":
-                raise self._error("damaged", f"it is damaged ({health}): {_ANEW}")
+                raise _error(path, "damaged", f"it is damaged ({health}): {_ANEW}")
             known = dict(db.execute("SELECT name, value FROM meta"))
             for name, reason in (("project", "other_project"), ("kind", "other_kind")):
                 if known.get(name) != self._meta.get(name, known.get(name)):
                     text = (
                         f"it is of the {name} {known.get(name)}, not of {self._meta[name]}: name another file"
                     )
-                    raise self._error(reason, text)
+                    raise _error(path, reason, text)
         db.execute("COMMIT")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
 
-    @contextmanager
-    def _using(self) -> Generator[None]:
-        """Use the file alone, and explain what goes wrong with it."""
-        problem: tuple[str, str] | None = None
-        with self._lock:
-            try:
-                yield
-            except (sqlite3.Error, UnicodeDecodeError, msgspec.MsgspecError, TypeError) as error:
-                code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # further bits tell kinds of it apart
-                if code in _IN_USE:
-                    problem = "in_use", "another sync is using it: try again when that has ended"
-                elif code in _UNWRITABLE:
-                    problem = "unwritable", f"it cannot be written: {error}"
-                else:
-                    problem = "damaged", f"it is damaged ({error}): {_ANEW}"
-            except OSError as error:
-                problem = "unwritable", f"it cannot be written: {error.strerror}"
-        if problem is not None:
-            raise self._error(*problem)
-
-    def _error(self, reason: str, text: str) -> SyncStateError:
-        return SyncStateError(f"state {self.path!r}: {text}", reason=reason, path=self.path)
-
-    def close(self) -> None:
-        """Let go of the file, also of one that a thread is opening. May be called twice."""
+    def _close(self) -> None:
         with self._lock:
             self._closed = True
-            if hasattr(self, "_db"):
+            if self._db is not None:
                 self._db.close()
 
     # ------------------------------------------------------------ reading
 
-    def unsettled(self) -> list[Unsettled]:
-        """The batches of which an earlier process has not seen the end."""
-        with self._using():
-            rows = self._db.execute(
-                "SELECT number, keys, job, accepted FROM batches ORDER BY number"
-            ).fetchall()
-            return [
-                Unsettled(number, msgspec.json.decode(keys, type=list[str]), str(job), float(accepted))
-                for number, keys, job, accepted in rows
-            ]
+    async def unsettled(self) -> list[Unsettled]:
+        """The batches of which an earlier sync has not seen the end."""
 
-    def knows(self, key: str, found: bytes) -> bool:
-        """Whether the service is known to hold just that of the customer."""
-        with self._using():
-            row = self._db.execute("SELECT digest FROM items WHERE key = ?", (key,)).fetchone()
-        return row is not None and row[0] == found
+        def read(db: sqlite3.Connection) -> list[Unsettled]:
+            rows = db.execute("SELECT number, keys, digests, job, accepted FROM batches ORDER BY number")
+            return [_unsettled(row) for row in rows]
 
-    def saw(self, key: str) -> None:
+        return await self._use(read, [])
+
+    async def standings(self, items: Sequence[Item], frame: Frame) -> Sequence[Standing]:
+        """What is known of each item."""
+
+        def read(db: sqlite3.Connection) -> list[Standing]:
+            find = "SELECT digest FROM items WHERE key = ?"
+            return [_standing(item, frame, db.execute(find, (item.key,)).fetchone()) for item in items]
+
+        return await self._use(read, [Standing.NEW] * len(items))
+
+    async def missing(self) -> list[str]:
+        """The keys that the last complete run did not see."""
+        query = "SELECT key FROM missing ORDER BY key"
+        return await self._use(lambda db: [str(key) for (key,) in db.execute(query)], [])
+
+    async def count(self) -> int:
+        """How many keys of customers it knows."""
+        query = "SELECT count(*) FROM items WHERE typeof(key) = 'text'"
+        return await self._use(lambda db: int(db.execute(query).fetchone()[0]), 0)
+
+    # ------------------------------------------------------------ what the source has
+
+    def see(self, key: str) -> None:
         """The source has an item with this key."""
-        number = hash(key)
-        self._seen[number & _BUCKETS].append(number)
+        if self.path is not None:
+            number = hash(key)
+            self._seen[number & _BUCKETS].append(number)
+
+    def name_row(self, frame: Frame, content: bytes) -> bytes | None:
+        """The key of the next row without a `Source_id`, or nothing without a file."""
+        if self.path is None:
+            return None
+        name = digest(frame, content)
+        self._rows[name] += 1
+        return name + self._rows[name].to_bytes(4, "big")
 
     def _was_seen(self, key: str) -> bool:
         number = hash(key)
         return number in self._seen.get(number & _BUCKETS, ())
 
-    def missing(self) -> list[str]:
-        """The keys that the last complete run did not see."""
-        with self._using():
-            return [str(key) for (key,) in self._db.execute("SELECT key FROM missing ORDER BY key")]
-
-    def known(self) -> int:
-        """How many keys it knows."""
-        with self._using():
-            (count,) = self._db.execute("SELECT count(*) FROM items").fetchone()
-        return int(count)
-
     # ------------------------------------------------------------ writing
 
-    def begin(self) -> None:
-        """A run begins. What the last one missed is of no use any more."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM failures")
-            db.execute("DELETE FROM missing")
+    async def begin(self) -> None:
+        """A sync begins. What the last one missed is of no use any more."""
+        await self._write(("DELETE FROM failures", [()]), ("DELETE FROM missing", [()]))
 
-    def complete(self) -> int:
-        """A run has seen all that its source has; returns how many of the known keys are missing from it."""
-        with self._transaction() as db:
-            keys = (key for (key,) in self._db.execute("SELECT key FROM items") if not self._was_seen(key))
-            for some in iter(lambda: list(islice(keys, _PAGE)), []):
-                db.executemany("INSERT INTO missing VALUES (?)", [(key,) for key in some])
-            (count,) = db.execute("SELECT count(*) FROM missing").fetchone()
-        return int(count)
+    async def complete(self) -> int | None:
+        """A sync has seen all that its source has; how many of the known customers are missing from it."""
 
-    def deleted(self, keys: Sequence[str]) -> None:
-        """These are deleted in the service, too."""
-        with self._transaction() as db:
-            for table in ("items", "missing"):
-                db.executemany(f"DELETE FROM {table} WHERE key = ?", ((key,) for key in keys))  # noqa: S608  # ours
+        def find(db: sqlite3.Connection) -> int:
+            keys = db.execute("SELECT key FROM items WHERE typeof(key) = 'text'")
+            missing = ((key,) for (key,) in keys if not self._was_seen(key))
+            with _transaction(db):
+                db.executemany("INSERT INTO missing VALUES (?)", missing)
+                (count,) = db.execute("SELECT count(*) FROM missing").fetchone()
+            return int(count)
 
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        with self._using():
-            self._db.execute("BEGIN")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        return await self._use(find, None)
 
-    def sending(self, batch: Batch) -> None:
-        """A batch is about to be sent: from now on, nobody knows what the service holds of its items."""
-        digests = bytearray()
-        for content in batch.contents():
-            digests += digest(batch.frame, content)
-        with self._transaction() as db:
-            db.executemany(
-                "INSERT INTO items VALUES (?, NULL) ON CONFLICT DO UPDATE SET digest = NULL",
-                ((key,) for key in batch.keys),
-            )
-            db.execute(
-                "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, '', 0)",
-                (batch.number, msgspec.json.encode(batch.keys), bytes(digests)),
-            )
-
-    def accepted(self, batch: Batch) -> None:
-        """A background job has taken a batch on."""
-        with self._transaction() as db:
-            db.execute(
-                "UPDATE batches SET job = ?, accepted = ? WHERE number = ?",
-                (batch.job, batch.accepted, batch.number),
-            )
-
-    def failed(self, batch: Batch, job: SyncJob) -> None:  # noqa: ARG002  # as of a journal
-        """A job with a batch has failed, and a second one is to do it."""
-        with self._transaction() as db:
-            db.execute("UPDATE batches SET job = '' WHERE number = ?", (batch.number,))
-
-    def ended(self, batch: Batch, jobs: Sequence[SyncJob], failures: Sequence[SyncFailure]) -> None:  # noqa: ARG002
-        """It is known what became of a batch: the service holds those of its items that did not fail."""
-        with self._transaction() as db:
-            self._end(db, batch, failures)
-            self._add_failures(db, failures)
-
-    def settled(self, batch: Batch, failures: Sequence[SyncFailure]) -> None:
-        """It is known what became of a batch of an earlier process, of which only the keys are known."""
-        with self._transaction() as db:
-            self._end(db, batch, failures)
-
-    def _end(self, db: sqlite3.Connection, batch: Batch, failures: Sequence[SyncFailure]) -> None:
-        lost = {failure.position for failure in failures}
-        # What failed is unknown; where nobody knows which item it was, so are all.
-        if None not in lost:
-            (digests,) = db.execute(
-                "SELECT digests FROM batches WHERE number = ?", (batch.number,)
-            ).fetchone()
-            db.executemany(
-                "UPDATE items SET digest = ? WHERE key = ?",
-                (
-                    (digests[index * _DIGEST_BYTES : (index + 1) * _DIGEST_BYTES], key)
-                    for index, (position, key) in enumerate(zip(batch.positions, batch.keys, strict=True))
-                    if position not in lost
-                ),
-            )
-        db.execute("DELETE FROM batches WHERE number = ?", (batch.number,))
-
-    def not_sent(self, batch: Batch) -> None:
-        """A batch was not sent, or nobody will know what became of it: all of it is sent again."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM batches WHERE number = ?", (batch.number,))
-
-    def made(self, batch: Batch) -> None:
-        """A batch is made. It is put on record when it is sent."""
-
-    def invalid(self, failures: Sequence[SyncFailure]) -> None:
-        """Items are none that can be sent."""
-        with self._transaction() as db:
-            self._add_failures(db, failures)
-
-    def _add_failures(self, db: sqlite3.Connection, failures: Sequence[SyncFailure]) -> None:
-        db.executemany(
-            "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    one.position,
-                    *map(_storable, (one.source_id, one.key, one.message, one.details)),
-                    bytes(one.raw_item),
-                )
-                for one in failures
-            ],
+    async def deleted(self, key: str) -> None:
+        """A customer is deleted in the service, too."""
+        await self._write(
+            ("DELETE FROM items WHERE key = ?", [(key,)]), ("DELETE FROM missing WHERE key = ?", [(key,)])
         )
+
+    async def sending(self, delivery: Delivery) -> None:
+        """A batch is about to be sent: from now on, nobody knows what the service holds of its items."""
+        batch = delivery.batch
+        rows = (
+            (batch.number, _encode_keys(batch.keys), b"".join(made)) for made in [_digests(batch)]
+        )  # lazily, as everything that takes time: it is done in the thread
+        await self._write(
+            ("INSERT INTO items VALUES (?, NULL) ON CONFLICT DO UPDATE SET digest = NULL", zip(batch.keys)),
+            ("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, '', 0)", rows),
+        )
+
+    async def accepted(self, delivery: Delivery) -> None:
+        """A background job has a batch."""
+        row = (delivery.job_id, delivery.accepted, delivery.batch.number)
+        await self._write(("UPDATE batches SET job = ?, accepted = ? WHERE number = ?", [row]))
+
+    async def doubted(self, delivery: Delivery) -> None:
+        """The job of a batch has failed, and a second one is to do it."""
+        await self._write(("UPDATE batches SET job = '' WHERE number = ?", [(delivery.batch.number,)]))
+
+    async def unsent(self, delivery: Delivery) -> None:
+        """A batch has certainly not arrived."""
+        batch = delivery.batch
+        rows = ((key,) for key in batch.keys if not isinstance(key, str))
+        await self._write(("DELETE FROM items WHERE key = ?", rows), (_FORGET, [(batch.number,)]))
+
+    async def ended(self, batch: Batch, failures: Sequence[SyncFailure]) -> None:
+        """It is known what became of a batch: the service holds those of its items that did not fail."""
+        await self._write(
+            *_endings(batch.positions, batch.keys, _digests(batch), failures),
+            (_FORGET, [(batch.number,)]),
+            (_FAIL, map(_failure_row, failures)),
+        )
+
+    async def settled(self, unsettled: Unsettled, failures: Sequence[SyncFailure] | None) -> None:
+        """It is known what became of a batch of an earlier sync, or that nobody will know."""
+        digests = (
+            unsettled.digests[start : start + _DIGEST_BYTES]
+            for start in range(0, len(unsettled.keys) * _DIGEST_BYTES, _DIGEST_BYTES)
+        )
+        positions = range(len(unsettled.keys))
+        endings = [] if failures is None else _endings(positions, unsettled.keys, digests, failures)
+        await self._write(*endings, (_FORGET, [(unsettled.number,)]))
+
+    async def failed(self, failures: Sequence[SyncFailure]) -> None:
+        """Items were not sent: they are invalid, or may have been sent by an earlier sync."""
+        await self._write((_FAIL, map(_failure_row, failures)))
+
+    # ------------------------------------------------------------ the file
+
+    async def _write(self, *statements: Statement) -> None:
+        """Have all of this on disk, or nothing."""
+
+        def write(db: sqlite3.Connection) -> None:
+            with _transaction(db):
+                for statement, rows in statements:
+                    db.executemany(statement, rows)
+
+        await self._use(write, None)
+
+    async def _use(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+        """Do something with the file in a thread, alone; `nothing` if there is no file."""
+        path, db = self.path, self._db
+        if path is None or db is None:
+            return nothing
+
+        def use() -> T:
+            with self._lock, _explained(path):
+                return work(db)
+
+        return await anyio.to_thread.run_sync(use)
+
+
+Statement = tuple[str, Iterable[Sequence[Any]]]
+"""A statement, and what to put into it, row by row."""
+
+
+def _standing(item: Item, frame: Frame, row: tuple[bytes | None] | None) -> Standing:
+    if row is None:
+        return Standing.NEW
+    if row[0] is None and isinstance(item.key, bytes):
+        return Standing.IN_DOUBT
+    return Standing.UNCHANGED if row[0] == digest(frame, item.content) else Standing.NEW
+
+
+def _digests(batch: Batch) -> Iterator[bytes]:
+    return map(digest, repeat(batch.frame), batch.contents())
+
+
+def _endings(
+    positions: Iterable[int], keys: Iterable[Key], digests: Iterable[bytes], failures: Sequence[SyncFailure]
+) -> list[Statement]:
+    """What is known of the items of a batch when it has ended.
+
+    What failed is unknown; where nobody knows which item it was, so are all. A row without a `Source_id` that
+    certainly made no customer may be sent again.
+    """
+    lost = {failure.position: failure.key for failure in failures}
+    if None in lost:
+        return []
+    undone = [
+        (key,)
+        for position, key in zip(positions, keys, strict=True)
+        if isinstance(key, bytes) and position in lost and lost[position] not in IN_DOUBT
+    ]
+    held = (
+        (found, key)
+        for position, key, found in zip(positions, keys, digests, strict=True)
+        if position not in lost
+    )
+    return [
+        ("UPDATE items SET digest = ? WHERE key = ?", held),
+        ("DELETE FROM items WHERE key = ?", undone),
+    ]
+
+
+def _encode_keys(keys: Iterable[Key]) -> bytes:
+    return msgspec.msgpack.encode([key if isinstance(key, str) else (key,) for key in keys])
+
+
+_KEYS: Final = msgspec.msgpack.Decoder(list[str | tuple[bytes]])
+_BATCH: Final = tuple[int, bytes, bytes, str, float]
+
+
+def _unsettled(row: tuple[Any, ...]) -> Unsettled:
+    number, keys, digests, job_id, accepted = msgspec.convert(row, _BATCH)
+    known = [key if isinstance(key, str) else key[0] for key in _KEYS.decode(keys)]
+    return Unsettled(number, known, digests, job_id, accepted)
+
+
+def _failure_row(failure: SyncFailure) -> tuple[int | str | bytes | None, ...]:
+    texts = (failure.source_id, failure.key, failure.message, failure.details)
+    return (failure.position, *map(_storable, texts), bytes(failure.raw_item))
 
 
 def _storable(text: str | None) -> str | None:
     """The text, in which SQLite takes no lone surrogates."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Generator[None]:
+    db.execute("BEGIN")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def _explained(path: str) -> Generator[None]:
+    """Explain what goes wrong with a file."""
+    problem: tuple[str, str] | None = None
+    try:
+        yield
+    except (sqlite3.Error, UnicodeDecodeError, msgspec.MsgspecError) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # further bits tell kinds of it apart
+        if code in _IN_USE:
+            problem = "in_use", "another sync is using it: try again when that has ended"
+        elif code in _UNWRITABLE:
+            problem = "unwritable", f"it cannot be written: {error}"
+        else:
+            problem = "damaged", f"it is damaged ({error}): {_ANEW}"
+    except OSError as error:
+        problem = "unwritable", f"it cannot be written: {error.strerror}"
+    if problem is not None:
+        raise _error(path, *problem)
+
+
+def _error(path: str, reason: str, text: str) -> SyncStateError:
+    return SyncStateError(f"state {path!r}: {text}", reason=reason, path=path)
+
+
+# ---------------------------------------------------------------- reading it when the sync has ended
+
+
+def read_failures(path: str) -> Iterator[SyncFailure]:
+    """All failures of the last sync, in the order in which they became known. The file is open only while one reads.
+
+    Raises:
+        FileNotFoundError: There is no such file any more.
+        SyncStateError: A sync is using it, or it is damaged.
+    """
+    columns = "rowid, position, source_id, key, message, details, item"
+    query = f"SELECT {columns} FROM failures WHERE rowid > ? ORDER BY rowid LIMIT {_PAGE}"  # noqa: S608
+    last = 0
+    while rows := _read(path, query, last):
+        last = rows[-1][0]
+        with _explained(path):
+            failures = [_failure(row[1:]) for row in rows]
+        yield from failures
+
+
+def read_missing(path: str) -> Iterator[str]:
+    """The keys that the last sync did not see, in their order; raises as `read_failures` does."""
+    last = ""
+    query = f"SELECT key FROM missing WHERE key > ? ORDER BY key LIMIT {_PAGE}"  # noqa: S608
+    while rows := _read(path, query, last):
+        last = rows[-1][0]
+        yield from (str(key) for (key,) in rows)
+
+
+def _read(path: str, query: str, after: object) -> list[tuple[Any, ...]]:
+    if not os.path.exists(path):  # noqa: PTH110  # SQLite would make one
+        raise FileNotFoundError(f"the state {path!r} is gone")
+    with _explained(path), closing(sqlite3.connect(path, timeout=0)) as db:
+        return db.execute(query, (after,)).fetchall()
+
+
+_FailureRow = tuple[int | None, str | None, str | None, str | None, str | None, bytes]
+
+
+def _failure(row: tuple[Any, ...]) -> SyncFailure:
+    position, source_id, key, message, details, item = msgspec.convert(row, _FailureRow)
+    return SyncFailure(
+        position=position,
+        source_id=source_id,
+        key=key,
+        message=message,
+        details=details,
+        raw_item=msgspec.Raw(item),
+    )

@@ -1,29 +1,24 @@
-"""Sync jobs: a source is sent in batches as bulk jobs, and it is found out what became of each item."""
+"""Sync jobs: a source is sent in batches as background jobs, and it is found out what became of each item."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
-import anyio.to_thread
-
-from voucherify_async.bulk.batches import Batch, Item, halves, make_batch
-from voucherify_async.bulk.journal import Journal
+from voucherify_async.bulk.batches import Batch, Item, make_batch
+from voucherify_async.bulk.delivery import Delivery, Stage
+from voucherify_async.bulk.jobs import MOST_FAILURES, Jobs, Poller, pauses
 from voucherify_async.bulk.kind import Kind, Options
-from voucherify_async.bulk.ledger import Event, Ledger
 from voucherify_async.bulk.outcome import Verdict, account, all_failed, judge
-from voucherify_async.bulk.poller import MOST_FAILURES, Poller, pauses
 from voucherify_async.bulk.reader import Reader
 from voucherify_async.bulk.report import SyncReport, Tally
 from voucherify_async.bulk.results import SyncFailure, SyncJob
 from voucherify_async.bulk.state import State
 from voucherify_async.errors import APIStatusError, OutcomeUnknownError, SyncTimeoutError, VoucherifyError
-from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.pagination.ahead import gather_bare
-from voucherify_async.transport.operation import Request
-from voucherify_async.transport.session import SessionManager
+from voucherify_async.transport.clock import Clock
 
 __all__ = ["sync"]
 
@@ -32,52 +27,62 @@ _MOST_REFUSALS: Final = 50
 
 
 async def sync(
-    sessions: SessionManager, kind: Kind, source: Iterable[Any] | AsyncIterable[Any], options: Options
+    jobs: Jobs,
+    kind: Kind,
+    source: Iterable[Any] | AsyncIterable[Any],
+    options: Options,
+    *,
+    clock: Clock,
+    max_server_wait: float,
 ) -> SyncReport[Any]:
     """Send what a source yields.
 
+    Args:
+        jobs: The background jobs of the service.
+        kind: What is done.
+        source: Is closed at the end, if it is a generator.
+        options: How it is done.
+        clock: For pauses and durations.
+        max_server_wait: Seconds; a longer wait that the service asks for ends the sync.
+
     Raises:
         VoucherifyError: The service takes no more, or cannot be reached; `report` is on the error.
-        ValueError: The journal is not one of this job and source, or with `on_invalid="raise"` an item is
-            invalid.
+        SyncStateError: The state cannot be used.
+        SyncTimeoutError: It has not ended in time; `report` is on the error.
+        ValueError: With `on_invalid="raise"` an item is invalid.
     """
-    tally = Tally(sessions.clock, options.on_progress, options.on_failure)
-    ledger = Ledger(_file(kind, options))
-    try:
-        recorded = await ledger.open()
-        reader = Reader(
-            source, kind, recorded, ledger, tally, on_invalid=options.on_invalid, full=options.full
-        )
+    tally = Tally(clock, options.on_progress, options.on_failure)
+    async with State(options.state, project=kind.project, kind=kind.name) as state:
+        reader = Reader(source, kind, state, tally, options)
+        failure: BaseException | None = None
         try:
-            if ledger.state is not None:
-                await ledger.write("begin")
-            await _run(_Sync(sessions, kind, reader, ledger, tally), options)
-            if ledger.state is not None and reader.saw_all:
-                tally.missing = await anyio.to_thread.run_sync(ledger.state.complete)
+            await state.begin()
+            poller = Poller(jobs, clock, max_server_wait=max_server_wait)
+            job = Sync(jobs, poller, kind, reader, state, tally, clock, max_server_wait)
+            await _in_time(job, options)
+            await reader.write_failures()
+            if reader.saw_all:
+                tally.missing = await state.complete()
         except Exception as error:
-            await reader.write_invalid()
-            report = tally.report(*ledger.paths)
+            failure = error
+            await reader.write_failures()
+            report = tally.report(state.path)
             if isinstance(error, VoucherifyError):
                 error.report = report
             else:
                 error.report = report  # type: ignore[attr-defined]  # as VoucherifyErrors have it
                 error.add_note(f"the sync stopped after {report.read:,} items: {report.summary()}")
             raise
+        except BaseException as error:
+            failure = error
+            raise
         finally:
-            await reader.aclose()
-    finally:
-        ledger.close()
+            await _close(reader, failure)
     tally.tell(last=True)
-    return tally.report(*ledger.paths)
+    return tally.report(state.path)
 
 
-def _file(kind: Kind, options: Options) -> Journal | State | None:
-    if options.state is not None:
-        return State(options.state, project=kind.project, kind=kind.operation.name)
-    return None if options.journal is None else Journal(options.journal, kind.purpose)
-
-
-async def _run(job: _Sync, options: Options) -> None:
+async def _in_time(job: Sync, options: Options) -> None:
     limit = asyncio.timeout(options.timeout)
     try:
         async with limit:
@@ -88,210 +93,181 @@ async def _run(job: _Sync, options: Options) -> None:
         raise  # of the source
 
 
+async def _close(reader: Reader, failure: BaseException | None) -> None:
+    """Close the source. Why the sync has failed says more than why the source cannot be closed."""
+    try:
+        await reader.aclose()
+    except Exception as error:
+        if failure is None:
+            raise
+        failure.add_note(f"closing the source failed, too: {error!r}")
+
+
 @dataclass(slots=True)
-class _End:
-    """What a batch came to, besides its failures.
+class Sync:
+    """Carries batches from the reader to the service, several at once."""
 
-    Attributes:
-        jobs: The last job that applied it; of one that was taken apart, those of its parts.
-        refusals: How many times it, or a part of it, was refused.
-    """
-
-    jobs: list[SyncJob] = field(default_factory=list[SyncJob])
-    refusals: int = 0
-
-
-class _Sync:
-    def __init__(
-        self, sessions: SessionManager, kind: Kind, reader: Reader, ledger: Ledger, tally: Tally
-    ) -> None:
-        self._sessions = sessions
-        self._kind = kind
-        self._reader = reader
-        self._ledger = ledger
-        self._tally = tally
-        self._poller = Poller(
-            kind.look, sessions.clock, max_server_wait=sessions.options.retry.max_server_wait
-        )
+    jobs: Jobs
+    poller: Poller
+    kind: Kind
+    reader: Reader
+    state: State
+    tally: Tally
+    clock: Clock
+    max_server_wait: float
 
     async def run(self, concurrency: int) -> None:
-        await gather_bare(self._poller.run(), self._work_together(concurrency))
+        """Carry all batches, so many at once, after what an earlier sync has left."""
+        await gather_bare(self.poller.run(), self._work_together(concurrency))
 
     async def _work_together(self, concurrency: int) -> None:
         try:
             await self._settle_past()
             await gather_bare(*(self._work() for _ in range(concurrency)))
         finally:
-            self._poller.close()
+            self.poller.close()
 
     async def _settle_past(self) -> None:
-        """Find out what became of the batches that an earlier process sent; see `State`."""
-        state = self._ledger.state
-        left = [] if state is None else await anyio.to_thread.run_sync(state.unsettled)
-        if any(not unsettled.job for unsettled in left):
-            # A request whose answer was lost may have started a job, which must not undo what comes next.
-            for job_id in await self._earlier(None):
-                await self._poller.ended(job_id)
+        """Find out what became of the batches that an earlier sync has sent; see `State`."""
+        left = await self.state.unsettled()
+        if any(not unsettled.job_id for unsettled in left):
+            await self.poller.all_ended()
         for unsettled in left:
             items = [Item(index, key, b"") for index, key in enumerate(unsettled.keys)]
-            batch = make_batch(unsettled.number, items, self._kind.frame)
+            batch = make_batch(unsettled.number, items, self.kind.frame)
             failures = None
-            if unsettled.job:
-                action = await self._seen(unsettled.job, unsettled.accepted, sent_again=True)
-                failures = None if action is None else account(action, batch, self._kind.accounting)
-            if failures is None:
-                await self._ledger.write("not_sent", batch)
-            else:
-                await self._ledger.write("settled", batch, failures)
+            if unsettled.job_id:
+                action = await self.poller.ended(unsettled.job_id, unsettled.accepted)
+                if action is not None:
+                    await self.poller.all_ended(action)
+                    failures = account(action, batch, self.kind.accounting)
+            await self.state.settled(unsettled, failures)
 
     async def _work(self) -> None:
-        while (batch := await self._reader.next()) is not None:
-            await self._carry(batch)
-            self._reader.settle(batch)
-            self._tally.tell()
+        while (batch := await self.reader.next()) is not None:
+            failures = await self._carry(batch)
+            await self.state.ended(batch, failures)
+            self.tally.end(len(batch), failures)
+            self.reader.settle(batch)
+            self.tally.tell()
 
-    async def _carry(self, batch: Batch) -> None:
-        """See a batch through to its end."""
-        if batch.job or batch.in_doubt:
-            self._count_sent(batch)
-        end = _End()
-        failures = await self._apply(batch, end)
-        self._count_sent(batch)
-        await self._ledger.write("ended", batch, end.jobs, failures)
-        self._tally.end(len(batch), failures)
+    async def _carry(self, batch: Batch) -> list[SyncFailure]:
+        """See a batch through; the items of it that did not make it.
 
-    def _count_sent(self, batch: Batch) -> None:
-        if not batch.is_sent:
-            batch.is_sent = True
-            self._tally.sent += len(batch)
-
-    async def _apply(self, batch: Batch, end: _End) -> list[SyncFailure]:
-        """Have a job apply a batch, once more if it fails, and find out which items did not make it."""
-        while True:
-            error = None if batch.job else await self._send(batch)
-            if error is not None:
-                return await self._give_up(batch, error, end)
-            action = await self._ended(batch)
-            failures = None if action is None else account(action, batch, self._kind.accounting)
-            job = self._ended_job(batch, action, failures)
-            self._tally.add_job(job)
-            if failures is not None or batch.retried or not batch.repeatable:
-                end.jobs.append(job)
-                return (
-                    all_failed(batch, key="job_failed", message=_fate(job)) if failures is None else failures
-                )
-            batch.job, batch.in_doubt, batch.retried = "", True, True
-            if batch.is_part:
-                end.jobs.append(job)
-            await self._record("failed", batch, job)
-
-    async def _give_up(self, batch: Batch, error: VoucherifyError, end: _End) -> list[SyncFailure]:
-        """The items of a batch that was not taken on; of one that was refused, as few as possible.
-
-        It may have been refused for one of its items: those of each half are tried for themselves.
+        It may be refused for one of its items: those of each half are then tried by themselves, and so on. A
+        job that fails is done once more, if that cannot do harm.
         """
-        if self._judge(error) is not Verdict.REFUSED:
-            return all_failed(batch, key="outcome_unknown", message=str(error))
-        end.refusals += 1
-        if len(batch) == 1 or end.refusals > _MOST_REFUSALS:
-            key, message, details = None, str(error), None
-            if isinstance(error, APIStatusError):
-                key, message, details = error.key, error.message, error.details
-            return all_failed(batch, key=key, message=message, details=details)
-        return [failure for half in halves(batch) for failure in await self._apply(half, end)]
+        failures: list[SyncFailure] = []
+        deliveries, refusals = [Delivery(batch)], 0
+        while deliveries:
+            delivery = deliveries.pop()
+            error = await self._start(delivery)
+            if error is None:
+                found, job = await self._outcome(delivery)
+                if found is not None:
+                    failures += found
+                elif delivery.is_second_job or not delivery.batch.is_repeatable:
+                    failures += all_failed(delivery.batch, key="job_failed", message=_fate(job))
+                else:
+                    delivery.fail()
+                    await self._record(self.state.doubted, delivery)
+                    deliveries.append(delivery)
+                continue
+            self._count_sent(delivery)
+            if self._judge(error) is not Verdict.REFUSED:
+                failures += all_failed(delivery.batch, key="outcome_unknown", message=str(error))
+                continue
+            refusals += 1
+            if len(delivery.batch) == 1 or refusals > _MOST_REFUSALS:
+                failures += _refused(delivery.batch, error)
+            else:
+                deliveries += reversed(delivery.halves())
+        return failures
 
-    async def _ended(self, batch: Batch) -> AsyncAction | None:
-        """The job of a batch, once it has ended, and all that an answer that was lost may have left behind."""
-        self._tally.open[batch.job] = len(batch), batch.accepted
-        action = await self._seen(batch.job, batch.accepted, sent_again=batch.resent > 0)
-        del self._tally.open[batch.job]
-        return action
+    async def _start(self, delivery: Delivery) -> VoucherifyError | None:
+        """Have a job take a batch on; `None` if one has, else why its items have failed.
 
-    async def _seen(self, job_id: str, accepted: float, *, sent_again: bool) -> AsyncAction | None:
-        action = await self._poller.ended(job_id, accepted)
-        if action is not None and sent_again:
-            for earlier in await self._earlier(action):
-                await self._poller.ended(earlier)
-        return action
-
-    async def _earlier(self, action: AsyncAction | None) -> list[str]:
-        """Jobs that may have been started by a request whose answer was lost, and have not ended."""
+        A batch of which nobody knows whether it arrived is sent again, if that cannot do harm.
+        """
+        if not delivery.may_be_sent:
+            return OutcomeUnknownError("it was sent, and no answer came")
+        await self._record(self.state.sending, delivery)
         for failures, pause in enumerate(pauses(), start=1):
-            try:
-                return await self._kind.earlier(action)
-            except VoucherifyError as error:
-                if self._judge(error) is not Verdict.AGAIN or failures == MOST_FAILURES:
-                    raise
-            await self._sessions.clock.sleep(pause)
+            error = await self._request(delivery)
+            if error is None:
+                await self._record(self.state.accepted, delivery)
+                self.tally.tell()
+                return None
+            verdict = self._judge(error)
+            if verdict is Verdict.REFUSED or (verdict is Verdict.AGAIN and not delivery.may_be_sent):
+                return error
+            if verdict is Verdict.STOP or failures == MOST_FAILURES:
+                if delivery.stage is Stage.UNSENT:
+                    await self._record(self.state.unsent, delivery)
+                raise error
+            await self.clock.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _judge(self, error: VoucherifyError) -> Verdict:
-        return judge(error, max_server_wait=self._sessions.options.retry.max_server_wait)
+    async def _request(self, delivery: Delivery) -> VoucherifyError | None:
+        """Send a batch once, as far as the session does; why no job has taken it on, if so."""
+        error: VoucherifyError | None = None
+        job_id = ""
+        try:
+            job_id = await self.jobs.start(delivery.batch.content)
+        except VoucherifyError as failure:
+            error = failure
+        if error is not None and not error.may_have_been_applied:
+            return error
+        if delivery.stage is Stage.IN_DOUBT:
+            delivery.repeats += 1
+            self.tally.resent += len(delivery.batch)
+        self._count_sent(delivery)
+        if error is None:
+            delivery.accept(job_id, self.clock.epoch())
+        else:
+            delivery.doubt()
+        return error
 
-    def _ended_job(
-        self, batch: Batch, action: AsyncAction | None, failures: list[SyncFailure] | None
-    ) -> SyncJob:
+    def _count_sent(self, delivery: Delivery) -> None:
+        """Count the items, the first time that they may have arrived, or at the end."""
+        if delivery.stage is Stage.UNSENT and not delivery.is_part:
+            self.tally.sent += len(delivery.batch)
+
+    async def _outcome(self, delivery: Delivery) -> tuple[list[SyncFailure] | None, SyncJob]:
+        """What the job of a batch has not done, once it has ended, or `None` if it does not say; and the job."""
+        batch = delivery.batch
+        self.tally.open[delivery.job_id] = len(batch), delivery.accepted
+        action = await self.poller.ended(delivery.job_id, delivery.accepted)
+        if action is not None and delivery.repeats:
+            await self.poller.all_ended(action)
+        del self.tally.open[delivery.job_id]
+        failures = None if action is None else account(action, batch, self.kind.accounting)
         failed = len(batch) if failures is None else len(failures)
-        return SyncJob(
-            id=batch.job,
+        job = SyncJob(
+            id=delivery.job_id,
             status=None if action is None else action.status,
             items=len(batch),
             succeeded=len(batch) - failed,
             failed=failed,
-            duration=max(0.0, self._sessions.clock.epoch() - batch.accepted),
+            duration=max(0.0, self.clock.epoch() - delivery.accepted),
         )
+        self.tally.add_job(job)
+        return failures, job
 
-    async def _send(self, batch: Batch) -> VoucherifyError | None:
-        """Have a job take a batch on; `None` if one has, else why the items have failed.
+    async def _record(self, write: Callable[[Delivery], Awaitable[None]], delivery: Delivery) -> None:
+        """Put the stage of a batch on record; of a part only the end counts."""
+        if not delivery.is_part:
+            await write(delivery)
 
-        A batch of which nobody knows whether it arrived is sent again, if it may be.
-        """
-        if batch.in_doubt and not batch.repeatable:
-            return OutcomeUnknownError("it was sent, and no answer came")
-        await self._record("sending", batch)
-        for failures, pause in enumerate(pauses(), start=1):
-            error = await self._post(batch)
-            if error is None:
-                await self._record("accepted", batch)
-                self._tally.tell()
-                return None
-            verdict = self._judge(error)
-            if verdict is Verdict.REFUSED or (
-                verdict is Verdict.AGAIN and batch.in_doubt and not batch.repeatable
-            ):
-                return error
-            if verdict is Verdict.STOP or failures == MOST_FAILURES:
-                if not batch.in_doubt:
-                    await self._record("not_sent", batch)
-                raise error
-            await self._sessions.clock.sleep(pause)
-        raise AssertionError("unreachable")
+    def _judge(self, error: VoucherifyError) -> Verdict:
+        return judge(error, max_server_wait=self.max_server_wait)
 
-    async def _record(self, event: Event, batch: Batch, *facts: Any) -> None:
-        """Put on record how far a batch has come; of a part only the end counts."""
-        if not batch.is_part:
-            await self._ledger.write(event, batch, *facts)
 
-    async def _post(self, batch: Batch) -> VoucherifyError | None:
-        """Send a batch once, as far as the session does; why no job has taken it on, if so."""
-        operation = self._kind.operation
-        request = Request(operation, operation.path, self._kind.wrap(batch.content))
-        failure: VoucherifyError | None = None
-        try:
-            batch.job = (await self._sessions.send(request)).async_action_id
-        except VoucherifyError as error:
-            failure = error
-        if batch.in_doubt and (failure is None or failure.may_have_been_applied):
-            batch.resent += 1
-            self._tally.resent += len(batch)
-        if failure is None or failure.may_have_been_applied:
-            self._count_sent(batch)
-        if failure is None:
-            batch.in_doubt = False
-            batch.accepted = self._sessions.clock.epoch()
-        else:
-            batch.in_doubt = batch.in_doubt or failure.may_have_been_applied
-        return failure
+def _refused(batch: Batch, error: VoucherifyError) -> list[SyncFailure]:
+    key, message, details = None, str(error), None
+    if isinstance(error, APIStatusError):
+        key, message, details = error.key, error.message, error.details
+    return all_failed(batch, key=key, message=message, details=details)
 
 
 def _fate(job: SyncJob) -> str:

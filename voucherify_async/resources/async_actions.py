@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from voucherify_async.bulk.poller import pauses
+from voucherify_async.bulk.jobs import pauses
 from voucherify_async.errors import (
     AsyncActionError,
     AsyncActionFailedError,

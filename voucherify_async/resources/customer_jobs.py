@@ -14,11 +14,11 @@ from typing import IO, Any, Final, Literal, TypedDict, Unpack
 import anyio.to_thread
 import msgspec
 
-from voucherify_async.bulk.batches import Frame, Item, fold_customers, fold_last
-from voucherify_async.bulk.csv_rows import CsvRow, CsvRows, check_columns
+from voucherify_async.bulk.batcher import fold_customers, fold_last
+from voucherify_async.bulk.batches import Frame, Item
+from voucherify_async.bulk.jobs import OPEN
 from voucherify_async.bulk.kind import BODY_BYTES, BODY_ITEMS, Kind, Options
 from voucherify_async.bulk.outcome import count_bulk, count_csv
-from voucherify_async.bulk.poller import OPEN
 from voucherify_async.bulk.report import SyncReport
 from voucherify_async.bulk.results import SyncFailure, SyncProgress
 from voucherify_async.bulk.state import State
@@ -27,6 +27,7 @@ from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.models.customers import AsyncActionReceipt, Customer, CustomerUpsert
 from voucherify_async.pagination.rules import MAX_PAGE_SIZE
 from voucherify_async.resources.async_actions import AsyncActionsResource
+from voucherify_async.resources.csv_rows import CsvRow, CsvRows, check_columns
 from voucherify_async.resources.inputs import (
     check_callback,
     check_count,
@@ -81,7 +82,6 @@ class SyncOptions(TypedDict, total=False):
     concurrency: int
     on_progress: Callable[[SyncProgress], object] | None
     on_invalid: Literal["report", "raise"]
-    journal: str | os.PathLike[str] | None
     on_failure: Callable[[SyncFailure], object] | None
     max_body_bytes: int
     max_body_items: int
@@ -176,7 +176,6 @@ class CustomerJobs:
         concurrency: int = 4,
         on_progress: Callable[[SyncProgress], object] | None = None,
         on_invalid: Literal["report", "raise"] = "report",
-        journal: str | os.PathLike[str] | None = None,
         on_failure: Callable[[SyncFailure], object] | None = None,
         max_body_bytes: int = BODY_BYTES,
         max_body_items: int = BODY_ITEMS,
@@ -195,21 +194,16 @@ class CustomerJobs:
 
         The source is read as it is needed; a request goes out when it is full, or the source ends. A customer
         that cannot be sent is reported, and stops nothing. Customers with one `source_id` are applied in the
-        order in which they come; those that wait for an earlier one are put together, and count as `duplicates`,
-        unless there is a journal. A request whose answer was lost is sent again, and
-        a job that fails is done once more; one that is refused as a whole is taken apart, to find the items that
-        it is refused for. (A request that arrives only after its repetition has been applied
-        can still undo what came later.)
-
-        With a journal, the same call with the same source goes on where an earlier one ended, however that
-        ended, also in another process: what is known to be done is not sent again, and counts in the report.
-        A journal that is complete has nothing left to do: delete it to start anew. It holds the customers that
-        failed, and only its owner may read it. One process at a time may use it.
+        order in which they come; those that wait for an earlier one are put together, and count as `duplicates`.
+        A request whose answer was lost is sent again, and a job that fails is done once more; one that is refused as
+        a whole is taken apart, to find the items that it is refused for. (A request that arrives only after its
+        repetition has been applied can still undo what came later.)
 
         With a state, only customers that are new or changed since the service acknowledged them are sent; the others
         count as `unchanged`. The source may be another one each time, also after a process was killed. What is
-        changed in the service itself stays unseen: `full` sends everything. Fields that a customer no longer has
-        stay as they are there; `None` clears one.
+        changed in the service itself stays unseen: `full` sends everything. Fields and metadata keys that a customer
+        no longer has stay as they are there; `None` clears one. The file holds the customers that failed in the last
+        sync, and only its owner may read it. One process at a time may use it.
 
         A plain iterable is read in the event loop, and should not block; pass an async one if it would.
 
@@ -220,9 +214,7 @@ class CustomerJobs:
             concurrency: Bulk jobs that are open at once.
             on_progress: Is called with how far it has come, at most ten times a second, and once at the end.
             on_invalid: What to do about a customer that cannot be sent: ``"report"`` or ``"raise"``.
-            journal: A file to record in what was done; it is made if there is none.
-            on_failure: Is called with each failure, those of earlier runs included. At most 10,000 are in the
-                report, or 16 MiB of them.
+            on_failure: Is called with each failure. At most 10,000 are in the report, or 16 MiB of them.
             max_body_bytes: The longest request, at most 10 MB.
             max_body_items: The most customers in a request.
             timeout: Seconds after which it stops waiting; `None` waits as long as it takes. What is under way goes on.
@@ -231,9 +223,7 @@ class CustomerJobs:
             project: Whose customers they are, if the client has only a token, or its application id changes.
 
         Raises:
-            ValueError: An argument is out of range, the journal is of another source or in use, or with
-                `on_invalid="raise"` a customer cannot be sent; names it.
-            OSError: The journal cannot be written.
+            ValueError: An argument is out of range, or with `on_invalid="raise"` a customer cannot be sent; names it.
             SyncStateError: The state is in use, damaged, of another project or kind of sync, or cannot be written.
             SyncTimeoutError: It has not ended within `timeout`; its `report` has the ids of the jobs that go on.
             VoucherifyError: The service takes no more, or cannot be reached for some three minutes. The
@@ -246,7 +236,6 @@ class CustomerJobs:
             concurrency=concurrency,
             on_progress=on_progress,
             on_invalid=on_invalid,
-            journal=journal,
             on_failure=on_failure,
             max_body_bytes=max_body_bytes,
             max_body_items=max_body_items,
@@ -256,18 +245,14 @@ class CustomerJobs:
             project=project,
         )
         kind = Kind(
-            purpose=self._purpose("customers.sync", b"", how),
             project=self._project(how),
-            operation=_UPDATE_IN_BULK,
+            name=_UPDATE_IN_BULK.name,
             frame=_frame("a list", b"[", b",", b"]", how),
             encode=_customer_item,
-            wrap=_json_body,
             accounting=count_bulk,
-            look=self._actions.get,
-            earlier=self._earlier,
             fold=fold_customers,
         )
-        return await sync(self._sessions, kind, source, how)
+        return await self._sync(_UPDATE_IN_BULK, _json_body, kind, source, how)
 
     async def sync_metadata(
         self,
@@ -286,8 +271,7 @@ class CustomerJobs:
             **options: As for `sync`.
 
         Raises:
-            ValueError: An argument cannot be sent or is out of range, or the journal is of another source or
-                in use; names it.
+            ValueError: An argument cannot be sent or is out of range; names it.
             VoucherifyError: The service takes no more, or cannot be reached for long; see `sync`.
 
         API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
@@ -296,23 +280,19 @@ class CustomerJobs:
         if not isinstance(metadata, Mapping):
             raise ValueError(f"metadata must be a mapping, not {metadata!r}")
         how = _check_options(**options)
-        # In one order, as what is the same should look the same to a journal.
+        # In one order, as what is the same should look the same to a state.
         content = encode_json("metadata", json_value("metadata", metadata), sort_keys=True).content
         head = b'{"metadata":' + content + b',"source_ids":['
         kind = Kind(
-            purpose=self._purpose("customers.sync_metadata", content, how),
             project=self._project(how),
-            operation=_UPDATE_METADATA_IN_BULK,
+            name=_UPDATE_METADATA_IN_BULK.name,
             frame=_frame("metadata", head, b",", b"]}", how),
             encode=_source_id_item,
-            wrap=_json_body,
             accounting=count_bulk,
-            look=self._actions.get,
-            earlier=self._earlier,
             fold=fold_last,
             place="source_ids[{}]",
         )
-        return await sync(self._sessions, kind, source_ids, how)
+        return await self._sync(_UPDATE_METADATA_IN_BULK, _json_body, kind, source_ids, how)
 
     async def sync_csv(
         self, path: str | os.PathLike[str], *, delimiter: str = ",", **options: Unpack[SyncOptions]
@@ -323,7 +303,8 @@ class CustomerJobs:
         line of the file on which its row begins, from 1, and its `item` is the row. Rows without a
         `Source_id` make a new customer each time: they are not sent again when an answer is lost, but are
         reported as ``outcome_unknown``, with the rows that went with them; nor is a job with them done once
-        more. They keep no order.
+        more. They keep no order. A state knows such a row by what is in it, and by how many before it are the same:
+        it is sent once, `full` or not, and is ``outcome_unknown`` in each later sync if nobody knows whether it arrived.
 
         Args:
             path: The file or named pipe, in UTF-8; its first row names the columns, of which none may be missing,
@@ -334,8 +315,8 @@ class CustomerJobs:
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: The file cannot be read as CSV from some line on, its header would lose data, an argument is
-                out of range, or the journal is of another file or in use; names it. Of a file that cannot be
-                read further, the error's `report` says what became of the rows until then.
+                out of range; names it. Of a file that cannot be read further, the error's `report` says what became
+                of the rows until then.
             VoucherifyError: The service takes no more, or cannot be reached for long; see `sync`.
 
         API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
@@ -348,39 +329,35 @@ class CustomerJobs:
             wrap = partial(_csv_body, Path(path).name)
             around = len(wrap(b"").content)
             kind = Kind(
-                purpose=self._purpose("customers.sync_csv", rows.header, how),
                 project=self._project(how),
-                operation=_IMPORT_CSV,
+                name=_IMPORT_CSV.name,
                 frame=_frame("path: the header", rows.header, b"", b"", how, around=around, is_json=False),
-                encode=_row_item if how.state is None else _keyed_row_item,
-                wrap=wrap,
+                encode=_row_item,
                 accounting=count_csv,
-                look=self._actions.get,
-                earlier=self._earlier,
                 fold=fold_last,
                 locate=lambda _, row: row.line,
                 place="path: line {}",
             )
             async with aclosing(_in_threads(rows)) as source:
-                report = await sync(self._sessions, kind, source, how)
+                report = await self._sync(_IMPORT_CSV, wrap, kind, source, how)
             return msgspec.structs.replace(report, skipped=rows.skipped)
 
-    @property
-    def _actions(self) -> AsyncActionsResource:
-        return AsyncActionsResource(self._sessions)
-
-    async def _earlier(self, action: AsyncAction | None) -> list[str]:
-        """The ids of jobs of the same type that were scheduled before a job, and have not ended; or of all open ones."""
-        if action is None:
-            page = await self._actions.list(limit=MAX_PAGE_SIZE)
-            return [other.id for other in page.items if other.status in OPEN]
-        until = None if action.created_at is None else action.created_at + _SAME_MOMENT
-        page = await self._actions.list(limit=MAX_PAGE_SIZE, end_date=until)
-        return [
-            other.id
-            for other in page.items
-            if other.type == action.type and other.id != action.id and other.status in OPEN
-        ]
+    async def _sync(
+        self,
+        operation: Operation[AsyncActionReceipt],
+        wrap: Callable[[bytes], Body],
+        kind: Kind,
+        source: Iterable[Any] | AsyncIterable[Any],
+        how: Options,
+    ) -> SyncReport[Any]:
+        return await sync(
+            _Jobs(self._sessions, operation, wrap),
+            kind,
+            source,
+            how,
+            clock=self._sessions.clock,
+            max_server_wait=self._sessions.options.retry.max_server_wait,
+        )
 
     def _project(self, how: Options) -> str:
         """Whose customers they are, as a state names it: it tells projects apart, and nothing of them.
@@ -395,24 +372,50 @@ class CustomerJobs:
             raise ValueError("project must be given with a state: a token does not say whose it is")
         return _digest(f"{self._sessions.pool.settings.base_url} {keys.app_id}".encode())
 
-    async def _open_state(self, path: str | os.PathLike[str], project: str | None) -> State:
+    async def _existing_state(self, path: str | os.PathLike[str], project: str | None) -> State:
         how = _check_options(state=path, project=project)
         if not await anyio.Path(path).exists():
             raise FileNotFoundError(f"state: there is no file {os.fspath(path)!r}")
-        state = State(path, project=self._project(how), kind=None)
-        return await anyio.to_thread.run_sync(state.open)
+        return State(path, project=self._project(how), kind=None)
 
     @property
     def _keys(self) -> object:
         auth = self._sessions.options.auth
         return auth.credentials.keys if isinstance(auth, TokenKeeper) else auth
 
-    def _purpose(self, name: str, head: bytes, how: Options) -> str:
-        """What a journal is of. With other limits, other items would be invalid."""
-        keys = self._keys
-        project = _digest(keys.app_id.encode()) if isinstance(keys, ApiKeys) else "any"
-        what = f"{name} {_digest(head)}" if head else name
-        return f"{what} for project {project} with max_body_bytes={how.max_body_bytes}"
+
+class _Jobs:
+    """The background jobs of one operation; see `bulk.jobs.Jobs`."""
+
+    def __init__(
+        self,
+        sessions: SessionManager,
+        operation: Operation[AsyncActionReceipt],
+        wrap: Callable[[bytes], Body],
+    ) -> None:
+        self._sessions = sessions
+        self._operation = operation
+        self._wrap = wrap
+        self._actions = AsyncActionsResource(sessions)
+
+    async def start(self, content: bytes, /) -> str:
+        request = Request(self._operation, self._operation.path, self._wrap(content))
+        return (await self._sessions.send(request)).async_action_id
+
+    async def get(self, job_id: str, /) -> AsyncAction:
+        return await self._actions.get(job_id)
+
+    async def open_before(self, action: AsyncAction | None, /) -> list[str]:
+        if action is None:
+            page = await self._actions.list(limit=MAX_PAGE_SIZE)
+            return [other.id for other in page.items if other.status in OPEN]
+        until = None if action.created_at is None else action.created_at + _SAME_MOMENT
+        page = await self._actions.list(limit=MAX_PAGE_SIZE, end_date=until)
+        return [
+            other.id
+            for other in page.items
+            if other.type == action.type and other.id != action.id and other.status in OPEN
+        ]
 
 
 def _check_options(**given: Unpack[SyncOptions]) -> Options:
@@ -426,13 +429,10 @@ def _check_options(**given: Unpack[SyncOptions]) -> Options:
     check_callback("on_failure", how.on_failure)
     if how.on_invalid not in ("report", "raise"):  # what is given may be unhashable
         raise ValueError(f"on_invalid must be 'report' or 'raise', not {how.on_invalid!r}")
-    for name, path in (("journal", how.journal), ("state", how.state)):
-        if path is not None and (not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path)):
-            raise ValueError(f"{name} must be a path, not {path!r}")
-    if how.journal is not None and how.state is not None:
-        raise ValueError(
-            "journal and state cannot be used together: a state does what a journal does, and more"
-        )
+    if how.state is not None and (
+        not isinstance(how.state, str | os.PathLike) or "\0" in os.fspath(how.state)
+    ):
+        raise ValueError(f"state must be a path, not {how.state!r}")
     if how.state is not None and not os.fspath(how.state):
         raise ValueError("state must name a file")
     if not isinstance(how.full, bool):
@@ -454,14 +454,6 @@ def _source_id_item(position: int, raw: Any) -> Item:
 
 def _row_item(position: int, row: CsvRow) -> Item:
     return Item(position, row.source_id, row.content)
-
-
-def _keyed_row_item(position: int, row: CsvRow) -> Item:
-    if row.source_id is None:
-        raise ValueError(
-            "it has no Source_id, by which a state would know it: it would be made anew each time"
-        )
-    return _row_item(position, row)
 
 
 def _frame(

@@ -9,7 +9,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, Unpack
 
-import anyio.to_thread
 import msgspec
 
 from voucherify_async.errors import NotFoundError
@@ -271,26 +270,24 @@ class CustomersResource(CustomerJobs):
         """
         if not isinstance(max_share, int | float) or isinstance(max_share, bool) or not 0 <= max_share <= 1:
             raise ValueError(f"max_share must be from 0 to 1, not {max_share!r}")
-        file = await self._open_state(state, project)
-        try:
-            missing, known = await anyio.to_thread.run_sync(lambda: (file.missing(), file.known()))
-            if len(missing) > max_share * known:
+        deleted = 0
+        async with await self._existing_state(state, project) as known:
+            missing, count = await known.missing(), await known.count()
+            if len(missing) > max_share * count:
                 raise ValueError(
-                    f"max_share: {len(missing):,} of {known:,} customers are missing, more than {max_share:.0%}"
+                    f"max_share: {len(missing):,} of {count:,} customers are missing, more than {max_share:.0%}"
                 )
-            waiting, deleted = iter(missing), 0
+            waiting = iter(missing)
 
             async def work() -> None:
                 nonlocal deleted
                 for source_id in waiting:
                     with suppress(NotFoundError):
                         await self.delete(source_id)
-                    await anyio.to_thread.run_sync(file.deleted, [source_id])
+                    await known.deleted(source_id)
                     deleted += 1
 
             await gather_bare(*(work() for _ in range(_DELETIONS_AT_ONCE)))
-        finally:
-            file.close()
         return deleted
 
     async def delete_permanently(self, customer_id: str) -> PermanentDeletion:

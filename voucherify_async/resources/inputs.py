@@ -15,13 +15,13 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from voucherify_async.bulk.csv_rows import CsvRows, check_columns
 from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
 from voucherify_async.models.customers import Customer, CustomerFields, CustomerUpsert
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import OnInvalid
 from voucherify_async.pagination.rules import MAX_PAGE, MAX_PAGE_SIZE
 from voucherify_async.pagination.windows import Window
+from voucherify_async.resources.csv_rows import CsvRows, check_columns
 from voucherify_async.transport.operation import Body
 from voucherify_async.transport.wire import (
     MAX_BODY_BYTES,

@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from voucherify_async.bulk.csv_rows import parse_row
+from voucherify_async.resources.csv_rows import parse_row
 from voucherify_async.sandbox.errors import ApiError
 from voucherify_async.sandbox.garbage import undisturbed
 from voucherify_async.sandbox.queries import check_customer

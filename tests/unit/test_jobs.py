@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import pytest
 
 from voucherify_async import errors
-from voucherify_async.bulk.poller import MOST_FAILURES, Poller, pauses
+from voucherify_async.bulk.jobs import MOST_FAILURES, Poller, pauses
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.transport.clock import Clock
 
@@ -28,6 +28,10 @@ class Service:
         self.answers: dict[str, Answer] = {}
         self.plans: list[Callable[[int], None]] = []
         self.is_looking = False
+        self.progress: Callable[[float], int] | None = None
+        """How far jobs have come, in percent, at a time."""
+        self.before: list[list[str] | errors.VoucherifyError] = []
+        self.asked: list[str | None] = []
         self.clock = Clock(monotonic=lambda: self.now, epoch=lambda: self.now, sleep=self.sleep)
 
     async def sleep(self, seconds: float) -> None:
@@ -37,7 +41,16 @@ class Service:
             plan(len(self.slept))
         await asyncio.sleep(0)
 
-    async def look(self, job_id: str) -> AsyncAction:
+    async def start(self, content: bytes, /) -> str:
+        raise AssertionError("a poller starts no jobs")
+
+    async def open_before(self, action: AsyncAction | None, /) -> list[str]:
+        self.asked.append(None if action is None else action.id)
+        if isinstance(answer := self.before.pop(0), errors.VoucherifyError):
+            raise answer
+        return answer
+
+    async def get(self, job_id: str, /) -> AsyncAction:
         assert not self.is_looking
         self.is_looking = True
         self.looks.append((len(self.slept), job_id))
@@ -46,7 +59,10 @@ class Service:
         answer = self.answers.get(job_id, "IN_PROGRESS")
         if isinstance(answer, errors.VoucherifyError):
             raise answer
-        return AsyncAction(id=job_id, status=answer)
+        if self.progress is None:
+            return AsyncAction(id=job_id, status=answer)
+        progress = self.progress(self.now)
+        return AsyncAction(id=job_id, status="DONE" if progress == 100 else answer, progress=progress)
 
     def at(self, pause: int, job_id: str, answer: Answer) -> None:
         """Have looks at a job answer so from a pause on."""
@@ -68,7 +84,7 @@ def service() -> Service:
 
 @pytest.fixture
 def poller(service: Service) -> Poller:
-    return Poller(service.look, service.clock, max_server_wait=60.0)
+    return Poller(service, service.clock, max_server_wait=60.0)
 
 
 @asynccontextmanager
@@ -464,29 +480,51 @@ class TestProgress:
     """Where a job says how far it has come, the last pause ends when it should."""
 
     @pytest.mark.parametrize("seconds", [2.0, 5.0, 60.0, 1_000.0])
-    async def test_a_job_is_seen_to_have_ended_soon(self, service: Service, seconds: float) -> None:
-        looks = 0
-
-        async def look(job_id: str) -> AsyncAction:
-            nonlocal looks
-            looks += 1
-            progress = min(int(100 * service.now / seconds), 100)
-            return AsyncAction(
-                id=job_id, status="DONE" if progress == 100 else "IN_PROGRESS", progress=progress
-            )
-
-        poller = Poller(look, service.clock, max_server_wait=60.0)
+    async def test_a_job_is_seen_to_have_ended_soon(
+        self, service: Service, poller: Poller, seconds: float
+    ) -> None:
+        service.progress = lambda now: min(int(100 * now / seconds), 100)
         async with running(poller):
             await poller.ended("a")
         assert seconds <= service.now <= seconds * 1.1 + 0.1
-        assert looks < 20 + seconds / 4
+        assert len(service.looks) < 20 + seconds / 4
 
-    async def test_one_that_stands_still_is_looked_at_less_and_less(self, service: Service) -> None:
-        async def look(job_id: str) -> AsyncAction:
-            progress = min(int(50 * service.now), 99)
-            status = "DONE" if service.now > 100 else "IN_PROGRESS"
-            return AsyncAction(id=job_id, status=status, progress=progress)
-
-        async with running(poller := Poller(look, service.clock, max_server_wait=60.0)):
+    async def test_one_that_stands_still_is_looked_at_less_and_less(
+        self, service: Service, poller: Poller
+    ) -> None:
+        service.progress = lambda now: 100 if now > 100 else min(int(50 * now), 99)
+        async with running(poller):
             await poller.ended("a")
         assert service.slept[-5:] == [5.0] * 5
+
+
+class TestAllEnded:
+    async def test_those_before_a_job_are_waited_for(self, service: Service, poller: Poller) -> None:
+        service.before = [["a", "b"], []]
+        service.at(3, "a", "DONE")
+        service.at(5, "b", "DONE")
+        async with running(poller):
+            await poller.all_ended(AsyncAction(id="c"))
+            await poller.all_ended()
+        assert service.asked == ["c", None]
+        assert len(service.slept) == 5
+
+    async def test_a_look_for_them_is_made_again(self, service: Service, poller: Poller) -> None:
+        service.before = [errors.TransportError("gone"), errors.TransportError("gone"), []]
+        await poller.all_ended()
+        assert service.slept == [0.1, pytest.approx(0.15)]
+
+    @pytest.mark.parametrize(
+        ("failure", "times"),
+        [
+            (errors.TransportError("gone"), MOST_FAILURES),
+            (errors.AuthenticationError("no", status=401), 1),
+        ],
+    )
+    async def test_it_does_not_go_on_for_ever(
+        self, service: Service, poller: Poller, failure: errors.VoucherifyError, times: int
+    ) -> None:
+        service.before = [failure] * 40
+        with pytest.raises(type(failure)):
+            await poller.all_ended()
+        assert len(service.asked) == times

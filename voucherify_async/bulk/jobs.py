@@ -1,19 +1,19 @@
-"""One task that looks after all open background jobs of a sync job."""
+"""Background jobs as a sync job sees them: how they are started and read, and one task that waits for all."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from voucherify_async.bulk.outcome import Verdict, judge
 from voucherify_async.errors import NotFoundError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.transport.clock import Clock
 
-__all__ = ["MOST_FAILURES", "OPEN", "Poller", "pauses"]
+__all__ = ["MOST_FAILURES", "OPEN", "Jobs", "Poller", "pauses"]
 
 _FIRST_PAUSE: Final = 0.1
 _PAUSE_GROWTH: Final = 1.5
@@ -28,6 +28,22 @@ _STRANGE_SECONDS: Final = 600.0
 
 _ENDED: Final = frozenset({"DONE", "FAILED"})
 OPEN: Final = frozenset({"ENQUEUED", "IN_PROGRESS"})
+
+
+class Jobs(Protocol):
+    """The background jobs of one type, as the service has them. Each method raises `VoucherifyError`."""
+
+    async def start(self, content: bytes, /) -> str:
+        """Start a job for this request body; its id."""
+        ...
+
+    async def get(self, job_id: str, /) -> AsyncAction:
+        """Fetch a job."""
+        ...
+
+    async def open_before(self, action: AsyncAction | None, /) -> list[str]:
+        """The ids of the jobs that were started before this one, or of all if none is given, and have not ended."""
+        ...
 
 
 def pauses() -> Iterator[float]:
@@ -69,11 +85,9 @@ class Poller:
     past the time at which the oldest should end by its progress.
     """
 
-    def __init__(
-        self, look: Callable[[str], Awaitable[AsyncAction]], clock: Clock, *, max_server_wait: float
-    ) -> None:
-        """Look with `look`; see `judge` for `max_server_wait`."""
-        self._look = look
+    def __init__(self, jobs: Jobs, clock: Clock, *, max_server_wait: float) -> None:
+        """Look at `jobs`; see `judge` for `max_server_wait`."""
+        self._jobs = jobs
         self._clock = clock
         self._max_server_wait = max_server_wait
         self._open: list[_Watch] = []
@@ -97,6 +111,25 @@ class Poller:
         finally:
             if watch in self._open:
                 self._open.remove(watch)
+
+    async def all_ended(self, action: AsyncAction | None = None) -> None:
+        """Wait until all jobs have ended that were started before this one, or all there are.
+
+        A request whose answer was lost may have started one, which must not undo what comes next.
+        """
+        for job_id in await self._open_before(action):
+            await self.ended(job_id)
+
+    async def _open_before(self, action: AsyncAction | None) -> list[str]:
+        for failures, pause in enumerate(pauses(), start=1):
+            try:
+                return await self._jobs.open_before(action)
+            except VoucherifyError as error:
+                verdict = judge(error, max_server_wait=self._max_server_wait)
+                if verdict is not Verdict.AGAIN or failures == MOST_FAILURES:
+                    raise
+            await self._clock.sleep(pause)
+        raise AssertionError("unreachable")
 
     def close(self) -> None:
         """End `run` when no job is open."""
@@ -136,7 +169,7 @@ class Poller:
     async def _has_ended(self, watch: _Watch) -> bool:
         action: AsyncAction | None = None
         try:
-            action = await self._look(watch.job_id)
+            action = await self._jobs.get(watch.job_id)
         except NotFoundError:
             if self._clock.epoch() - watch.accepted < _UNKNOWN_SECONDS:
                 return False
