@@ -2,7 +2,8 @@
 
     python -m benchmarks.sync
 
-The sandbox's jobs take 200 ms, and 10 microseconds an item; its answers take 50 ms longer than they need, as
+At first, jobs take 5 s for 8,000 customers, and run at once: what is compared is how long a sync takes, and how long
+its jobs take by themselves, divided by how many may be open. After that, the sandbox's jobs take 200 ms, and 10 microseconds an item; its answers take 50 ms longer than they need, as
 over a network, unless `--latency` says otherwise. What is compared are the seconds that a sync and
 100 tasks that create customers take for the same 100,000, in one run, and the requests that they make; of a
 long sync with a state, how much memory this process has used at most, and how fast it finds nothing to do when
@@ -26,6 +27,9 @@ from typing import Any
 
 from voucherify_async import RequestEvent, VoucherifyClient
 
+LONG_JOB_SECONDS = 5.0
+LONG_JOB_ITEMS = 8_000
+CONCURRENCY = 4
 JOB_SECONDS = 0.2
 JOB_SECONDS_PER_ITEM = 0.000_01
 
@@ -42,10 +46,17 @@ class Counter:
 
 
 @contextmanager
-def sandbox(latency: float) -> Generator[dict[str, Any]]:
+def sandbox(
+    latency: float,
+    *,
+    job_seconds: float = JOB_SECONDS,
+    job_seconds_per_item: float = JOB_SECONDS_PER_ITEM,
+    parallel: bool = False,
+) -> Generator[dict[str, Any]]:
     command = [
-        sys.executable, "-m", "voucherify_async.sandbox", "--port=0", f"--job-seconds={JOB_SECONDS}",
-        f"--job-seconds-per-item={JOB_SECONDS_PER_ITEM}", f"--latency={latency}",
+        sys.executable, "-m", "voucherify_async.sandbox", "--port=0", f"--job-seconds={job_seconds}",
+        f"--job-seconds-per-item={job_seconds_per_item}", f"--latency={latency}",
+        *(["--parallel-jobs"] if parallel else []),
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -57,11 +68,11 @@ def sandbox(latency: float) -> Generator[dict[str, Any]]:
             process.kill()
 
 
-def customers(count: int) -> Iterator[dict[str, Any]]:
+def customers(count: int, name: str = "Ada Lovelace") -> Iterator[dict[str, Any]]:
     for number in range(count):
         yield {
             "source_id": f"crm-{number}",
-            "name": "Ada Lovelace",
+            "name": name,
             "email": f"ada.{number}@example.com",
             "metadata": {"tier": "gold", "visits": number},
         }
@@ -118,6 +129,34 @@ async def measure(count: int) -> None:
     )
 
 
+async def wait_for_jobs(count: int, latency: float) -> None:
+    """100,000 customers that the service has, changed."""
+    with (
+        sandbox(
+            latency, job_seconds=0, job_seconds_per_item=LONG_JOB_SECONDS / LONG_JOB_ITEMS, parallel=True
+        ) as settings,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        async with VoucherifyClient(**settings) as voucherify:
+            for name in ("Ada Lovelace", "Ada King"):
+                began = time.perf_counter()
+                report = await voucherify.customers.sync(
+                    customers(count, name),
+                    concurrency=CONCURRENCY,
+                    max_body_items=LONG_JOB_ITEMS,
+                    state=Path(folder) / "state.sqlite",
+                )
+                seconds = time.perf_counter() - began
+                assert report.succeeded == count
+    full, rest = divmod(count, LONG_JOB_ITEMS * CONCURRENCY)
+    least = LONG_JOB_SECONDS * (full + min(rest / LONG_JOB_ITEMS, 1))
+    shared = LONG_JOB_SECONDS * count / LONG_JOB_ITEMS / CONCURRENCY
+    print(
+        f"{count:,} changed in {len(report.jobs)} jobs of {LONG_JOB_SECONDS} s, {CONCURRENCY} at once: {seconds:.2f} s,"
+        f" {seconds / least:.3f} times the least that they can take, {seconds / shared:.3f} times their share"
+    )
+
+
 def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -128,6 +167,7 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=1_000_000)
     parser.add_argument("--latency", type=float, default=0.05)
     options = parser.parse_args()
+    asyncio.run(wait_for_jobs(options.customers, options.latency))
     asyncio.run(measure(options.long))  # first: a process never gets smaller
     asyncio.run(compare(options.customers, options.latency))
 

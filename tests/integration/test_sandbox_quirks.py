@@ -209,6 +209,25 @@ def test_customers_of_a_job(alike: bool) -> None:
     assert 1_000 < min(instants) <= max(instants) <= 1_000.11
 
 
+@pytest.mark.parametrize(
+    ("parallel", "ended"),
+    [(False, [(), ("a",), ("a", "b"), ("a", "b", "c")]), (True, [(), ("c",), ("b", "c"), ("a", "b", "c")])],
+)
+def test_jobs_at_once_or_one_after_the_other(parallel: bool, ended: list[tuple[str, ...]]) -> None:
+    """Each takes less time than the one before."""
+    now = 1_000.0
+    store = Store(clock=lambda: now, job_seconds_per_item=0, quirks=Quirks(parallel_jobs=parallel))
+    names: dict[str, str] = {}
+    for name, store.job_seconds in (("a", 30.0), ("b", 20.0), ("c", 10.0)):
+        job = store.schedule("CUSTOMERS.BULK.UPDATE", "v-1", BulkUpdate.of([{"source_id": name}]))
+        names[job.id] = name
+    for seconds, wanted in zip((9, 31, 51, 61) if not parallel else (9, 11, 21, 31), ended, strict=True):
+        now = 1_000.0 + seconds
+        store.advance()
+        assert tuple(sorted(names[job.id] for job in store.jobs.values() if job.ended)) == wanted
+        assert {str(record.source_id) for record in store.customers.values()} == set(wanted)
+
+
 async def test_omitted_fields_of_the_list(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
     whole = await answer(voucherify, starting_after=at(99))
     sandbox.quirks = Quirks(omit=frozenset({"has_more", "total"}))

@@ -243,7 +243,7 @@ async def test_what_failed_in_a_job_of_an_earlier_process_is_sent_again(sandbox:
 
 PROGRAM = """
 import asyncio, json, sys
-from voucherify_async import VoucherifyClient
+from voucherify_async import RetryPolicy, VoucherifyClient
 
 path, base_url, source = sys.argv[1:]
 
@@ -254,7 +254,8 @@ async def read():
         yield item
 
 async def main():
-    async with VoucherifyClient("{app_id}", "{app_token}", base_url=base_url) as client:
+    retry = RetryPolicy(base=0.001, cap=0.01)
+    async with VoucherifyClient("{app_id}", "{app_token}", base_url=base_url, retry=retry) as client:
         await client.customers.sync(read(), state=path, max_body_items=20)
 
 asyncio.run(main())
@@ -277,7 +278,8 @@ def source_of(seed: int) -> list[dict[str, Any]]:
 def test_processes_that_are_killed(path: Path, kills: int) -> None:
     """Each has another source; what the last one sends holds, and then nothing is left to send."""
     chance = random.Random(kills)
-    with Sandbox(job_seconds=0.02) as sandbox:
+    faults = Faults(reset=0.05, truncate=0.03, status={503: 0.04})
+    with Sandbox(job_seconds=0.02, faults=faults) as sandbox:
         program = PROGRAM.replace("{app_id}", sandbox.app_id).replace("{app_token}", sandbox.app_token)
 
         def run(seed: int, seconds: float | None) -> None:
@@ -381,6 +383,19 @@ async def test_deletions_that_fail_are_left_to_the_next_time(sandbox: Sandbox, p
     assert len(sandbox.store.customers) == 20
 
 
+async def test_who_is_no_longer_to_get_metadata_is_not_deleted(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path
+) -> None:
+    await quick.customers.sync_metadata(["a", "b"], {"x": 1}, state=path)
+    report = await quick.customers.sync_metadata(["a"], {"x": 1}, state=path)
+    assert list(report.missing_source_ids()) == ["b"]
+    with pytest.raises(
+        SyncStateError, match="not of customers.update_in_bulk or customers.import_csv"
+    ) as caught:
+        await quick.customers.delete_missing(path, max_share=1)
+    assert caught.value.reason == "other_kind"
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), "1", True])
 async def test_what_is_no_share(voucherify: VoucherifyClient, path: Path, share: Any) -> None:
     with pytest.raises(ValueError, match="^max_share must be from 0 to 1"):
@@ -429,7 +444,7 @@ def test_other_files_are_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
     async def use() -> None:
-        async with State(path, project="p", kind="k"):
+        async with State(path, project="p", kinds=["k"]):
             pass
 
     with pytest.raises(SyncStateError) as caught:

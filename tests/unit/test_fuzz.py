@@ -233,7 +233,7 @@ class Recorded:
         self.content = path.read_bytes()
 
     def state(self) -> State:
-        return State(self.path, project="p", kind="k")
+        return State(self.path, project="p", kinds=["k"])
 
     async def write(self) -> None:
         frame = Frame(b"", b"", b"", 1_000, 9)

@@ -204,7 +204,7 @@ class TestAllFailures:
             )
         ]
         tally = tally_of()
-        async with State(path, project="p", kind="k") as state:
+        async with State(path, project="p", kinds=["k"]) as state:
             await state.begin()
             await state.sending(Delivery(batch))
             await state.ended(batch, [*unnamed, *reversed(failures)])

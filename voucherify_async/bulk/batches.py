@@ -118,9 +118,12 @@ def make_batch(number: int, items: Iterable[Item], frame: Frame) -> Batch:
     gap = len(frame.separator)
     lengths = (len(item.content) + gap for item in ordered)
     keys = [item.key for item in ordered]
+    parts = [item.content for item in ordered] or [b""]
+    parts[0] = frame.head + parts[0]
+    parts[-1] += frame.tail  # before they are joined, as the whole is large
     return Batch(
         number=number,
-        content=frame.head + frame.separator.join(item.content for item in ordered) + frame.tail,
+        content=frame.separator.join(parts),
         positions=array("q", (item.position for item in ordered)),
         keys=keys,
         starts=array("I", accumulate(lengths, initial=len(frame.head))),

@@ -11,11 +11,13 @@ from typing import Final, Protocol
 from voucherify_async.bulk.outcome import Verdict, judge
 from voucherify_async.errors import NotFoundError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.pagination.ahead import gather_bare
 from voucherify_async.transport.clock import Clock
 
 __all__ = ["MOST_FAILURES", "OPEN", "Jobs", "Poller", "pauses"]
 
 _FIRST_PAUSE: Final = 0.1
+_SHORTEST_PAUSE: Final = 0.05
 _PAUSE_GROWTH: Final = 1.5
 _LONGEST_PAUSE: Final = 5.0
 
@@ -56,33 +58,43 @@ def pauses() -> Iterator[float]:
 
 @dataclass(eq=False, slots=True)
 class _Watch:
-    """A job that somebody waits for."""
+    """A job that somebody waits for.
+
+    Attributes:
+        job_id: Its id.
+        accepted: When it was taken on, in epoch seconds.
+        ended: Is given the job when it has ended, or nothing if the service does not know it.
+        began: When the wait began.
+        looked: When its progress was seen last.
+        due: When it should end, as far as anybody can tell.
+        progress: How far it had come when it was looked at, in percent.
+        strange_since: Since when it has had a status that nobody knows.
+    """
 
     job_id: str
     accepted: float
     ended: asyncio.Future[AsyncAction | None]
-    strange_since: float | None = None
+    began: float
+    looked: float
+    due: float
     progress: int = 0
-    looked: float | None = None
-    left: float = math.inf
-    """Seconds that it will take from its last look on, if it goes on as fast as between the last two."""
+    strange_since: float | None = None
 
     def note(self, progress: int | None, now: float) -> None:
-        """Take down how far the job has come by now, in percent."""
-        if progress is None:
-            return
-        self.left = math.inf
-        if self.looked is not None and progress > self.progress:
-            self.left = (100 - progress) * (now - self.looked) / (progress - self.progress)
-        self.progress, self.looked = progress, now
+        """Take down how far the job has come by now: it should go on as fast as since the last look."""
+        if progress is not None and progress > self.progress:
+            self.due = now + (100 - progress) * (now - self.looked) / (progress - self.progress)
+            self.progress, self.looked = progress, now
+        elif self.due <= now:
+            self.due = math.inf
 
 
 class Poller:
-    """Looks at open jobs in turn until they have ended.
+    """Looks at open jobs until they have ended.
 
     The service takes jobs in the order in which they came, large ones in turns. So it is the oldest that is
-    worth a look, and one of the others: however many are open, two looks a pause. The pauses grow, but none goes
-    past the time at which the oldest should end by its progress.
+    worth a look, and one of the others in turn, and those that should have ended by their progress, or as they have
+    taken as long as the last one did. The pauses grow, but none goes past the time at which a job should end.
     """
 
     def __init__(self, jobs: Jobs, clock: Clock, *, max_server_wait: float) -> None:
@@ -93,6 +105,8 @@ class Poller:
         self._open: list[_Watch] = []
         self._failures = 0
         self._turn = 0
+        self._usual = math.inf
+        """Seconds that the last job has taken."""
         self._wanted = asyncio.Event()
         self._closed = False
 
@@ -103,7 +117,15 @@ class Poller:
             job_id: The job's id.
             accepted: When it was taken on, in epoch seconds. A new one is not given up at once.
         """
-        watch = _Watch(job_id, accepted, asyncio.get_running_loop().create_future())
+        now = self._clock.monotonic()
+        watch = _Watch(
+            job_id,
+            accepted,
+            asyncio.get_running_loop().create_future(),
+            began=now,
+            looked=now,
+            due=now + self._usual,
+        )
         self._open.append(watch)
         self._wanted.set()
         try:
@@ -146,25 +168,25 @@ class Poller:
             await self._wanted.wait()
             waits = pauses()
             while self._open:
-                due = max(self._open[0].left, _FIRST_PAUSE)
-                await self._clock.sleep(min(next(waits), due))
+                due = min(watch.due for watch in self._open) - self._clock.monotonic()
+                await self._clock.sleep(min(next(waits), max(due, _SHORTEST_PAUSE)))
                 if await self._round():
                     waits = pauses()
             if not self._closed:
                 self._wanted.clear()
 
     async def _round(self) -> bool:
-        """Look at the oldest jobs as far as they have ended, and at one beyond; whether any has."""
-        found = False
-        for watch in list(self._open):
-            if not await self._has_ended(watch):
-                break
-            found = True
-        others = self._open[1:]
-        if others:
-            self._turn += 1
-            found = await self._has_ended(others[self._turn % len(others)]) or found
-        return found
+        """Look at some jobs, and at as many of the oldest again while all have ended; whether any has."""
+        now, self._turn = self._clock.monotonic(), self._turn + 1
+        oldest, others = self._open[:1], self._open[1:]
+        in_turn = others[self._turn % len(others)] if others else None
+        chosen = oldest + [watch for watch in others if watch is in_turn or watch.due <= now]
+        found = 0
+        while chosen:
+            ended = await gather_bare(*map(self._has_ended, chosen))
+            found += sum(ended)
+            chosen = self._open[:found] if all(ended) else []
+        return found > 0
 
     async def _has_ended(self, watch: _Watch) -> bool:
         action: AsyncAction | None = None
@@ -185,6 +207,7 @@ class Poller:
             return False
         if watch in self._open:
             self._open.remove(watch)
+        self._usual = self._clock.monotonic() - watch.began
         if not watch.ended.done():
             watch.ended.set_result(action)
         return True

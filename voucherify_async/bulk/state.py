@@ -18,15 +18,16 @@ import os
 import sqlite3
 import threading
 from array import array
-from collections import Counter, defaultdict
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import Enum
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
+import anyio
 import anyio.to_thread
 import msgspec
 
@@ -43,7 +44,8 @@ _APPLICATION_ID: Final = 0x76735953
 _FORMAT: Final = 1
 _DIGEST_BYTES: Final = 8
 _PAGE: Final = 1_000
-_BUCKETS: Final = 0xFFFF
+_BUCKETS: Final = 1_024
+_HASH: Final = 0xFFFF_FFFF
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE items (key PRIMARY KEY, digest BLOB) WITHOUT ROWID",
@@ -104,22 +106,27 @@ class State:
     Without a file nothing is known, and nothing is put on record.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None, *, project: str, kind: str | None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str] | None, *, project: str, kinds: Sequence[str], create: bool = True
+    ) -> None:
         """Use a file, or make it.
 
         Args:
             path: The file, if there is one.
             project: Whose customers it is about.
-            kind: What the sync does; `None` for any, if the file exists.
+            kinds: What the sync may do; a new file is of the first kind.
+            create: Whether there need not be a file.
         """
         # The whole path: SQLite has meanings of its own for some short ones.
         self.path = None if path is None else os.path.abspath(path)  # noqa: PTH100  # which takes and gives a str
-        self._meta = {"project": project} if kind is None else {"project": project, "kind": kind}
+        self._meta = {"project": (project,), "kind": tuple(kinds)}
+        self._create = create
         self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
         self._closed = False
-        self._seen: defaultdict[int, array[int]] = defaultdict(partial(array, "q"))
-        """The hashes of the keys that were seen, by their last bits: a set would be many times as large."""
+        self._seen = [array("I") for _ in range(_BUCKETS)]
+        """42 bits of the hash of each key that was seen, by the last ten: a set would be many times as large. A
+        customer whose hash another one has is not found to be missing."""
         self._rows: Counter[bytes] = Counter()
         """How often each row without a `Source_id` was seen."""
 
@@ -129,9 +136,11 @@ class State:
         Raises:
             SyncStateError: It is in use, damaged, of another project or kind, or cannot be written.
         """
+        # Work comes one after the other, and each thread takes memory of its own for what SQLite needs.
+        self._one_thread = anyio.CapacityLimiter(1)
         if self.path is not None:
             try:
-                await anyio.to_thread.run_sync(self._open, self.path)
+                await anyio.to_thread.run_sync(self._open, self.path, limiter=self._one_thread)
             except BaseException:
                 self._close()  # also one that a thread is opening
                 raise
@@ -160,10 +169,12 @@ class State:
         (owner,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
         schema = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
-        if not schema and not owner and "kind" in self._meta:
+        if not schema and not owner and self._create:
             for statement in _SCHEMA:
                 db.execute(statement)
-            db.executemany("INSERT INTO meta VALUES (?, ?)", self._meta.items())
+            db.executemany(
+                "INSERT INTO meta VALUES (?, ?)", ((name, some[0]) for name, some in self._meta.items())
+            )
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
         elif (owner, version) != (_APPLICATION_ID, _FORMAT) or sorted(schema) != sorted(_SCHEMA):
@@ -174,11 +185,13 @@ class State:
                 raise _error(path, "damaged", f"it is damaged ({health}): {_ANEW}")
             known = dict(db.execute("SELECT name, value FROM meta"))
             for name, reason in (("project", "other_project"), ("kind", "other_kind")):
-                if known.get(name) != self._meta.get(name, known.get(name)):
-                    text = (
-                        f"it is of the {name} {known.get(name)}, not of {self._meta[name]}: name another file"
+                if known.get(name) not in self._meta[name]:
+                    wanted = " or ".join(self._meta[name])
+                    raise _error(
+                        path,
+                        reason,
+                        f"it is of the {name} {known.get(name)}, not of {wanted}: name another file",
                     )
-                    raise _error(path, reason, text)
         db.execute("COMMIT")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -224,8 +237,8 @@ class State:
     def see(self, key: str) -> None:
         """The source has an item with this key."""
         if self.path is not None:
-            number = hash(key)
-            self._seen[number & _BUCKETS].append(number)
+            rest, bucket = divmod(hash(key), _BUCKETS)
+            self._seen[bucket].append(rest & _HASH)
 
     def name_row(self, frame: Frame, content: bytes) -> bytes | None:
         """The key of the next row without a `Source_id`, or nothing without a file."""
@@ -236,8 +249,10 @@ class State:
         return name + self._rows[name].to_bytes(4, "big")
 
     def _was_seen(self, key: str) -> bool:
-        number = hash(key)
-        return number in self._seen.get(number & _BUCKETS, ())
+        rest, number = divmod(hash(key), _BUCKETS)
+        bucket, wanted = self._seen[number], rest & _HASH
+        place = bisect_left(bucket, wanted)
+        return place < len(bucket) and bucket[place] == wanted
 
     # ------------------------------------------------------------ writing
 
@@ -249,6 +264,7 @@ class State:
         """A sync has seen all that its source has; how many of the known customers are missing from it."""
 
         def find(db: sqlite3.Connection) -> int:
+            self._seen = [array("I", sorted(bucket)) for bucket in self._seen]
             keys = db.execute("SELECT key FROM items WHERE typeof(key) = 'text'")
             missing = ((key,) for (key,) in keys if not self._was_seen(key))
             with _transaction(db):
@@ -334,7 +350,7 @@ class State:
             with self._lock, _explained(path):
                 return work(db)
 
-        return await anyio.to_thread.run_sync(use)
+        return await anyio.to_thread.run_sync(use, limiter=self._one_thread)
 
 
 Statement = tuple[str, Iterable[Sequence[Any]]]

@@ -52,7 +52,7 @@ async def sync(
         ValueError: With `on_invalid="raise"` an item is invalid.
     """
     tally = Tally(clock, options.on_progress, options.on_failure)
-    async with State(options.state, project=kind.project, kind=kind.name) as state:
+    async with State(options.state, project=kind.project, kinds=[kind.name]) as state:
         reader = Reader(source, kind, state, tally, options)
         failure: BaseException | None = None
         try:

@@ -376,7 +376,9 @@ class CustomerJobs:
         how = _check_options(state=path, project=project)
         if not await anyio.Path(path).exists():
             raise FileNotFoundError(f"state: there is no file {os.fspath(path)!r}")
-        return State(path, project=self._project(how), kind=None)
+        # Who is no longer in a list of those that get metadata need not be gone.
+        kinds = [_UPDATE_IN_BULK.name, _IMPORT_CSV.name]
+        return State(path, project=self._project(how), kinds=kinds, create=False)
 
     @property
     def _keys(self) -> object:

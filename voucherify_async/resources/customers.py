@@ -252,7 +252,7 @@ class CustomersResource(CustomerJobs):
         delete. What was deleted before an error is not missing any more when it is called again.
 
         Args:
-            state: The file that was given to `sync`, `sync_metadata` or `sync_csv`.
+            state: The file that was given to `sync` or `sync_csv`.
             max_share: Refuse when more than this share of all that the state knows is missing: such a source is more
                 likely broken than right.
             project: As for `sync`.

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from voucherify_async.sandbox.faults import Faults, Latency
+from voucherify_async.sandbox.quirks import Quirks
 from voucherify_async.sandbox.segments import DEFAULT_SEGMENTS, Segment
 from voucherify_async.sandbox.server import EXPOSED, Sandbox, is_loopback
 
@@ -89,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         default=0.000_01,
         help="seconds that each of its items adds (default: %(default)s)",
     )
+    parser.add_argument(
+        "--parallel-jobs", action="store_true", help="background jobs run at once, not one after the other"
+    )
     return parser
 
 
@@ -146,6 +150,7 @@ def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
             faults=_faults(given.fault),
             job_seconds=given.job_seconds,
             job_seconds_per_item=given.job_seconds_per_item,
+            quirks=Quirks(parallel_jobs=given.parallel_jobs),
             segments=given.segment or DEFAULT_SEGMENTS,
             load=given.load,
             state=given.state,

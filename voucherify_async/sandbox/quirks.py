@@ -34,7 +34,7 @@ _OF_A_CUSTOMER: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """What no source says of the customer list: a client that is right is right under any of these.
+    """What no source says of customer lists and background jobs: a client that is right is right under any of these.
 
     ::
 
@@ -54,6 +54,8 @@ class Quirks:
         page_cap: The most customers on a page, whatever `limit` is asked for.
         alike: Whether all customers of a background job are created at one instant, the end of its turn. If not,
             their times are spread over the turn.
+        parallel_jobs: Whether background jobs run at once. If not, they run in the order in which they were
+            started, and large ones in turns.
         read_lag: Seconds after which a new customer, event, redeemable or background job appears in lists. It is
             found by its id at once.
         omit: Fields that are left out: ``has_more`` and ``total`` of the customer list, all others of the
@@ -73,6 +75,7 @@ class Quirks:
     whole_total: bool = False
     page_cap: int = 100
     alike: bool = False
+    parallel_jobs: bool = False
     read_lag: float = 0.0
     omit: frozenset[str] = frozenset()
 

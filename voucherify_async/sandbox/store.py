@@ -340,8 +340,9 @@ class Store:
 
     def _queue(self, job: Job, since: float) -> None:
         """Have a job wait for its turn; a large one needs several, between which it is others'."""
-        job.queue(self._waiting[-1].ends if self._waiting else since, _TURN)
-        self._waiting.append(job)
+        in_turns = self._waiting and not self.quirks.parallel_jobs
+        job.queue(self._waiting[-1].ends if in_turns else since, _TURN)
+        bisect.insort(self._waiting, job, key=attrgetter("ends"))
         if self.changes is not None:
             self.changes.jobs[job.id] = None
 
@@ -349,7 +350,7 @@ class Store:
         """Take jobs back that were kept; those that have not ended wait for the turns that they had."""
         self.jobs = {job.id: job for job in jobs}
         waiting = [job for job in self.jobs.values() if not job.ended]
-        self._waiting = deque(sorted(waiting, key=lambda job: job.starts))
+        self._waiting = deque(sorted(waiting, key=attrgetter("ends")))
 
     def advance(self) -> None:
         """Let the jobs that are due take effect, in the order in which they were queued."""
