@@ -10,182 +10,199 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+_EXPORTS = {
+    "errors": (
+        "APIStatusError",
+        "AsyncActionError",
+        "AsyncActionFailedError",
+        "AsyncActionTimeoutError",
+        "AuthenticationError",
+        "BadRequestError",
+        "ConfigurationError",
+        "ConflictError",
+        "ConnectTimeoutError",
+        "ConnectionFailedError",
+        "DeadlineExceededError",
+        "DecodeError",
+        "InvalidCursorError",
+        "LockedError",
+        "MethodNotAllowedError",
+        "NotAcceptableError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "PageLimitError",
+        "PaginationError",
+        "PaginationStalledError",
+        "PayloadTooLargeError",
+        "PaymentRequiredError",
+        "PermissionDeniedError",
+        "PoolTimeoutError",
+        "ProxyError",
+        "RateLimitError",
+        "ReadTimeoutError",
+        "ServerError",
+        "SyncStateError",
+        "SyncTimeoutError",
+        "TransportError",
+        "UnsupportedMediaTypeError",
+        "VoucherifyError",
+    ),
+    "models.base": (
+        "UNSET",
+        "UnsetType",
+    ),
+    "models.activity": ("CustomerActivity",),
+    "models.async_actions": ("AsyncAction", "AsyncActionReceipt"),
+    "models.customers": (
+        "Address",
+        "Customer",
+        "CustomerAddress",
+        "CustomerSegment",
+        "CustomerUpsert",
+        "PermanentDeletion",
+    ),
+    "models.oauth": (
+        "AccessToken",
+        "TokenIntrospection",
+    ),
+    "models.redeemables": (
+        "CustomerRedeemable",
+        "FilterConditions",
+        "RedeemableFilters",
+    ),
+    "_transport.auth": (
+        "ApiKeys",
+        "Auth",
+        "OAuthClientCredentials",
+        "OAuthToken",
+    ),
+    "_transport.hooks": (
+        "ErrorEvent",
+        "RequestEvent",
+        "ResponseEvent",
+        "RetryEvent",
+    ),
+    "_transport.operation": ("Response",),
+    "_transport.rate_limit": (
+        "AdaptiveRateLimiter",
+        "LocalRateLimiter",
+        "RateLimit",
+        "RateLimiter",
+    ),
+    "_transport.retry": ("RetryPolicy",),
+    "_transport.settings": (
+        "Region",
+        "Timeouts",
+    ),
+    "pagination.pager": (
+        "Page",
+        "Pager",
+    ),
+    "pagination.windows": ("Window",),
+    "_sync.results": (
+        "SyncFailure",
+        "SyncJob",
+        "SyncProgress",
+    ),
+    "_sync.report": ("SyncReport",),
+    "resources._customer_jobs": ("SyncOptions",),
+    "client": ("VoucherifyClient",),
+}
+"""The public names by the module that defines them, the lowest layer first.
+
+They are imported when they are first used: pytest imports the package along with its plugin wherever it is installed,
+and a run that uses none of the fixtures should not wait for aiohttp.
+"""
+
 if TYPE_CHECKING:
-    from voucherify_async.bulk.report import SyncReport
-    from voucherify_async.bulk.results import SyncFailure, SyncJob, SyncProgress
-    from voucherify_async.client import VoucherifyClient
-    from voucherify_async.errors import (
-        APIStatusError,
-        AsyncActionError,
-        AsyncActionFailedError,
-        AsyncActionTimeoutError,
-        AuthenticationError,
-        BadRequestError,
-        ConfigurationError,
-        ConflictError,
-        ConnectionFailedError,
-        ConnectTimeoutError,
-        DeadlineExceededError,
-        DecodeError,
-        InvalidCursorError,
-        LockedError,
-        MethodNotAllowedError,
-        NotAcceptableError,
-        NotFoundError,
-        OutcomeUnknownError,
-        PageLimitError,
-        PaginationError,
-        PaginationStalledError,
-        PayloadTooLargeError,
-        PaymentRequiredError,
-        PermissionDeniedError,
-        PoolTimeoutError,
-        ProxyError,
-        RateLimitError,
-        ReadTimeoutError,
-        ServerError,
-        SyncStateError,
-        SyncTimeoutError,
-        TransportError,
-        UnsupportedMediaTypeError,
-        VoucherifyError,
-    )
-    from voucherify_async.models.activity import CustomerActivity
-    from voucherify_async.models.async_actions import AsyncAction
-    from voucherify_async.models.base import UNSET, UnsetType
-    from voucherify_async.models.customers import (
-        Address,
-        AsyncActionReceipt,
-        Customer,
-        CustomerAddress,
-        CustomerSegment,
-        CustomerUpsert,
-        PermanentDeletion,
-    )
-    from voucherify_async.models.oauth import AccessToken, TokenIntrospection
-    from voucherify_async.models.redeemables import CustomerRedeemable, FilterConditions, RedeemableFilters
-    from voucherify_async.pagination.pager import Page, Pager
-    from voucherify_async.pagination.windows import Window
-    from voucherify_async.resources.customer_jobs import SyncOptions
-    from voucherify_async.transport.auth import ApiKeys, Auth, OAuthClientCredentials, OAuthToken
-    from voucherify_async.transport.hooks import ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
-    from voucherify_async.transport.operation import Response
-    from voucherify_async.transport.rate_limit import (
-        AdaptiveRateLimiter,
-        LocalRateLimiter,
-        RateLimit,
-        RateLimiter,
-    )
-    from voucherify_async.transport.retry import RetryPolicy
-    from voucherify_async.transport.settings import Region, Timeouts
+    from voucherify_async._sync.report import SyncReport as SyncReport
+    from voucherify_async._sync.results import SyncFailure as SyncFailure
+    from voucherify_async._sync.results import SyncJob as SyncJob
+    from voucherify_async._sync.results import SyncProgress as SyncProgress
+    from voucherify_async._transport.auth import ApiKeys as ApiKeys
+    from voucherify_async._transport.auth import Auth as Auth
+    from voucherify_async._transport.auth import OAuthClientCredentials as OAuthClientCredentials
+    from voucherify_async._transport.auth import OAuthToken as OAuthToken
+    from voucherify_async._transport.hooks import ErrorEvent as ErrorEvent
+    from voucherify_async._transport.hooks import RequestEvent as RequestEvent
+    from voucherify_async._transport.hooks import ResponseEvent as ResponseEvent
+    from voucherify_async._transport.hooks import RetryEvent as RetryEvent
+    from voucherify_async._transport.operation import Response as Response
+    from voucherify_async._transport.rate_limit import AdaptiveRateLimiter as AdaptiveRateLimiter
+    from voucherify_async._transport.rate_limit import LocalRateLimiter as LocalRateLimiter
+    from voucherify_async._transport.rate_limit import RateLimit as RateLimit
+    from voucherify_async._transport.rate_limit import RateLimiter as RateLimiter
+    from voucherify_async._transport.retry import RetryPolicy as RetryPolicy
+    from voucherify_async._transport.settings import Region as Region
+    from voucherify_async._transport.settings import Timeouts as Timeouts
+    from voucherify_async.client import VoucherifyClient as VoucherifyClient
+    from voucherify_async.errors import APIStatusError as APIStatusError
+    from voucherify_async.errors import AsyncActionError as AsyncActionError
+    from voucherify_async.errors import AsyncActionFailedError as AsyncActionFailedError
+    from voucherify_async.errors import AsyncActionTimeoutError as AsyncActionTimeoutError
+    from voucherify_async.errors import AuthenticationError as AuthenticationError
+    from voucherify_async.errors import BadRequestError as BadRequestError
+    from voucherify_async.errors import ConfigurationError as ConfigurationError
+    from voucherify_async.errors import ConflictError as ConflictError
+    from voucherify_async.errors import ConnectionFailedError as ConnectionFailedError
+    from voucherify_async.errors import ConnectTimeoutError as ConnectTimeoutError
+    from voucherify_async.errors import DeadlineExceededError as DeadlineExceededError
+    from voucherify_async.errors import DecodeError as DecodeError
+    from voucherify_async.errors import InvalidCursorError as InvalidCursorError
+    from voucherify_async.errors import LockedError as LockedError
+    from voucherify_async.errors import MethodNotAllowedError as MethodNotAllowedError
+    from voucherify_async.errors import NotAcceptableError as NotAcceptableError
+    from voucherify_async.errors import NotFoundError as NotFoundError
+    from voucherify_async.errors import OutcomeUnknownError as OutcomeUnknownError
+    from voucherify_async.errors import PageLimitError as PageLimitError
+    from voucherify_async.errors import PaginationError as PaginationError
+    from voucherify_async.errors import PaginationStalledError as PaginationStalledError
+    from voucherify_async.errors import PayloadTooLargeError as PayloadTooLargeError
+    from voucherify_async.errors import PaymentRequiredError as PaymentRequiredError
+    from voucherify_async.errors import PermissionDeniedError as PermissionDeniedError
+    from voucherify_async.errors import PoolTimeoutError as PoolTimeoutError
+    from voucherify_async.errors import ProxyError as ProxyError
+    from voucherify_async.errors import RateLimitError as RateLimitError
+    from voucherify_async.errors import ReadTimeoutError as ReadTimeoutError
+    from voucherify_async.errors import ServerError as ServerError
+    from voucherify_async.errors import SyncStateError as SyncStateError
+    from voucherify_async.errors import SyncTimeoutError as SyncTimeoutError
+    from voucherify_async.errors import TransportError as TransportError
+    from voucherify_async.errors import UnsupportedMediaTypeError as UnsupportedMediaTypeError
+    from voucherify_async.errors import VoucherifyError as VoucherifyError
+    from voucherify_async.models.activity import CustomerActivity as CustomerActivity
+    from voucherify_async.models.async_actions import AsyncAction as AsyncAction
+    from voucherify_async.models.async_actions import AsyncActionReceipt as AsyncActionReceipt
+    from voucherify_async.models.base import UNSET as UNSET
+    from voucherify_async.models.base import UnsetType as UnsetType
+    from voucherify_async.models.customers import Address as Address
+    from voucherify_async.models.customers import Customer as Customer
+    from voucherify_async.models.customers import CustomerAddress as CustomerAddress
+    from voucherify_async.models.customers import CustomerSegment as CustomerSegment
+    from voucherify_async.models.customers import CustomerUpsert as CustomerUpsert
+    from voucherify_async.models.customers import PermanentDeletion as PermanentDeletion
+    from voucherify_async.models.oauth import AccessToken as AccessToken
+    from voucherify_async.models.oauth import TokenIntrospection as TokenIntrospection
+    from voucherify_async.models.redeemables import CustomerRedeemable as CustomerRedeemable
+    from voucherify_async.models.redeemables import FilterConditions as FilterConditions
+    from voucherify_async.models.redeemables import RedeemableFilters as RedeemableFilters
+    from voucherify_async.pagination.pager import Page as Page
+    from voucherify_async.pagination.pager import Pager as Pager
+    from voucherify_async.pagination.windows import Window as Window
+    from voucherify_async.resources._customer_jobs import SyncOptions as SyncOptions
 
-__all__ = [
-    "UNSET",
-    "APIStatusError",
-    "AccessToken",
-    "AdaptiveRateLimiter",
-    "Address",
-    "ApiKeys",
-    "AsyncAction",
-    "AsyncActionError",
-    "AsyncActionFailedError",
-    "AsyncActionReceipt",
-    "AsyncActionTimeoutError",
-    "Auth",
-    "AuthenticationError",
-    "BadRequestError",
-    "ConfigurationError",
-    "ConflictError",
-    "ConnectTimeoutError",
-    "ConnectionFailedError",
-    "Customer",
-    "CustomerActivity",
-    "CustomerAddress",
-    "CustomerRedeemable",
-    "CustomerSegment",
-    "CustomerUpsert",
-    "DeadlineExceededError",
-    "DecodeError",
-    "ErrorEvent",
-    "FilterConditions",
-    "InvalidCursorError",
-    "LocalRateLimiter",
-    "LockedError",
-    "MethodNotAllowedError",
-    "NotAcceptableError",
-    "NotFoundError",
-    "OAuthClientCredentials",
-    "OAuthToken",
-    "OutcomeUnknownError",
-    "Page",
-    "PageLimitError",
-    "Pager",
-    "PaginationError",
-    "PaginationStalledError",
-    "PayloadTooLargeError",
-    "PaymentRequiredError",
-    "PermanentDeletion",
-    "PermissionDeniedError",
-    "PoolTimeoutError",
-    "ProxyError",
-    "RateLimit",
-    "RateLimitError",
-    "RateLimiter",
-    "ReadTimeoutError",
-    "RedeemableFilters",
-    "Region",
-    "RequestEvent",
-    "Response",
-    "ResponseEvent",
-    "RetryEvent",
-    "RetryPolicy",
-    "ServerError",
-    "SyncFailure",
-    "SyncJob",
-    "SyncOptions",
-    "SyncProgress",
-    "SyncReport",
-    "SyncStateError",
-    "SyncTimeoutError",
-    "Timeouts",
-    "TokenIntrospection",
-    "TransportError",
-    "UnsetType",
-    "UnsupportedMediaTypeError",
-    "VoucherifyClient",
-    "VoucherifyError",
-    "Window",
-]
-
-# pytest imports the package along with its plugin, in every run where it is installed; a run that does not
-# use the fixtures shall not wait for aiohttp. So what is re-exported is imported when it is first asked for.
-_HOMES = (
-    "errors",
-    "models",
-    "transport.auth",
-    "transport.hooks",
-    "transport.operation",
-    "transport.rate_limit",
-    "transport.retry",
-    "transport.settings",
-    "pagination.pager",
-    "pagination.windows",
-    "bulk",
-    "resources.customer_jobs",
-    "client",
-)
-"""The modules that define the names above, from the top layer down; the last imports all others."""
-
-if not TYPE_CHECKING:  # to a type checker a `__getattr__` says that any name exists
+else:  # a type checker would take `__getattr__` to mean that every name exists
+    __all__ = sorted(name for names in _EXPORTS.values() for name in names)  # noqa: PLE0605  # it is a list
 
     def __getattr__(name: str) -> object:
-        if name in __all__ or any(home.partition(".")[0] == name for home in _HOMES):
-            # The same order in every thread: none holds a module that another waits for.
-            for home in _HOMES:
-                module = import_module(f"{__name__}.{home}")
-                if name in module.__all__:
-                    return globals().setdefault(name, getattr(module, name))
-            return globals()[name]  # a submodule: importing it has made it an attribute
+        if name in __all__ or any(name == module.partition(".")[0] for module in _EXPORTS):
+            # The same order in every thread, so that no thread holds a module that another one waits for.
+            for module, names in _EXPORTS.items():
+                found = import_module(f"{__name__}.{module}")
+                if name in names:
+                    return globals().setdefault(name, getattr(found, name))
+                if name in globals():
+                    return globals()[name]  # a submodule: importing it has made it an attribute
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> set[str]:

@@ -11,25 +11,15 @@ from typing import Any, Final, Self, TypeVar, overload
 
 import msgspec
 
-from voucherify_async.errors import ConfigurationError
-from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
-from voucherify_async.pagination.cursors import PageNumberRule, Rule
-from voucherify_async.pagination.pager import Listing, Pager
-from voucherify_async.pagination.rules import WalkRule
-from voucherify_async.resources.async_actions import AsyncActionsResource
-from voucherify_async.resources.customers import CustomersResource
-from voucherify_async.resources.inputs import check_limit
-from voucherify_async.resources.oauth import OAuthResource
-from voucherify_async.transport.auth import ApiKeys, Auth, OAuthClientCredentials
-from voucherify_async.transport.hooks import Hook, Hooks
-from voucherify_async.transport.operation import Body, Operation, Query, Request, Response
-from voucherify_async.transport.pool import ConnectionPool, Connector, PoolSettings
-from voucherify_async.transport.rate_limit import AdaptiveRateLimiter, RateLimit, RateLimiter
-from voucherify_async.transport.renewal import TokenKeeper
-from voucherify_async.transport.retry import RetryPolicy
-from voucherify_async.transport.secrets import credentials_in
-from voucherify_async.transport.session import CallOptions, SessionManager
-from voucherify_async.transport.settings import (
+from voucherify_async._transport.auth import ApiKeys, Auth, OAuthClientCredentials
+from voucherify_async._transport.hooks import Hook, Hooks
+from voucherify_async._transport.operation import Body, Operation, Query, Request, Response
+from voucherify_async._transport.pool import ConnectionPool, Connector, PoolSettings
+from voucherify_async._transport.rate_limit import AdaptiveRateLimiter, RateLimit, RateLimiter
+from voucherify_async._transport.retry import RetryPolicy
+from voucherify_async._transport.secrets import credentials_in
+from voucherify_async._transport.session import CallOptions, SessionManager
+from voucherify_async._transport.settings import (
     Region,
     Timeouts,
     check_base_url,
@@ -39,7 +29,8 @@ from voucherify_async.transport.settings import (
     package_version,
     read_setting,
 )
-from voucherify_async.transport.wire import (
+from voucherify_async._transport.token_manager import TokenKeeper
+from voucherify_async._transport.wire import (
     FilePart,
     check_strings,
     encode_content,
@@ -50,6 +41,15 @@ from voucherify_async.transport.wire import (
     encode_query,
     json_value,
 )
+from voucherify_async.errors import ConfigurationError
+from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
+from voucherify_async.pagination.pager import Listing, Pager
+from voucherify_async.pagination.rules import PageNumberRule, Rule
+from voucherify_async.pagination.rules.base import WalkRule
+from voucherify_async.resources._inputs import check_limit
+from voucherify_async.resources.async_actions import AsyncActionsResource
+from voucherify_async.resources.customers import CustomersResource
+from voucherify_async.resources.oauth import OAuthResource
 
 __all__ = ["VoucherifyClient"]
 
@@ -121,7 +121,7 @@ class VoucherifyClient:
             allow_http: Allow plain ``http://`` to any host.
             connector: A connector of yours, which is used and never closed.
             hooks: Objects with any of `on_request`, `on_response`, `on_retry`, `on_error`; see
-                `voucherify_async.transport.hooks`.
+                `voucherify_async._transport.hooks`.
 
         Raises:
             ConfigurationError: A setting is missing or makes no sense; names it.

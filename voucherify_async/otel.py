@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from voucherify_async.transport.hooks import CallEvent, ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
-from voucherify_async.transport.settings import package_version
+from voucherify_async._transport.hooks import CallEvent, ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
+from voucherify_async._transport.settings import package_version
 
 try:
     from opentelemetry.metrics import MeterProvider, get_meter

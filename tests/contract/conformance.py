@@ -49,7 +49,7 @@ from schemathesis.specs.openapi.checks import (
 from schemathesis.transport.serialization import Binary
 
 from voucherify_async.sandbox import Exchange, Sandbox
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._store.store import Store
 
 from .documents import VARIABLE, directory, load, read
 from .overlay import DOCUMENTS, Json, overlaid

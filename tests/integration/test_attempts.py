@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, raw_server, respond
 from voucherify_async import APIStatusError, OutcomeUnknownError, ReadTimeoutError, Timeouts, VoucherifyClient
-from voucherify_async.pagination.cursors import IdRule
+from voucherify_async.pagination.rules import IdRule
 
 SECRET = "hush-hush-hush"
 BODY = b'{"id":"cust_1"}'

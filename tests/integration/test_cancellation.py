@@ -34,8 +34,8 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async.transport.clock import Clock
-from voucherify_async.transport.renewal import TokenKeeper
+from voucherify_async._transport.clock import Clock
+from voucherify_async._transport.token_manager import TokenKeeper
 
 Call = Callable[[VoucherifyClient], Coroutine[Any, Any, Any]]
 

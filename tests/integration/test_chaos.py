@@ -28,8 +28,8 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.records import Record
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._store.records import Record
+from voucherify_async.sandbox._store.store import Store
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 

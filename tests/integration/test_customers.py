@@ -245,7 +245,7 @@ class TestRedeemables:
     @pytest.fixture
     async def holder(self, sandbox: Sandbox, voucherify: VoucherifyClient) -> Customer:
         customer = await voucherify.customers.create(source_id="holder")
-        from voucherify_async.sandbox.seed import make_redeemable
+        from voucherify_async.sandbox._seed.seed import make_redeemable
 
         record = sandbox.store.get("holder")
         for _ in range(25):

@@ -18,13 +18,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.endpoints import routes
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.jobs import REPORT_PATH, BulkUpdate, CsvImport, MetadataUpdate, find_report
-from voucherify_async.sandbox.routing import Call
-from voucherify_async.sandbox.seed import seed_customers
-from voucherify_async.sandbox.state import State
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._endpoints import routes
+from voucherify_async.sandbox._http.routing import Call
+from voucherify_async.sandbox._seed.seed import seed_customers
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.jobs import (
+    REPORT_PATH,
+    BulkUpdate,
+    CsvImport,
+    MetadataUpdate,
+    find_report,
+)
+from voucherify_async.sandbox._store.persistence import State
+from voucherify_async.sandbox._store.store import Store
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 NOW: Final = 1_800_000_000.0
@@ -303,7 +309,7 @@ def test_two_customers_of_one_name(original: Original) -> None:
 
 
 def test_a_value_that_is_too_long(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voucherify_async.sandbox.state._LONGEST_VALUE", 100)
+    monkeypatch.setattr("voucherify_async.sandbox._store.persistence._LONGEST_VALUE", 100)
     original.path.write_bytes(original.content)
     with pytest.raises(ValueError, match=r"^state: .*too big"):
         open_(original.path)

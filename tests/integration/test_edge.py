@@ -42,8 +42,8 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
+from voucherify_async._transport.operation import Answer
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.transport.operation import Answer
 
 SECRET = "hush-hush"
 
@@ -387,7 +387,7 @@ class TestLifetime:
     async def test_another_process(self, voucherify: VoucherifyClient) -> None:
         await voucherify.customers.create(source_id="a")
         with pytest.MonkeyPatch.context() as child:
-            child.setattr("voucherify_async.transport.pool.os.getpid", lambda: -1)
+            child.setattr("voucherify_async._transport.pool.os.getpid", lambda: -1)
             with pytest.raises(ConfigurationError, match="before the process forked"):
                 await voucherify.customers.get("a")
 

@@ -23,8 +23,8 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
+from voucherify_async._transport.hooks import CallEvent
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.transport.hooks import CallEvent
 
 WRITTEN: Any = {"name": "customers.create"}
 

@@ -23,9 +23,9 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
+from voucherify_async._transport.clock import Clock
+from voucherify_async._transport.token_manager import TokenKeeper, renewal_delay
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.transport.clock import Clock
-from voucherify_async.transport.renewal import TokenKeeper, renewal_delay
 
 
 def token(name: str, expires_in: int | None = 900) -> bytes:
@@ -287,7 +287,7 @@ class TestViews:
         assert bearers(server) == [None, "b"]
 
     async def test_it_has_a_time_limit_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("voucherify_async.transport.session.LONGEST_RENEWAL", 0.05)
+        monkeypatch.setattr("voucherify_async._transport.session.LONGEST_RENEWAL", 0.05)
         async with served(stall) as (_server, client):
             with pytest.raises(DeadlineExceededError, match=r"oauth\.create_token"):
                 await client.customers.get("1")

@@ -19,8 +19,8 @@ import pytest
 
 from tests.support.wire import raw_server, respond
 from voucherify_async import NotFoundError, RetryPolicy, VoucherifyClient
+from voucherify_async._transport.clock import Clock
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.transport.clock import Clock
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -80,7 +80,7 @@ async def test_block(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     sooner = partial(Clock, sleep=lambda seconds: asyncio.sleep(seconds / 10))
-    monkeypatch.setattr("voucherify_async.transport.pool.Clock", sooner)
+    monkeypatch.setattr("voucherify_async._transport.pool.Clock", sooner)
     async with Sandbox(customers=150) as sandbox, sandbox.client() as voucherify:
         saved: list[Any] = []
 

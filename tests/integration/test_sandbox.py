@@ -16,11 +16,12 @@ from yarl import URL
 
 from voucherify_async import BadRequestError, ConnectionFailedError, RetryPolicy, VoucherifyClient
 from voucherify_async.models import BulkUpdateResult
-from voucherify_async.sandbox import Sandbox, exchanges
+from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.__main__ import make_sandbox, serve
-from voucherify_async.sandbox.jobs import BulkUpdate
-from voucherify_async.sandbox.records import Customers
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._http import exchanges
+from voucherify_async.sandbox._store.jobs import BulkUpdate
+from voucherify_async.sandbox._store.records import Customers
+from voucherify_async.sandbox._store.store import Store
 
 JSON = {"Content-Type": "application/json"}
 

@@ -16,7 +16,7 @@ from yarl import URL
 
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox import __main__ as command
-from voucherify_async.sandbox.faults import Faults
+from voucherify_async.sandbox._http.faults import Faults
 
 PROGRAM = "python -m voucherify_async.sandbox"
 

@@ -16,8 +16,9 @@ from yarl import URL
 
 from tests.support.wire import without_waiting
 from voucherify_async import ConnectionFailedError, ReadTimeoutError, RetryPolicy, ServerError
-from voucherify_async.sandbox import Exchange, Quota, Sandbox, server
-from voucherify_async.sandbox.faults import Faults
+from voucherify_async.sandbox import Exchange, Quota, Sandbox
+from voucherify_async.sandbox._http import server
+from voucherify_async.sandbox._http.faults import Faults
 
 KEYS = "X-App-Id: sandbox-app-id\r\nX-App-Token: sandbox-app-token\r\n"
 

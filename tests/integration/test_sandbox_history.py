@@ -13,8 +13,8 @@ import pytest
 
 from voucherify_async import FilterConditions, RedeemableFilters, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.activity import show
-from voucherify_async.sandbox.records import Record
+from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._store.records import Record
 
 NEVER = {
     "customer.deleted",  # whoever it happens to is there no more

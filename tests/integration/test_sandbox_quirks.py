@@ -11,11 +11,11 @@ import pytest
 
 from voucherify_async import NotFoundError, VoucherifyClient
 from voucherify_async.sandbox import Quirks, Sandbox
-from voucherify_async.sandbox.index import EVERYONE, CustomerFilter
-from voucherify_async.sandbox.jobs import BulkUpdate
-from voucherify_async.sandbox.records import Bounds, Record
-from voucherify_async.sandbox.segments import Segment
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._store.index import EVERYONE, CustomerFilter
+from voucherify_async.sandbox._store.jobs import BulkUpdate
+from voucherify_async.sandbox._store.records import Bounds, Record
+from voucherify_async.sandbox._store.segments import Segment
+from voucherify_async.sandbox._store.store import Store
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ORDERS = ["created_at", "-created_at"]

@@ -16,8 +16,9 @@ import pytest
 from yarl import URL
 
 from tests.support.clocks import SetClock
-from voucherify_async.sandbox import Quota, Sandbox, server
+from voucherify_async.sandbox import Quota, Sandbox
 from voucherify_async.sandbox.__main__ import make_sandbox, serve
+from voucherify_async.sandbox._http import server
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 EPOCH = int(NOW)

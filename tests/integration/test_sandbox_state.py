@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.activity import show
-from voucherify_async.sandbox.jobs import BulkUpdate
-from voucherify_async.sandbox.records import Record
-from voucherify_async.sandbox.seed import seed_customers
-from voucherify_async.sandbox.state import State
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._seed.seed import seed_customers
+from voucherify_async.sandbox._store.jobs import BulkUpdate
+from voucherify_async.sandbox._store.persistence import State
+from voucherify_async.sandbox._store.records import Record
+from voucherify_async.sandbox._store.store import Store
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ async def test_ids_do_not_come_again(path: Path) -> None:
 
 async def test_jobs_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that waits, and one of which a part is done."""
-    monkeypatch.setattr("voucherify_async.sandbox.store._TURN", 100)
+    monkeypatch.setattr("voucherify_async.sandbox._store.store._TURN", 100)
     now = 1000.0
     async with (
         Sandbox(state=path, job_seconds=100.0, job_seconds_per_item=0) as sandbox,

@@ -12,7 +12,7 @@ import pytest
 
 from voucherify_async import VoucherifyClient
 from voucherify_async.sandbox import Quota, Sandbox
-from voucherify_async.sandbox.faults import Faults
+from voucherify_async.sandbox._http.faults import Faults
 
 OWN: list[Any] = [
     ("GET", "/", {}),

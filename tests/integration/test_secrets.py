@@ -42,7 +42,7 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async.transport.auth import token_request
+from voucherify_async._transport.auth import token_request
 
 # No eight characters in a row of these are part of any word.
 APP_ID = "0f81b7c2-5e1d4c37a9zq"

@@ -31,11 +31,11 @@ from voucherify_async import (
     VoucherifyClient,
 )
 from voucherify_async.sandbox import Quirks, Sandbox
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.jobs import BulkUpdate
-from voucherify_async.sandbox.queries import check_customer
-from voucherify_async.sandbox.records import Job, Work
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.jobs import BulkUpdate
+from voucherify_async.sandbox._store.records import Job, Work
+from voucherify_async.sandbox._store.store import Store
+from voucherify_async.sandbox._store.validation import check_customer
 
 Json = dict[str, Any]
 
@@ -134,7 +134,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, is_refused: Callable[[str], bool]) -
             raise ApiError(400, "invalid_payload", "of no use", message="Refused")
         return check_customer(body, ids=ids)
 
-    monkeypatch.setattr("voucherify_async.sandbox.jobs.check_customer", check)
+    monkeypatch.setattr("voucherify_async.sandbox._store.jobs.check_customer", check)
 
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
@@ -502,7 +502,7 @@ async def test_more_failures_than_are_kept(
     way: str | None,
 ) -> None:
     refuse(monkeypatch, lambda source_id: True)
-    monkeypatch.setattr("voucherify_async.bulk.report._MOST_FAILURES", 100)
+    monkeypatch.setattr("voucherify_async._sync.report._MOST_FAILURES", 100)
     told: list[SyncFailure] = []
     report = await quick.customers.sync(
         chain(({"source_id": f"a{number}"} for number in range(250)), [{}] * 50),

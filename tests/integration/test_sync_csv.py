@@ -26,8 +26,8 @@ from tests.support.faults import (
 )
 from voucherify_async import AuthenticationError, RetryPolicy, SyncFailure, SyncProgress, VoucherifyClient
 from voucherify_async.sandbox import Exchange, Sandbox
-from voucherify_async.sandbox.jobs import CsvImport
-from voucherify_async.sandbox.routing import Call, read_file
+from voucherify_async.sandbox._http.routing import Call, read_file
+from voucherify_async.sandbox._store.jobs import CsvImport
 
 __all__ = ["quick"]
 
@@ -399,7 +399,7 @@ async def test_a_job_that_fails_may_have_made_rows_without_an_id(
         raise RuntimeError("broken")
 
     with monkeypatch.context() as patch:
-        patch.setattr("voucherify_async.sandbox.jobs.check_customer", fail)
+        patch.setattr("voucherify_async.sandbox._store.jobs.check_customer", fail)
         report = await quick.customers.sync_csv(path, state=tmp_path / "state")
         assert [failure.key for failure in report.failures] == ["job_failed", "job_failed"]
     for sendings in (2, 1):

@@ -19,8 +19,8 @@ import pytest
 
 from tests.support.programs import EXAMPLES, load_example
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.queries import check_customer
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.validation import check_customer
 
 EXAMPLE = EXAMPLES / "sync_customers.py"
 SECONDS = 20.0
@@ -75,7 +75,7 @@ def refuse(source_ids: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
             raise ApiError(400, "invalid_payload", "Property .phone [is] odd", message="Not a [bold]phone")
         return check_customer(body, ids=ids)
 
-    monkeypatch.setattr("voucherify_async.sandbox.jobs.check_customer", check_or_refuse)
+    monkeypatch.setattr("voucherify_async.sandbox._store.jobs.check_customer", check_or_refuse)
 
 
 def write_lines(path: Path, count: int, *more: bytes) -> Path:

@@ -59,13 +59,13 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async.bulk.state import State
+from voucherify_async._sync.state import State
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.jobs import BulkUpdate
-from voucherify_async.sandbox.limits import Quota
-from voucherify_async.sandbox.records import Job
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._http.rate_limits import Quota
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.jobs import BulkUpdate
+from voucherify_async.sandbox._store.records import Job
+from voucherify_async.sandbox._store.store import Store
 
 __all__ = ["quick"]
 

@@ -32,9 +32,9 @@ from tests.support.clocks import skipping_clock
 from tests.support.faults import FaultProxy, fault_proxy, random_plan
 from voucherify_async import RetryPolicy, VoucherifyError
 from voucherify_async.sandbox import Exchange, Sandbox
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.queries import check_customer
-from voucherify_async.sandbox.records import Record
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.records import Record
+from voucherify_async.sandbox._store.validation import check_customer
 
 SEED = 2_026
 FAULT_RATE = 0.10
@@ -166,7 +166,7 @@ def refuse(source_ids: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
             raise ApiError(400, "invalid_payload", "It is refused")
         return check_customer(body, ids=ids)
 
-    monkeypatch.setattr("voucherify_async.sandbox.jobs.check_customer", check_or_refuse)
+    monkeypatch.setattr("voucherify_async.sandbox._store.jobs.check_customer", check_or_refuse)
 
 
 def marks(body: bytes) -> set[int]:
@@ -423,7 +423,7 @@ from itertools import islice
 from pathlib import Path
 import msgspec
 from voucherify_async import VoucherifyClient
-from voucherify_async.bulk import jobs
+from voucherify_async._sync import jobs
 
 base_url, template, at_once = sys.argv[1], Path(sys.argv[2]), 4
 jobs._FIRST_PAUSE = 0.005
@@ -571,7 +571,7 @@ async def test_killed_at_any_statement_of_the_state(tmp_path: Path, monkeypatch:
             raise RuntimeError(source_id)
         return check_customer(body, ids=ids)
 
-    monkeypatch.setattr("voucherify_async.sandbox.jobs.check_customer", check_or_fail)
+    monkeypatch.setattr("voucherify_async.sandbox._store.jobs.check_customer", check_or_fail)
     async with Sandbox(job_seconds=0.001) as sandbox:
         outcomes = await kill_at_every_statement(sandbox, template)
     for outcome in outcomes:

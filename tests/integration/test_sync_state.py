@@ -33,9 +33,9 @@ from voucherify_async import (
     SyncStateError,
     VoucherifyClient,
 )
-from voucherify_async.bulk.state import State
+from voucherify_async._sync.state import State
 from voucherify_async.sandbox import Faults, Sandbox
-from voucherify_async.sandbox.records import Job
+from voucherify_async.sandbox._store.records import Job
 
 __all__ = ["quick"]
 

@@ -24,11 +24,11 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async.resources.csv_rows import CsvRows
-from voucherify_async.resources.customer_jobs import _some_rows
+from voucherify_async.resources._csv import CsvRows
+from voucherify_async.resources._customer_jobs import _some_rows
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.records import Job
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._store.records import Job
+from voucherify_async.sandbox._store.store import Store
 
 Json = dict[str, Any]
 
@@ -216,7 +216,7 @@ async def test_a_plain_source_lets_others_have_their_turns(voucherify: Voucherif
 async def test_what_was_invalid_when_the_service_stopped_is_on_record(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voucherify_async.bulk.report._MOST_FAILURES", 1)
+    monkeypatch.setattr("voucherify_async._sync.report._MOST_FAILURES", 1)
 
     async def source() -> AsyncIterator[Json]:
         yield {"source_id": "a"}

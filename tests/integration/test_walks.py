@@ -23,9 +23,9 @@ from voucherify_async import (
     VoucherifyClient,
 )
 from voucherify_async.sandbox import Quirks, Sandbox
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.routing import Answer
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._http.routing import Answer
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.store import Store
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

@@ -23,7 +23,7 @@ import pytest
 
 from tests.support.interop import missing
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
-from voucherify_async.sandbox.seed import make_redeemable
+from voucherify_async.sandbox._seed.seed import make_redeemable
 
 pytestmark = pytest.mark.interop
 

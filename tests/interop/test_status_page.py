@@ -14,7 +14,7 @@ import pytest_asyncio
 from tests.support.interop import missing
 from voucherify_async import APIStatusError, RateLimitError, RetryPolicy, VoucherifyClient
 from voucherify_async.sandbox import Quota, Sandbox
-from voucherify_async.sandbox.faults import Faults
+from voucherify_async.sandbox._http.faults import Faults
 
 if TYPE_CHECKING:  # whoever runs other tests need not have it
     from playwright.async_api import Browser, ConsoleMessage, Dialog, Error, Locator, Page, Request, expect

@@ -13,8 +13,8 @@ from typing import Any
 from unittest.mock import patch
 
 from voucherify_async import VoucherifyClient
+from voucherify_async._transport.clock import Clock
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.transport.clock import Clock
 
 
 @dataclass

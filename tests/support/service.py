@@ -16,9 +16,9 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from voucherify_async.models.customers import Customer
-from voucherify_async.pagination.created_at import CreatedAtRule
 from voucherify_async.pagination.pager import Fetched, Page, Pager
-from voucherify_async.pagination.rules import PageAnswer, Rule, WalkRule
+from voucherify_async.pagination.rules.base import PageAnswer, Rule, WalkRule
+from voucherify_async.pagination.rules.created_at import CreatedAtRule
 from voucherify_async.pagination.stream import Stream, plan
 
 T = TypeVar("T")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voucherify_async.bulk.batcher import Batcher, fold_customers, fold_last
-from voucherify_async.bulk.batches import Batch, Frame, Item, Key, make_batch
-from voucherify_async.sandbox.records import Record
+from voucherify_async._sync.batcher import Batcher, fold_customers, fold_last
+from voucherify_async._sync.batches import Batch, Frame, Item, Key, make_batch
+from voucherify_async.sandbox._store.records import Record
 
 JSON = Frame(b"[", b",", b"]", 1_000, 100)
 TEXT = Frame("Näme\n".encode(), b"", b"", 1_000, 100, is_json=False)

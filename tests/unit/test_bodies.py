@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async import Address
+from voucherify_async._transport.wire import MAX_BODY_BYTES, encode_json
 from voucherify_async.models import UNSET, CustomerAddress
 from voucherify_async.models.customers import CustomerFields
+from voucherify_async.resources._inputs import checked, customer_body
 from voucherify_async.resources.customers import _Create  # pyright: ignore[reportPrivateUsage]
-from voucherify_async.resources.inputs import checked, customer_body
-from voucherify_async.transport.wire import MAX_BODY_BYTES, encode_json
 
 
 class Tier(enum.StrEnum):

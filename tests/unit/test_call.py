@@ -18,7 +18,7 @@ from voucherify_async import (
     ServerError,
     VoucherifyError,
 )
-from voucherify_async.transport.call import (
+from voucherify_async._transport.call import (
     Call,
     conclude,
     deadline_error,
@@ -26,7 +26,7 @@ from voucherify_async.transport.call import (
     last_error,
     refusal,
 )
-from voucherify_async.transport.operation import Answer, Body, Delivery, Operation, Request
+from voucherify_async._transport.operation import Answer, Body, Delivery, Operation, Request
 
 READ = Operation[Any]("customers.get", "GET", "/v1/customers/{customer_id}", Any)
 WRITE = Operation[Any]("customers.update", "PUT", "/v1/customers/{customer_id}", Any)

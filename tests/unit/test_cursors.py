@@ -10,9 +10,9 @@ import pytest
 from tests.support.service import chain, ids, one_page, pages, walk
 from voucherify_async.errors import PageLimitError, PaginationStalledError
 from voucherify_async.models.customers import Customer
-from voucherify_async.pagination.by_number import locate, page_at
-from voucherify_async.pagination.cursors import IdRule, PageAnswer, PageNumberRule, SinglePage, Step
-from voucherify_async.pagination.rules import MAX_IDLE_PAGES, mark_of
+from voucherify_async.pagination.rules import IdRule, PageAnswer, PageNumberRule, SinglePage, Step
+from voucherify_async.pagination.rules.base import MAX_IDLE_PAGES, mark_of
+from voucherify_async.pagination.rules.page_number import locate, page_at
 
 
 class Numbered:

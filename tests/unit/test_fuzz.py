@@ -16,32 +16,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async import SyncStateError, VoucherifyError
-from voucherify_async.bulk.batches import Frame, Item, make_batch
-from voucherify_async.bulk.delivery import Delivery
-from voucherify_async.bulk.outcome import account, count_bulk, count_csv
-from voucherify_async.bulk.results import SyncFailure
-from voucherify_async.bulk.state import State, read_failures, read_missing
-from voucherify_async.models import AccessToken, AsyncAction, Customer, CustomerActivity, PermanentDeletion
-from voucherify_async.models.customers import AsyncActionReceipt
-from voucherify_async.models.oauth import TokenIntrospection
-from voucherify_async.models.redeemables import CustomerRedeemable
-from voucherify_async.pagination.by_number import PageNumberRule, PageNumberState
-from voucherify_async.pagination.created_at import CreatedAtRule
-from voucherify_async.pagination.cursors import EndDateRule, IdRule, IdState
-from voucherify_async.pagination.pager import Listing
-from voucherify_async.pagination.timestamps import TimestampState
-from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
-from voucherify_async.resources.csv_rows import CsvRows
-from voucherify_async.transport.operation import Answer, Operation
-from voucherify_async.transport.rate_limit import (
+from voucherify_async._sync.batches import Frame, Item, make_batch
+from voucherify_async._sync.delivery import Delivery
+from voucherify_async._sync.outcome import account, count_bulk, count_csv
+from voucherify_async._sync.results import SyncFailure
+from voucherify_async._sync.state import State, read_failures, read_missing
+from voucherify_async._transport.operation import Answer, Operation
+from voucherify_async._transport.rate_limit import (
     AdaptiveRateLimiter,
     limit_kind,
     read_rate_limit,
     server_wait,
 )
-from voucherify_async.transport.renewal import renewal_delay
-from voucherify_async.transport.retry import Outcome, RetryPolicy
-from voucherify_async.transport.wire import decode, encode_query, status_error
+from voucherify_async._transport.retry import Outcome, RetryPolicy
+from voucherify_async._transport.token_manager import renewal_delay
+from voucherify_async._transport.wire import decode, encode_query, status_error
+from voucherify_async.models import AccessToken, AsyncAction, Customer, CustomerActivity, PermanentDeletion
+from voucherify_async.models.async_actions import AsyncActionReceipt
+from voucherify_async.models.oauth import TokenIntrospection
+from voucherify_async.models.redeemables import CustomerRedeemable
+from voucherify_async.pagination.cursor_tokens import fingerprint, open_token, seal_token
+from voucherify_async.pagination.pager import Listing
+from voucherify_async.pagination.rules import EndDateRule, IdRule, IdState
+from voucherify_async.pagination.rules.created_at import CreatedAtRule
+from voucherify_async.pagination.rules.page_number import PageNumberRule, PageNumberState
+from voucherify_async.pagination.rules.timestamps import TimestampState
+from voucherify_async.resources._csv import CsvRows
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 

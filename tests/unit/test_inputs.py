@@ -12,8 +12,9 @@ import msgspec
 import pytest
 
 from voucherify_async import Address, CustomerUpsert, FilterConditions, RedeemableFilters
+from voucherify_async._transport.wire import MAX_BODY_BYTES, encode_query
 from voucherify_async.models import UNSET, CustomerAddress
-from voucherify_async.resources.inputs import (
+from voucherify_async.resources._inputs import (
     check_limit,
     check_page,
     csv_part,
@@ -21,7 +22,6 @@ from voucherify_async.resources.inputs import (
     source_id_list,
     upsert_body,
 )
-from voucherify_async.transport.wire import MAX_BODY_BYTES, encode_query
 
 UTC = dt.UTC
 

@@ -9,9 +9,9 @@ from itertools import islice, pairwise
 import pytest
 
 from voucherify_async import errors
-from voucherify_async.bulk.jobs import MOST_FAILURES, Poller, pauses
+from voucherify_async._sync.jobs import MOST_FAILURES, Poller, pauses
+from voucherify_async._transport.clock import Clock
 from voucherify_async.models.async_actions import AsyncAction
-from voucherify_async.transport.clock import Clock
 
 Answer = str | errors.VoucherifyError | None
 

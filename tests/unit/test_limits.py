@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voucherify_async.sandbox import Quota, Sandbox
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.limits import Meter, Meters, Reading
+from voucherify_async.sandbox._http.rate_limits import Meter, Meters, Reading
+from voucherify_async.sandbox._store.errors import ApiError
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 

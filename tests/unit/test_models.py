@@ -16,6 +16,8 @@ import msgspec
 import pytest
 
 from voucherify_async import models
+from voucherify_async._transport.operation import Answer, Operation
+from voucherify_async._transport.wire import status_error
 from voucherify_async.models import (
     UNSET,
     AccessToken,
@@ -32,8 +34,6 @@ from voucherify_async.models import (
     PermanentDeletion,
     TokenIntrospection,
 )
-from voucherify_async.transport.operation import Answer, Operation
-from voucherify_async.transport.wire import status_error
 
 MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]
 INPUTS = {

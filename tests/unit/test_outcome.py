@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async import errors
-from voucherify_async.bulk.batches import Batch, Frame, Item, make_batch
-from voucherify_async.bulk.outcome import (
+from voucherify_async._sync.batches import Batch, Frame, Item, make_batch
+from voucherify_async._sync.outcome import (
     Accounting,
     Verdict,
     account,
@@ -20,7 +20,7 @@ from voucherify_async.bulk.outcome import (
     count_csv,
     judge,
 )
-from voucherify_async.bulk.results import SyncFailure
+from voucherify_async._sync.results import SyncFailure
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.models.customers import CustomerUpsert
 

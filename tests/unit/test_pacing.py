@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voucherify_async import AdaptiveRateLimiter, ConfigurationError, LocalRateLimiter, RateLimit
-from voucherify_async.transport.clock import Clock
-from voucherify_async.transport.pacing import UNTIL_ANSWERED, AdaptivePace, Pace, Ramp, WindowPace
-from voucherify_async.transport.rate_limit import RateGate
+from voucherify_async._transport.clock import Clock
+from voucherify_async._transport.pacing import UNTIL_ANSWERED, AdaptivePace, Pace, Ramp, WindowPace
+from voucherify_async._transport.rate_limit import RateGate
 
 
 def times_of(pace: Pace, count: int, now: float) -> list[float]:

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from voucherify_async import RateLimit
-from voucherify_async.transport.rate_limit import read_rate_limit, server_wait
+from voucherify_async._transport.rate_limit import read_rate_limit, server_wait
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 DATE = "Thu, 01 Jan 2026 00:00:00 GMT"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from voucherify_async import ConfigurationError, RetryPolicy
-from voucherify_async.transport.retry import Outcome
+from voucherify_async._transport.retry import Outcome
 
 REPEATABLE = Outcome(repeatable=True)
 ONCE = Outcome(repeatable=False)

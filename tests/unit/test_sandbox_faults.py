@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voucherify_async._transport.settings import is_loopback
 from voucherify_async.sandbox import Quota, Sandbox
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.faults import Dice, Fate, Faults, Roll, to_range
-from voucherify_async.sandbox.limits import Meters, Reading
-from voucherify_async.sandbox.server import is_loopback
+from voucherify_async.sandbox._http.faults import Dice, Fate, Faults, Roll, to_range
+from voucherify_async.sandbox._http.rate_limits import Meters, Reading
+from voucherify_async.sandbox._store.errors import ApiError
 
 NOT_AT_ALL = Roll(*[1 - 2**-53] * len(Roll._fields))
 """The least unlucky of all rolls."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from voucherify_async.sandbox.index import EVERYONE, CustomerFilter, Index
-from voucherify_async.sandbox.quirks import Quirks
-from voucherify_async.sandbox.records import Bounds, Record
-from voucherify_async.sandbox.segments import Segment
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._store.index import EVERYONE, CustomerFilter, Index
+from voucherify_async.sandbox._store.quirks import Quirks
+from voucherify_async.sandbox._store.records import Bounds, Record
+from voucherify_async.sandbox._store.segments import Segment
+from voucherify_async.sandbox._store.store import Store
 
 GOLD = Segment(id="seg_gold", metadata={"tier": "gold"})
 ORDERS = ["created_at", "-created_at", "updated_at", "-updated_at", "source_id", "-source_id"]

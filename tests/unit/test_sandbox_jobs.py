@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from tests.support.clocks import SetClock
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.index import EVERYONE
-from voucherify_async.sandbox.jobs import BulkUpdate, CsvImport, MetadataUpdate, find_report
-from voucherify_async.sandbox.records import Job
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.index import EVERYONE
+from voucherify_async.sandbox._store.jobs import BulkUpdate, CsvImport, MetadataUpdate, find_report
+from voucherify_async.sandbox._store.records import Job
+from voucherify_async.sandbox._store.store import Store
 
 TURN = 100
 
 
 @pytest.fixture(autouse=True)
 def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voucherify_async.sandbox.store._TURN", TURN)
+    monkeypatch.setattr("voucherify_async.sandbox._store.store._TURN", TURN)
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.__main__ import make_sandbox, serve
-from voucherify_async.sandbox.load import load_customers
-from voucherify_async.sandbox.records import Record
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._seed.load import load_customers
+from voucherify_async.sandbox._store.records import Record
+from voucherify_async.sandbox._store.store import Store
 
 NOW = dt.datetime(2026, 2, 3, tzinfo=dt.UTC)
 

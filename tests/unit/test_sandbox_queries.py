@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.holdings import Redeemable
-from voucherify_async.sandbox.queries import (
+from voucherify_async.sandbox._seed.vouchers import Redeemable
+from voucherify_async.sandbox._store.errors import ApiError
+from voucherify_async.sandbox._store.validation import (
     any_integer,
     check_customer,
     event_type,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voucherify_async.sandbox.errors import ApiError
-from voucherify_async.sandbox.routing import Call, read_file, read_form, read_json
+from voucherify_async.sandbox._http.routing import Call, read_file, read_form, read_json
+from voucherify_async.sandbox._store.errors import ApiError
 
 FILE = b'Content-Disposition: form-data; name="file"; filename="a.csv"\r\n'
 

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from voucherify_async.models.base import EPOCH
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.activity import show
-from voucherify_async.sandbox.believable import CULTURES, WEIGHTED
-from voucherify_async.sandbox.holdings import Order, Product
-from voucherify_async.sandbox.records import EPOCH, Record
-from voucherify_async.sandbox.seed import seed_customers
-from voucherify_async.sandbox.store import Changes, Store
+from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._seed.names import CULTURES, WEIGHTED
+from voucherify_async.sandbox._seed.seed import seed_customers
+from voucherify_async.sandbox._seed.vouchers import Order, Product
+from voucherify_async.sandbox._store.records import Record
+from voucherify_async.sandbox._store.store import Changes, Store
 
 GOLDEN = "117a11144ab90c0904014b807782c28d1c4931c2b4523d4b1c48e46099061cbe"
 """Of 200 customers with the seed 7: when these change on purpose, so does this."""
@@ -27,7 +28,7 @@ DIGEST = """
 import hashlib
 import msgspec
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.activity import show
+from voucherify_async.sandbox._endpoints._event_data import show
 digest = hashlib.sha256()
 for record in Sandbox(200, seed=7).store.customers.values():
     held = [redeemable.to_json() for redeemable in record.redeemables]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from voucherify_async.sandbox.records import Record
-from voucherify_async.sandbox.segments import Segment
+from voucherify_async.sandbox._store.records import Record
+from voucherify_async.sandbox._store.segments import Segment
 
 
 def record(

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
-from voucherify_async.sandbox.endpoints import routes
-from voucherify_async.sandbox.faults import Faults
-from voucherify_async.sandbox.limits import Meters
-from voucherify_async.sandbox.routing import Call
-from voucherify_async.sandbox.status import Reply, is_about_itself, refuse, reply
+from voucherify_async.sandbox._endpoints import routes
+from voucherify_async.sandbox._http.faults import Faults
+from voucherify_async.sandbox._http.rate_limits import Meters
+from voucherify_async.sandbox._http.routing import Call
+from voucherify_async.sandbox._status.page import Reply, is_about_itself, refuse, reply
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 LOCAL = {"Host": "127.0.0.1:8181"}
@@ -176,7 +176,7 @@ def test_the_page_runs_nothing_but_its_own() -> None:
 
 
 def test_the_page_of_the_package_asks_nobody_else() -> None:
-    html = resources.files("voucherify_async.sandbox").joinpath("page.html").read_text("utf-8")
+    html = resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
     assert html.startswith("<!doctype html>")
     assert "innerHTML" not in html
     assert "https://" not in html

@@ -11,12 +11,12 @@ import pytest
 
 from tests.support.clocks import SetClock
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox.activity import show
-from voucherify_async.sandbox.index import EVERYONE
-from voucherify_async.sandbox.jobs import BulkUpdate
-from voucherify_async.sandbox.quirks import Quirks
-from voucherify_async.sandbox.records import Customers, Record
-from voucherify_async.sandbox.store import Store
+from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._store.index import EVERYONE
+from voucherify_async.sandbox._store.jobs import BulkUpdate
+from voucherify_async.sandbox._store.quirks import Quirks
+from voucherify_async.sandbox._store.records import Customers, Record
+from voucherify_async.sandbox._store.store import Store
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voucherify_async.transport.secrets import NO_SECRETS, Secrets
+from voucherify_async._transport.secrets import NO_SECRETS, Secrets
 
 TOKEN = "Ab3-x/Yz_9.Qk+w=="
 KEY = "0f81b7c2-5e1d4c37"

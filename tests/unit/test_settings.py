@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voucherify_async import ApiKeys, Auth, ConfigurationError, OAuthToken, Region, Timeouts, VoucherifyClient
-from voucherify_async.transport.settings import check_base_url, check_headers, check_proxy, environment_proxy
+from voucherify_async._transport.settings import check_base_url, check_headers, check_proxy, environment_proxy
 
 KEYS = ("id", "token")
 

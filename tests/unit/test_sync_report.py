@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async import SyncFailure, SyncJob, SyncProgress, SyncReport, SyncStateError
-from voucherify_async.bulk.batches import Frame, Item, make_batch
-from voucherify_async.bulk.delivery import Delivery
-from voucherify_async.bulk.report import Tally
-from voucherify_async.bulk.results import INVALID_ITEM, SyncCounts
-from voucherify_async.bulk.state import State, read_failures
+from voucherify_async._sync.batches import Frame, Item, make_batch
+from voucherify_async._sync.delivery import Delivery
+from voucherify_async._sync.report import Tally
+from voucherify_async._sync.results import INVALID_ITEM, SyncCounts
+from voucherify_async._sync.state import State, read_failures
+from voucherify_async._transport.clock import Clock
 from voucherify_async.models.customers import CustomerUpsert
-from voucherify_async.transport.clock import Clock
 
 MOST = 10_000
 MOST_BYTES = 16 * 1024 * 1024

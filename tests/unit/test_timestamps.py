@@ -29,10 +29,10 @@ from tests.support.service import (
 )
 from voucherify_async.errors import PaginationStalledError
 from voucherify_async.models.customers import Customer
-from voucherify_async.pagination.created_at import CreatedAtRule
 from voucherify_async.pagination.pager import Page
-from voucherify_async.pagination.rules import PageAnswer
-from voucherify_async.pagination.timestamps import EndDateRule
+from voucherify_async.pagination.rules.base import PageAnswer
+from voucherify_async.pagination.rules.created_at import CreatedAtRule
+from voucherify_async.pagination.rules.end_date import EndDateRule
 from voucherify_async.pagination.windows import Window
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))

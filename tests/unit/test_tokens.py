@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from voucherify_async.errors import InvalidCursorError, PaginationError
-from voucherify_async.pagination.by_number import PageNumberRule, PageNumberState
-from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, IdState
-from voucherify_async.pagination.rules import mark_of
-from voucherify_async.pagination.timestamps import TimestampState
-from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
+from voucherify_async.pagination.cursor_tokens import fingerprint, open_token, seal_token
+from voucherify_async.pagination.rules import CreatedAtRule, IdRule, IdState
+from voucherify_async.pagination.rules.base import mark_of
+from voucherify_async.pagination.rules.page_number import PageNumberRule, PageNumberState
+from voucherify_async.pagination.rules.timestamps import TimestampState
 
 RULES: list[Any] = [CreatedAtRule(), PageNumberRule(), IdRule()]
 LISTING = fingerprint("GET", "/v1/customers", "city=London")
@@ -99,7 +99,7 @@ def test_an_instant_that_there_is_not_is_refused(at: int) -> None:
 
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voucherify_async.pagination.tokens._VERSION", 1)
+    monkeypatch.setattr("voucherify_async.pagination.cursor_tokens._VERSION", 1)
     token = seal_token("id", LISTING, IdState("a"))
     monkeypatch.undo()
     with pytest.raises(InvalidCursorError, match="cursor was made by another version"):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voucherify_async.transport.watchdog import Watchdog
+from voucherify_async._transport.watchdog import Watchdog
 
 
 @dataclass(eq=False)

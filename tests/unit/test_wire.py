@@ -17,11 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voucherify_async import errors
-from voucherify_async.models import UNSET, Customer
-from voucherify_async.transport import wire
-from voucherify_async.transport.operation import Answer, Operation
-from voucherify_async.transport.secrets import Secrets
-from voucherify_async.transport.wire import (
+from voucherify_async._transport import wire
+from voucherify_async._transport.operation import Answer, Operation
+from voucherify_async._transport.secrets import Secrets
+from voucherify_async._transport.wire import (
     MAX_BODY_BYTES,
     FilePart,
     decode,
@@ -34,6 +33,7 @@ from voucherify_async.transport.wire import (
     json_value,
     status_error,
 )
+from voucherify_async.models import UNSET, Customer
 
 UTC = dt.UTC
 GET: Operation[Any] = Operation(

@@ -3,6 +3,7 @@
 from voucherify_async.models.activity import CustomerActivity
 from voucherify_async.models.async_actions import (
     AsyncAction,
+    AsyncActionReceipt,
     BulkError,
     BulkUpdateResult,
     ImportFailure,
@@ -11,7 +12,6 @@ from voucherify_async.models.async_actions import (
 from voucherify_async.models.base import UNSET, Model, UnsetType
 from voucherify_async.models.customers import (
     Address,
-    AsyncActionReceipt,
     Customer,
     CustomerAddress,
     CustomerAssets,

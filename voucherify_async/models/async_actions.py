@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import cached_property
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -13,6 +13,7 @@ from voucherify_async.models.base import Model, lazy_json
 
 __all__ = [
     "AsyncAction",
+    "AsyncActionReceipt",
     "BulkError",
     "BulkUpdateResult",
     "ImportFailure",
@@ -142,3 +143,9 @@ class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
                 return typed
         plain: dict[str, Any] | None = lazy_json(self.raw_result)
         return plain
+
+
+class AsyncActionReceipt(Model, frozen=True, kw_only=True):
+    """The answer to a bulk call: the id of the job that now runs in the background."""
+
+    async_action_id: Annotated[str, msgspec.Meta(pattern="[^.]")]  # what a path can hold: not even ".."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from typing import Annotated, Any, Generic
+from typing import Any, Generic
 
 import msgspec
 
@@ -17,7 +17,6 @@ else:
 
 __all__ = [
     "Address",
-    "AsyncActionReceipt",
     "Customer",
     "CustomerAddress",
     "CustomerAssets",
@@ -243,9 +242,3 @@ class PermanentDeletion(Model, frozen=True, kw_only=True):
     status: str | None = None
     data_json: PermanentDeletionCounts | None = None
     object: str | None = None
-
-
-class AsyncActionReceipt(Model, frozen=True, kw_only=True):
-    """The answer to a bulk call: the id of the job that now runs in the background."""
-
-    async_action_id: Annotated[str, msgspec.Meta(pattern="[^.]")]  # what a path can hold: not even ".."

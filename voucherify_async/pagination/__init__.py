@@ -1,6 +1,8 @@
 """Walking lists: the rules, and the pager that applies them."""
 
-from voucherify_async.pagination.cursors import (
+from voucherify_async.pagination.pager import Page, Pager
+from voucherify_async.pagination.rules import (
+    Batch,
     CreatedAtRule,
     EndDateRule,
     IdRule,
@@ -9,9 +11,9 @@ from voucherify_async.pagination.cursors import (
     Rule,
     SinglePage,
     Step,
+    Walk,
+    WalkRule,
 )
-from voucherify_async.pagination.pager import Page, Pager
-from voucherify_async.pagination.rules import Batch, Walk, WalkRule
 
 __all__ = [
     "Batch",

@@ -14,10 +14,14 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from voucherify_async._transport.operation import Answer, Operation, Query, Request
+from voucherify_async._transport.session import SessionManager
+from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
 from voucherify_async.models.base import is_mapping
-from voucherify_async.pagination.ahead import fetch_ahead
-from voucherify_async.pagination.rules import (
+from voucherify_async.pagination.cursor_tokens import fingerprint, open_token, seal_token
+from voucherify_async.pagination.prefetch import fetch_ahead
+from voucherify_async.pagination.rules.base import (
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,
     Batch,
@@ -28,10 +32,6 @@ from voucherify_async.pagination.rules import (
     follow,
     item_id,
 )
-from voucherify_async.pagination.tokens import fingerprint, open_token, seal_token
-from voucherify_async.transport.operation import Answer, Operation, Query, Request
-from voucherify_async.transport.session import SessionManager
-from voucherify_async.transport.wire import decode_by, decode_error, encode_query, request_id_of
 
 __all__ = ["Invalid", "Listing", "OnInvalid", "Page", "Pager", "Reader"]
 

@@ -11,12 +11,13 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-from voucherify_async.pagination.ahead import Feed, gather_bare
-from voucherify_async.pagination.by_number import page_at
-from voucherify_async.pagination.created_at import CreatedAtRule, narrowed
+from voucherify_async._tasks import gather
 from voucherify_async.pagination.pager import Listing, Reader
-from voucherify_async.pagination.rules import MAX_PAGE_SIZE, Batch, PageAnswer, mark_of
-from voucherify_async.pagination.timestamps import created_of
+from voucherify_async.pagination.prefetch import Feed
+from voucherify_async.pagination.rules.base import MAX_PAGE_SIZE, Batch, PageAnswer, mark_of
+from voucherify_async.pagination.rules.created_at import CreatedAtRule, narrowed
+from voucherify_async.pagination.rules.page_number import page_at
+from voucherify_async.pagination.rules.timestamps import created_of
 from voucherify_async.pagination.windows import Window, cut, instant_of, merge, milliseconds_of
 
 __all__ = ["Stream", "plan"]
@@ -110,7 +111,7 @@ class Stream(Generic[T]):
         return Feed("stream", self._read_all, room=2 * self._concurrency)
 
     async def _read_all(self, feed: Feed[T]) -> None:
-        await gather_bare(self._find_oldest(), *(self._read(feed) for _ in range(self._concurrency)))
+        await gather(self._find_oldest(), *(self._read(feed) for _ in range(self._concurrency)))
 
     async def _find_oldest(self) -> None:
         """Where the list ends; until that is known no window is cut."""
@@ -244,7 +245,7 @@ class _Planner:
         if total is None:
             return equal
         spans = cut(low, high + 1, _SPANS * count)
-        counts = await gather_bare(*(self._count(*span) for span in pairwise([low, *spans, high + 1])))
+        counts = await gather(*(self._count(*span) for span in pairwise([low, *spans, high + 1])))
         if sum(counts) > total + total // 10:
             return equal  # they are not the numbers of what the spans have
         return merge(list(zip([low, *spans], counts, strict=True)), count)

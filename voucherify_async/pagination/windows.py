@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from voucherify_async.models.base import Model, as_utc
+from voucherify_async.models.base import EPOCH, Model, as_utc
 
 __all__ = ["Window", "cut", "instant_of", "merge", "milliseconds_of"]
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SECOND: Final = 1_000
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 
@@ -32,12 +31,12 @@ class Window(Model, frozen=True, kw_only=True):
 
 def milliseconds_of(instant: dt.datetime) -> int:
     """The millisecond, since 1970, in which an instant is."""
-    return (as_utc(instant) - _EPOCH) // _MILLISECOND
+    return (as_utc(instant) - EPOCH) // _MILLISECOND
 
 
 def instant_of(milliseconds: int) -> dt.datetime:
     """The instant at which a millisecond begins."""
-    return _EPOCH + milliseconds * _MILLISECOND
+    return EPOCH + milliseconds * _MILLISECOND
 
 
 def cut(low: int, high: int, parts: int) -> list[int]:

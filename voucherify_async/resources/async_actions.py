@@ -7,7 +7,10 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from voucherify_async.bulk.jobs import pauses
+from voucherify_async._sync.jobs import pauses
+from voucherify_async._transport.operation import Operation, Request
+from voucherify_async._transport.session import SessionManager
+from voucherify_async._transport.wire import encode_path
 from voucherify_async.errors import (
     AsyncActionError,
     AsyncActionFailedError,
@@ -15,12 +18,9 @@ from voucherify_async.errors import (
     DeadlineExceededError,
 )
 from voucherify_async.models.async_actions import AsyncAction
-from voucherify_async.pagination.cursors import EndDateRule
 from voucherify_async.pagination.pager import Listing, Pager
-from voucherify_async.resources.inputs import check_callback, check_instants, check_limit, check_timeout
-from voucherify_async.transport.operation import Operation, Request
-from voucherify_async.transport.session import SessionManager
-from voucherify_async.transport.wire import encode_path
+from voucherify_async.pagination.rules import EndDateRule
+from voucherify_async.resources._inputs import check_callback, check_instants, check_limit, check_timeout
 
 __all__ = ["AsyncActionsResource"]
 

@@ -11,6 +11,9 @@ from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 import msgspec
 
+from voucherify_async._tasks import gather
+from voucherify_async._transport.operation import Body, Operation, Query, Request
+from voucherify_async._transport.wire import encode_path, given
 from voucherify_async.errors import NotFoundError
 from voucherify_async.models.activity import CustomerActivity
 from voucherify_async.models.base import UNSET, UnsetType
@@ -23,14 +26,13 @@ from voucherify_async.models.customers import (
     PermanentDeletion,
 )
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
-from voucherify_async.pagination.ahead import gather_bare
-from voucherify_async.pagination.cursors import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
 from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
-from voucherify_async.pagination.rules import WalkRule
+from voucherify_async.pagination.rules import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
+from voucherify_async.pagination.rules.base import WalkRule
 from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
-from voucherify_async.resources.customer_jobs import CustomerJobs
-from voucherify_async.resources.inputs import (
+from voucherify_async.resources._customer_jobs import CustomerJobs
+from voucherify_async.resources._inputs import (
     check_count,
     check_instants,
     check_limit,
@@ -41,8 +43,6 @@ from voucherify_async.resources.inputs import (
     customer_body,
     filters_query,
 )
-from voucherify_async.transport.operation import Body, Operation, Query, Request
-from voucherify_async.transport.wire import encode_path, given
 
 __all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 
@@ -287,7 +287,7 @@ class CustomersResource(CustomerJobs):
                     await known.deleted(source_id)
                     deleted += 1
 
-            await gather_bare(*(work() for _ in range(_DELETIONS_AT_ONCE)))
+            await gather(*(work() for _ in range(_DELETIONS_AT_ONCE)))
         return deleted
 
     async def delete_permanently(self, customer_id: str) -> PermanentDeletion:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import NoneType
 from typing import Final, TypeVar
 
+from voucherify_async._transport.auth import token_request
+from voucherify_async._transport.operation import Operation, Request
+from voucherify_async._transport.session import SessionManager
+from voucherify_async._transport.wire import encode_form
 from voucherify_async.models.oauth import AccessToken, TokenIntrospection
-from voucherify_async.transport.auth import token_request
-from voucherify_async.transport.operation import Operation, Request
-from voucherify_async.transport.session import SessionManager
-from voucherify_async.transport.wire import encode_form
 
 __all__ = ["OAuthResource"]
 

@@ -4,11 +4,11 @@ In a program: `async with Sandbox() as sandbox`. From a shell, for a client in a
 ``python -m voucherify_async.sandbox --port 8181 --customers 5000 --seed 7``.
 """
 
-from voucherify_async.sandbox.exchanges import Exchange
-from voucherify_async.sandbox.faults import Faults
-from voucherify_async.sandbox.limits import Quota
-from voucherify_async.sandbox.quirks import Quirks
-from voucherify_async.sandbox.segments import Segment
-from voucherify_async.sandbox.server import Sandbox
+from voucherify_async.sandbox._http.exchanges import Exchange
+from voucherify_async.sandbox._http.faults import Faults
+from voucherify_async.sandbox._http.rate_limits import Quota
+from voucherify_async.sandbox._http.server import Sandbox
+from voucherify_async.sandbox._store.quirks import Quirks
+from voucherify_async.sandbox._store.segments import Segment
 
 __all__ = ["Exchange", "Faults", "Quirks", "Quota", "Sandbox", "Segment"]

@@ -11,10 +11,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from voucherify_async.sandbox.faults import Faults, Latency
-from voucherify_async.sandbox.quirks import Quirks
-from voucherify_async.sandbox.segments import DEFAULT_SEGMENTS, Segment
-from voucherify_async.sandbox.server import EXPOSED, Sandbox, is_loopback
+from voucherify_async._transport.settings import is_loopback
+from voucherify_async.sandbox._http.faults import Faults, Latency
+from voucherify_async.sandbox._http.server import EXPOSED, Sandbox
+from voucherify_async.sandbox._store.quirks import Quirks
+from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 
 _PROGRAM: Final = "python -m voucherify_async.sandbox"
 _FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}

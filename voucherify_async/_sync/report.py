@@ -1,0 +1,207 @@
+"""The report of a sync job, and how it comes about."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any, Final, Generic, Literal
+
+import msgspec
+
+from voucherify_async._sync.results import SyncCounts, SyncFailure, SyncJob, SyncProgress
+from voucherify_async._sync.state import read_failures, read_missing
+from voucherify_async._transport.clock import Clock
+from voucherify_async.models.customers import CustomerUpsert
+
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
+
+__all__ = ["SyncReport", "Tally"]
+
+T = TypeVar("T", default=CustomerUpsert)
+
+_MOST_FAILURES: Final = 10_000
+_MOST_FAILED_BYTES: Final = 16 * 1024 * 1024
+_MOST_JOBS: Final = 10_000
+_PROGRESS_INTERVAL: Final = 0.1
+"""Seconds."""
+
+
+class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
+    """What became of everything that a sync job read.
+
+    At most 10,000 failures are kept, or 16 MiB of items and messages: what failed beyond that is `omitted`.
+    """
+
+    failures: tuple[SyncFailure, ...]
+    """What was invalid or failed, by position."""
+    jobs: tuple[SyncJob, ...]
+    """The background jobs; the last 10,000 of those that have ended, and of a sync that stopped early those that go
+    on as ``IN_PROGRESS``."""
+    omitted: int = 0
+    """How many failures there are beside `failures`."""
+    omitted_to: Literal["state", "callback"] | None = None
+    """Where those are: in the state, with `on_failure`, or nowhere."""
+    state: str | None = None
+    """The file of the state, if there is one."""
+    missing: int | None = None
+    """How many customers the state knows that the source no longer has. `None` without a state, and if the source
+    was not read to its end or had an item without a readable `source_id`."""
+    skipped: int = 0
+    """Empty lines of a CSV file, and rows of nothing but empty cells."""
+
+    def all_failures(self) -> Iterator[SyncFailure]:
+        """The failures; all that the state has of the last sync, if not all are here, in the order of discovery.
+
+        Raises:
+            ValueError: There are more, and there was no state.
+            SyncStateError: A sync is using the state, or it is damaged.
+            FileNotFoundError: The state is gone.
+        """
+        if not self.omitted:
+            return iter(self.failures)
+        if self.state is not None:
+            return read_failures(self.state)
+        raise ValueError(f"{self.omitted:,} failures are not kept in the report, as the sync had no state")
+
+    def missing_source_ids(self) -> Iterator[str]:
+        """The `source_id` of each customer that the state knows and the source no longer has.
+
+        Raises:
+            ValueError: It is not known which those are.
+            SyncStateError: A sync is using the state, or it is damaged.
+            FileNotFoundError: The state is gone.
+        """
+        if self.state is None or self.missing is None:
+            raise ValueError(
+                "missing is not known: there was no state, or the sync did not see all of the source"
+            )
+        return read_missing(self.state)
+
+    def failed_items(self) -> Iterator[T]:
+        """The items that were sent and failed, for a second sync; not those that are invalid.
+
+        A failure that the service did not name has no item.
+
+        Raises:
+            ValueError: There are more than are kept, and there was no state.
+            SyncStateError: A sync is using the state, or it is damaged.
+            FileNotFoundError: The state is gone.
+        """
+        items: Iterator[Any] = map(attrgetter("item"), self.all_failures())
+        return (item for item in items if item is not None)
+
+
+class Tally:
+    """Counts items and keeps failures while a sync job runs, and tells how far it has come."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_progress: Callable[[SyncProgress], object] | None,
+        on_failure: Callable[[SyncFailure], object] | None,
+    ) -> None:
+        """Tell these functions, by this clock."""
+        self.read = 0
+        self.sent = 0
+        self.succeeded = 0
+        self.failed = 0
+        self.invalid = 0
+        self.resent = 0
+        self.duplicates = 0
+        self.unchanged = 0
+        self.missing: int | None = None
+        self.open: dict[str, tuple[int, float]] = {}
+        """Of each background job that is under way, its items and when it was taken on."""
+        self._clock = clock
+        self._on_progress = on_progress
+        self._on_failure = on_failure
+        self._began = clock.monotonic()
+        self._told = -math.inf
+        self._progress: SyncProgress | None = None
+        self._failures: list[SyncFailure] = []
+        self._failed_bytes = 0
+        self._omitted = 0
+        self._jobs: deque[SyncJob] = deque(maxlen=_MOST_JOBS)
+
+    def fail(self, failures: Sequence[SyncFailure]) -> None:
+        """Keep failures, as far as there is room, and tell of each."""
+        for failure in failures:
+            self._failed_bytes += _size(failure)
+            if len(self._failures) < _MOST_FAILURES and self._failed_bytes <= _MOST_FAILED_BYTES:
+                self._failures.append(failure)
+            else:
+                self._omitted += 1
+            if self._on_failure is not None:
+                self._on_failure(failure)
+
+    def end(self, items: int, failures: Sequence[SyncFailure]) -> None:
+        """Count items that were sent and whose outcome is known."""
+        self.failed += len(failures)
+        self.succeeded += items - len(failures)
+        self.fail(failures)
+
+    def add_job(self, job: SyncJob) -> None:
+        """Keep a job that has ended."""
+        self._jobs.append(job)
+
+    def tell(self, *, last: bool = False) -> None:
+        """Tell how far the job has come, unless that was told a moment ago."""
+        if self._on_progress is None:
+            return
+        now = self._clock.monotonic()
+        if now - self._told < _PROGRESS_INTERVAL and not last:
+            return
+        progress = SyncProgress(**self._counts(), open_jobs=len(self.open), elapsed=now - self._began)
+        if last and _is_told(progress, self._progress):
+            return  # the end has been told
+        self._told, self._progress = now, progress
+        self._on_progress(progress)
+
+    def report(self, state: str | None) -> SyncReport[Any]:
+        """What it has come to; `state` is the file, if there is one."""
+        elsewhere: Literal["state", "callback"] | None
+        elsewhere = "state" if state else "callback" if self._on_failure else None
+        by_position = sorted(
+            self._failures,
+            key=lambda failure: sys.maxsize if failure.position is None else failure.position,
+        )
+        return SyncReport(
+            **self._counts(),
+            failures=tuple(by_position),
+            jobs=(*self._jobs, *self._open_jobs()),
+            omitted=self._omitted,
+            omitted_to=elsewhere if self._omitted else None,
+            state=state,
+            missing=self.missing,
+        )
+
+    def _open_jobs(self) -> Iterator[SyncJob]:
+        now = self._clock.epoch()
+        for job_id, (items, accepted) in self.open.items():
+            yield SyncJob(
+                id=job_id,
+                status="IN_PROGRESS",
+                items=items,
+                succeeded=0,
+                failed=0,
+                duration=max(0.0, now - accepted),
+            )
+
+    def _counts(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in SyncCounts.__struct_fields__}
+
+
+def _size(failure: SyncFailure) -> int:
+    texts = (failure.source_id, failure.key, failure.message, failure.details)
+    return len(bytes(failure.raw_item)) + sum(len(text) for text in texts if text is not None)
+
+
+def _is_told(progress: SyncProgress, before: SyncProgress | None) -> bool:
+    """Whether it says no more than what was told before, but for the time."""
+    return before is not None and progress == msgspec.structs.replace(before, elapsed=progress.elapsed)

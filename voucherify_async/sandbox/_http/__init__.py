@@ -1,0 +1,1 @@
+"""The sandbox's HTTP server: routing, faults, rate limits and recorded exchanges."""

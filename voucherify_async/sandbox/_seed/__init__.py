@@ -1,0 +1,1 @@
+"""Generated customers and their history."""

@@ -1,0 +1,179 @@
+"""Believable customers, the same for the same seed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from itertools import accumulate
+from typing import Any, Final
+
+from voucherify_async.models.base import EPOCH
+from voucherify_async.sandbox._seed.histories import ID_BITS, Life, World
+from voucherify_async.sandbox._seed.names import (
+    DESCRIPTIONS,
+    DOMAINS,
+    EXTRAS,
+    TIERS,
+    WEIGHTED,
+    Culture,
+    Person,
+)
+from voucherify_async.sandbox._seed.vouchers import Campaign, Redeemable
+from voucherify_async.sandbox._store.gc import undisturbed
+from voucherify_async.sandbox._store.records import MILLISECOND, Record
+from voucherify_async.sandbox._store.store import Store
+
+__all__ = ["make_redeemable", "seed_customers"]
+
+_NEWEST: Final = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC) - EPOCH) // MILLISECOND
+"""Fixed, so that the same seed gives the same customers on any day. Nothing has happened after it."""
+_SPREAD: Final = 2 * 365 * 24 * 3600 * 1000
+_BURST_CHANCE: Final = 0.02
+_LONGEST_BURST: Final = 40
+"""Bulk imports give many customers the same `created_at`."""
+_ADDRESSES: Final = 1024
+"""Of each country; those who live in the same house share one object."""
+_BIRTHDATES: Final = 4096
+_FIRST_BIRTHDATE: Final = dt.date(1945, 1, 1)
+_DAYS_FROM_BIRTHDATE_TO_BIRTHDATE: Final = 6
+
+Json = dict[str, Any]
+
+
+def seed_customers(store: Store, count: int) -> None:
+    """Fill the store with customers, their history and what they hold."""
+    if not count:
+        return
+    with undisturbed():
+        opened = EPOCH + (_NEWEST - _SPREAD) * MILLISECOND
+        world, facts = World(store, opened, _NEWEST), _Facts(store)
+        for number, created in enumerate(_creation_times(store.random, count)):
+            store.put(_customer(world, facts, number, created))
+
+
+def _creation_times(chance: random.Random, count: int) -> list[int]:
+    """Epoch milliseconds, ascending, spread over two years; many are the same, as if imported in bulk."""
+    gaps: list[float] = []
+    while len(gaps) < count:
+        gaps.append(0.2 + chance.random())
+        if chance.random() < _BURST_CHANCE:
+            gaps += [0.0] * (2 + int(chance.random() * _LONGEST_BURST))
+    del gaps[count:]
+    whole = sum(gaps) + 1
+    return [_NEWEST - _SPREAD + int(place / whole * _SPREAD) for place in accumulate(gaps)]
+
+
+def _customer(world: World, facts: _Facts, number: int, created: int) -> Record:
+    """The customer with this number, and all that has happened to it."""
+    record = facts.record(number, EPOCH + created * MILLISECOND)
+    life = Life(world, record, created)
+    chance = world.bits(8)
+    if chance & 3:
+        life.live(number)
+    if chance < 48:  # about one in five
+        life.change(facts.metadata(chance))
+    return record
+
+
+class _Facts:
+    """Who the customers are. Objects that are equal are one, for there are many."""
+
+    def __init__(self, store: Store) -> None:
+        self._make_id = store.make_id
+        self._bits = store.random.getrandbits
+        self._addresses: dict[tuple[str, int], Json] = {}
+        self._birthdates: dict[int, str] = {}
+        self._metadata: dict[int, Json] = {}
+
+    def record(self, number: int, created: dt.datetime) -> Record:
+        """A customer that is just created."""
+        bits = self._bits(60)
+        culture = WEIGHTED[(bits & 0x3FF) % len(WEIGHTED)]
+        person = culture.people[(bits >> 10 & 0x3FFF) % len(culture.people)]
+        email = _email(culture, person, number, bits >> 24 & 0x3F)
+        fields: Json = {"name": person.name}
+        if email is not None:
+            fields["email"] = email
+        if bits >> 30 & 7:
+            fields["phone"] = f"{culture.phone}{self._bits(26):08d}"
+        if bits >> 33 & 7:
+            fields["birthdate"] = self._birthdate(bits >> 36 & _BIRTHDATES - 1)
+        has_address, bits = bits >> 48 & 15, bits >> 52
+        if not bits & 31:
+            fields["description"] = DESCRIPTIONS[number % len(DESCRIPTIONS)]
+        more = self._bits(26)
+        return Record(
+            id=self._make_id("cust_"),
+            source_id=_source_id(person, email, number, more & 0x3F),
+            created=created,
+            fields=fields,
+            address=self._address(culture, more >> 6 & _ADDRESSES - 1) if has_address else None,
+            metadata=self.metadata(more >> 16),
+        )
+
+    def metadata(self, number: int) -> Json:
+        """Some metadata, the same for the same number."""
+        number %= 6 * len(EXTRAS)
+        found = self._metadata.get(number)
+        if found is None:
+            tier, newsletter = TIERS[number % 3][0], number // 3 % 2 == 0
+            found = self._metadata[number] = {"tier": tier, "newsletter": newsletter, **EXTRAS[number // 6]}
+        return found
+
+    def _address(self, culture: Culture, number: int) -> Json:
+        key = (culture.country, number)
+        found = self._addresses.get(key)
+        if found is None:
+            found = self._addresses[key] = culture.address(number)
+        return found
+
+    def _birthdate(self, number: int) -> str:
+        found = self._birthdates.get(number)
+        if found is None:
+            date = _FIRST_BIRTHDATE + dt.timedelta(days=number * _DAYS_FROM_BIRTHDATE_TO_BIRTHDATE)
+            found = self._birthdates[number] = date.isoformat()
+        return found
+
+
+def _email(culture: Culture, person: Person, number: int, chance: int) -> str | None:
+    """An address that nobody else has, or none."""
+    match chance & 15:
+        case 0:
+            return None
+        case 1 | 2 | 3 if not person.international.isascii():
+            return f"{person.international}.{number}@{culture.domain}"
+        case 4:
+            return f"{person.handle}+club.{number}@{DOMAINS[0]}"
+        case _:
+            return f"{person.handle}.{number}@{DOMAINS[(chance >> 4) % len(DOMAINS)]}"
+
+
+def _source_id(person: Person, email: str | None, number: int, chance: int) -> str | None:
+    """What a shop may call a customer: whatever its other programs do."""
+    match chance:
+        case 0:
+            return None
+        case 1 | 2 | 3:
+            return f"loyalty card {number}"
+        case 4 | 5 | 6:
+            return f"100%/{number}"
+        case 7 | 8 | 9:
+            return f"shop+web+{number}"
+        case 10 | 11 | 12 | 13:
+            return f"{person.name} {number}"
+        case _:
+            return email if email is not None and chance & 1 else f"crm/{number}"
+
+
+def make_redeemable(store: Store, record: Record) -> Redeemable:
+    """A discount voucher that the customer holds."""
+    created = record.created + dt.timedelta(hours=1)
+    discount: Json = {"type": "AMOUNT", "amount_off": 1000}
+    return Redeemable(
+        number=store.random.getrandbits(ID_BITS),
+        created=created,
+        customer_id=record.id,
+        campaign=Campaign(store.make_id("camp_"), "Welcome", "DISCOUNT_COUPONS", created, discount),
+        voucher=store.random.getrandbits(ID_BITS),
+        discount=discount,
+    )
