@@ -48,7 +48,7 @@ from voucherify_async.sandbox import Sandbox
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and the number of the signal, as shells have it."""
-MOST_SHOWN = 50
+MAX_SHOWN = 50
 """Failures that are listed."""
 SANDBOX_LATENCY = 0.05
 SANDBOX_JOB_SECONDS = 0.5
@@ -160,14 +160,14 @@ def tell(report: SyncReport[Any], lines: list[int]) -> None:
     """
     if report.failures:
         table = Table("line", "source_id", "key", "message")
-        for failure in report.failures[:MOST_SHOWN]:
+        for failure in report.failures[:MAX_SHOWN]:
             place = failure.position
             line = "" if place is None else f"{lines[place] if lines else place:,}"
             message = ": ".join(filter(None, (failure.message, failure.details)))
             cells = (line, failure.source_id or "", failure.key or "", message)
             table.add_row(*map(Text, cells))  # what a file says is not markup
         Console().print(table)
-    if (more := report.failed + report.invalid - min(len(report.failures), MOST_SHOWN)) > 0:
+    if (more := report.failed + report.invalid - min(len(report.failures), MAX_SHOWN)) > 0:
         print(f"... and {more:,} more")
     print(
         f"{report.read:,} read: {report.succeeded:,} made it, {report.failed:,} failed,"

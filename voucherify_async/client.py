@@ -29,7 +29,7 @@ from voucherify_async._transport.settings import (
     package_version,
     read_setting,
 )
-from voucherify_async._transport.token_manager import TokenKeeper
+from voucherify_async._transport.token_manager import TokenManager
 from voucherify_async._transport.wire import (
     FilePart,
     check_strings,
@@ -161,7 +161,7 @@ class VoucherifyClient:
             )
         )
         options = CallOptions(
-            auth=TokenKeeper(identity, pool.clock)
+            auth=TokenManager(identity, pool.clock)
             if isinstance(identity, OAuthClientCredentials)
             else identity,
             timeouts=_timeouts(timeout),

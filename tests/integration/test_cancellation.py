@@ -35,7 +35,7 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async._transport.clock import Clock
-from voucherify_async._transport.token_manager import TokenKeeper
+from voucherify_async._transport.token_manager import TokenManager
 
 Call = Callable[[VoucherifyClient], Coroutine[Any, Any, Any]]
 
@@ -231,7 +231,7 @@ def others(here: World, count: int = 1) -> tuple[list[asyncio.Task[Any]], Callab
 
 async def renewing(
     stack: AsyncExitStack,
-) -> tuple[World, RawServer, TokenKeeper, Callable[[], Awaitable[None]]]:
+) -> tuple[World, RawServer, TokenManager, Callable[[], Awaitable[None]]]:
     """A world in which a token comes when the function that is returned says so; that waits for it."""
     go_on = asyncio.Event()
 
@@ -243,7 +243,7 @@ async def renewing(
     server = await stack.enter_async_context(raw_server(slowly, CUSTOMER))
     here = await stack.enter_async_context(world(server, auth=CREDENTIALS))
     keeper = here.client._sessions.options.auth
-    assert isinstance(keeper, TokenKeeper)
+    assert isinstance(keeper, TokenManager)
 
     async def finish() -> None:
         go_on.set()

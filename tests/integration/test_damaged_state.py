@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._endpoints import routes
-from voucherify_async.sandbox._http.routing import Call
+from voucherify_async.sandbox._http.routing import ApiCall
 from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.jobs import (
@@ -29,7 +29,7 @@ from voucherify_async.sandbox._store.jobs import (
     MetadataUpdate,
     find_report,
 )
-from voucherify_async.sandbox._store.persistence import State
+from voucherify_async.sandbox._store.persistence import StateFile
 from voucherify_async.sandbox._store.store import Store
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
@@ -40,7 +40,7 @@ TABLES: Final = ("customers", "activity", "jobs", "tokens")
 def write(path: Path) -> None:
     """Make a file with all that there can be in one."""
     now = NOW - 10
-    store, state = Store(seed=7, clock=lambda: now), State(path)
+    store, state = Store(seed=7, clock=lambda: now), StateFile(path)
     state.load(store)
     seed_customers(store, 12)
     store.upsert({"source_id": "a", "metadata": {"n": [1, {"m": 2**70}], "none": None}})
@@ -57,7 +57,7 @@ def write(path: Path) -> None:
 
 
 def open_(path: Path) -> Store:
-    state, store = State(path), Store(clock=lambda: NOW)
+    state, store = StateFile(path), Store(clock=lambda: NOW)
     try:
         state.load(store)
     finally:
@@ -78,7 +78,7 @@ def look_at_everything(store: Store) -> None:
         for call in calls:
             query = [("limit", "100")] if call[-1] in {"customers", "activity", "activities"} else []
             try:
-                _, content = routes.answer(store, Call("GET", ("v1", *call), query, "", b"", "v-1"))
+                _, content = routes.answer(store, ApiCall("GET", ("v1", *call), query, "", b"", "v-1"))
             except ApiError:  # an empty id, for example
                 continue
             msgspec.json.encode(content)
@@ -87,7 +87,7 @@ def look_at_everything(store: Store) -> None:
     for record in list(store.customers.values()):
         if record.id:
             path = ("v1", "customers", record.id, "permanent-deletion")
-            routes.answer(store, Call("POST", path, [], "", b"", "v-1"))
+            routes.answer(store, ApiCall("POST", path, [], "", b"", "v-1"))
 
 
 class Original:
@@ -309,7 +309,7 @@ def test_two_customers_of_one_name(original: Original) -> None:
 
 
 def test_a_value_that_is_too_long(original: Original, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voucherify_async.sandbox._store.persistence._LONGEST_VALUE", 100)
+    monkeypatch.setattr("voucherify_async.sandbox._store.persistence._MAX_VALUE", 100)
     original.path.write_bytes(original.content)
     with pytest.raises(ValueError, match=r"^state: .*too big"):
         open_(original.path)
@@ -318,7 +318,7 @@ def test_a_value_that_is_too_long(original: Original, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("version", "written"), [(1, "an older"), (3, "a newer")])
 def test_other_versions(tmp_path: Path, version: int, written: str) -> None:
     path = tmp_path / "state.sqlite"
-    State(path).close()
+    StateFile(path).close()
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA user_version = {version}")
     with pytest.raises(

@@ -42,7 +42,7 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async._transport.operation import Answer
+from voucherify_async._transport.operation import RawResponse
 from voucherify_async.sandbox import Sandbox
 
 SECRET = "hush-hush"
@@ -578,7 +578,7 @@ async def test_an_error_does_not_keep_the_answers_before_it() -> None:
             await client.customers.get("a")
     assert len(caught.value.attempts) == 3
     assert not [
-        found for found in gc.get_objects() if isinstance(found, Answer) and len(found.body) == 100_000
+        found for found in gc.get_objects() if isinstance(found, RawResponse) and len(found.body) == 100_000
     ]
 
 

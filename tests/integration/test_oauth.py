@@ -24,7 +24,7 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async._transport.clock import Clock
-from voucherify_async._transport.token_manager import TokenKeeper, renewal_delay
+from voucherify_async._transport.token_manager import TokenManager, refresh_delay
 from voucherify_async.sandbox import Sandbox
 
 
@@ -88,7 +88,7 @@ async def test_a_token_is_renewed_before_it_expires() -> None:
     [(900, 840.0), (None, 840.0), (3600, 3540.0), (100, 90.0), (0, 0.0), (10**400, 31_535_940.0)],
 )
 def test_when_a_token_is_renewed(expires_in: int | None, seconds: float) -> None:
-    assert renewal_delay(AccessToken(access_token="t", expires_in=expires_in)) == seconds
+    assert refresh_delay(AccessToken(access_token="t", expires_in=expires_in)) == seconds
 
 
 async def test_one_request_for_all_that_wait_for_a_renewal() -> None:
@@ -141,7 +141,7 @@ async def test_a_refusal_of_a_token_that_has_been_renewed_is_no_news() -> None:
         fetched.append(f"token-{len(fetched)}")
         return AccessToken(access_token=fetched[-1])
 
-    keeper = TokenKeeper(OAuthClientCredentials("id", "secret-token"), Clock())
+    keeper = TokenManager(OAuthClientCredentials("id", "secret-token"), Clock())
     await keeper.ready(fetch)
     first = keeper.token
     keeper.reject(first)
@@ -287,7 +287,7 @@ class TestViews:
         assert bearers(server) == [None, "b"]
 
     async def test_it_has_a_time_limit_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("voucherify_async._transport.session.LONGEST_RENEWAL", 0.05)
+        monkeypatch.setattr("voucherify_async._transport.session.MAX_REFRESH_SECONDS", 0.05)
         async with served(stall) as (_server, client):
             with pytest.raises(DeadlineExceededError, match=r"oauth\.create_token"):
                 await client.customers.get("1")

@@ -20,7 +20,7 @@ from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._endpoints._event_data import show
 from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._store.jobs import BulkUpdate
-from voucherify_async.sandbox._store.persistence import State
+from voucherify_async.sandbox._store.persistence import StateFile
 from voucherify_async.sandbox._store.records import Record
 from voucherify_async.sandbox._store.store import Store
 
@@ -171,7 +171,7 @@ def other_database(path: Path) -> None:
 
 
 def other_version(path: Path) -> None:
-    State(path).close()
+    StateFile(path).close()
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
@@ -228,8 +228,8 @@ def test_a_customer_that_comes_again_with_the_same_id(path: Path) -> None:
 
 def reopened(
     path: Path, *, seed: int = 0, clock: Callable[[], float] = lambda: 1000.0
-) -> tuple[State, Store]:
-    state, store = State(path), Store(seed=seed, clock=clock)
+) -> tuple[StateFile, Store]:
+    state, store = StateFile(path), Store(seed=seed, clock=clock)
     state.load(store)
     state.begin(store)
     return state, store
@@ -330,17 +330,17 @@ def test_databases_of_others_with_the_same_version(path: Path, statements: str) 
     with closing(sqlite3.connect(path)) as database:
         database.executescript(statements)
     with pytest.raises(ValueError, match="is not a file of the sandbox$"):
-        State(path)
+        StateFile(path)
 
 
 def test_a_file_that_is_refused_is_let_go_of(path: Path) -> None:
     other_version(path)
     with pytest.raises(ValueError, match="by a newer version") as caught:
-        State(path)
+        StateFile(path)
     with closing(sqlite3.connect(path, timeout=0)) as database:
         database.execute("PRAGMA user_version = 2")
     assert caught.value.__traceback__ is not None  # holds on to everything that it has passed
-    State(path).close()
+    StateFile(path).close()
 
 
 def test_what_is_written_does_not_grow_with_what_has_happened(path: Path) -> None:

@@ -33,7 +33,7 @@ from voucherify_async import (
 from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.jobs import BulkUpdate
-from voucherify_async.sandbox._store.records import Job, Work
+from voucherify_async.sandbox._store.records import Job, JobWork
 from voucherify_async.sandbox._store.store import Store
 from voucherify_async.sandbox._store.validation import check_customer
 
@@ -110,7 +110,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
     schedule = Store.schedule
 
-    def scheduled(store: Store, kind: str, request_id: str, work: Work) -> Job:
+    def scheduled(store: Store, kind: str, request_id: str, work: JobWork) -> Job:
         job = schedule(store, kind, request_id, work)
         waiting = [job.work for job in store.jobs.values() if not job.ended]
         watch.most_open = max(watch.most_open, len(waiting))
@@ -119,7 +119,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
         watch.clashes |= {key for key, count in times.items() if count > 1}
         return job
 
-    def keys(work: Work) -> list[str]:
+    def keys(work: JobWork) -> list[str]:
         return work.source_ids if isinstance(work, BulkUpdate) else []
 
     monkeypatch.setattr(Store, "schedule", scheduled)
@@ -502,7 +502,7 @@ async def test_more_failures_than_are_kept(
     way: str | None,
 ) -> None:
     refuse(monkeypatch, lambda source_id: True)
-    monkeypatch.setattr("voucherify_async._sync.report._MOST_FAILURES", 100)
+    monkeypatch.setattr("voucherify_async._sync.report._MAX_FAILURES", 100)
     told: list[SyncFailure] = []
     report = await quick.customers.sync(
         chain(({"source_id": f"a{number}"} for number in range(250)), [{}] * 50),

@@ -26,7 +26,7 @@ from tests.support.faults import (
 )
 from voucherify_async import AuthenticationError, RetryPolicy, SyncFailure, SyncProgress, VoucherifyClient
 from voucherify_async.sandbox import Exchange, Sandbox
-from voucherify_async.sandbox._http.routing import Call, read_file
+from voucherify_async.sandbox._http.routing import ApiCall, read_file
 from voucherify_async.sandbox._store.jobs import CsvImport
 
 __all__ = ["quick"]
@@ -62,7 +62,7 @@ def stored(number: int) -> dict[str, Any]:
 def part(exchange: Exchange) -> bytes:
     """The file of an import."""
     headers = exchange.request_headers
-    call = Call("POST", (), [], headers["Content-Type"], exchange.request_body, "")
+    call = ApiCall("POST", (), [], headers["Content-Type"], exchange.request_body, "")
     return read_file(call)
 
 

@@ -59,7 +59,7 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async._sync.state import State
+from voucherify_async._sync.state import SyncState
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._http.rate_limits import Quota
 from voucherify_async.sandbox._store.errors import ApiError
@@ -496,10 +496,10 @@ async def test_a_sync_that_was_cancelled_goes_on_where_it_was(
 async def test_a_state_can_be_used_at_once_when_opening_it_was_cancelled(
     quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    prepare, path = State._prepare, tmp_path / "state"
+    prepare, path = SyncState._prepare, tmp_path / "state"
     opening = threading.Event()
 
-    def slow(state: State, path: str, db: sqlite3.Connection) -> None:
+    def slow(state: SyncState, path: str, db: sqlite3.Connection) -> None:
         prepare(state, path, db)
         opening.set()
         time.sleep(0.05)
@@ -507,7 +507,7 @@ async def test_a_state_can_be_used_at_once_when_opening_it_was_cancelled(
     for _ in range(3):
         opening.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(State, "_prepare", slow)
+            patch.setattr(SyncState, "_prepare", slow)
             task = asyncio.create_task(quick.customers.sync(customers(3), state=path))
             await asyncio.to_thread(opening.wait)
             task.cancel()

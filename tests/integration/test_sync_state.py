@@ -33,7 +33,7 @@ from voucherify_async import (
     SyncStateError,
     VoucherifyClient,
 )
-from voucherify_async._sync.state import State
+from voucherify_async._sync.state import SyncState
 from voucherify_async.sandbox import Faults, Sandbox
 from voucherify_async.sandbox._store.records import Job
 
@@ -208,11 +208,11 @@ async def test_what_was_sent_before_a_death_is_not_taken_for_unchanged(
     sandbox.store.job_seconds = 5
     await quick.customers.sync(customers(20), state=path)
 
-    def die(state: State, batch: object) -> None:
+    def die(state: SyncState, batch: object) -> None:
         raise RuntimeError("killed")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(State, "accepted", die)
+        patch.setattr(SyncState, "accepted", die)
         with pytest.raises(RuntimeError, match="killed"):
             await quick.customers.sync(customers(20, name="B"), state=path)
     schedule, ended = sandbox.store.schedule, list[bool]()
@@ -444,7 +444,7 @@ def test_other_files_are_left_alone(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
     async def use() -> None:
-        async with State(path, project="p", kinds=["k"]):
+        async with SyncState(path, project="p", kinds=["k"]):
             pass
 
     with pytest.raises(SyncStateError) as caught:

@@ -216,7 +216,7 @@ async def test_a_plain_source_lets_others_have_their_turns(voucherify: Voucherif
 async def test_what_was_invalid_when_the_service_stopped_is_on_record(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voucherify_async._sync.report._MOST_FAILURES", 1)
+    monkeypatch.setattr("voucherify_async._sync.report._MAX_FAILURES", 1)
 
     async def source() -> AsyncIterator[Json]:
         yield {"source_id": "a"}

@@ -23,7 +23,7 @@ from voucherify_async import (
     VoucherifyClient,
 )
 from voucherify_async.sandbox import Quirks, Sandbox
-from voucherify_async.sandbox._http.routing import Answer
+from voucherify_async.sandbox._http.routing import EndpointResult
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.store import Store
 
@@ -33,7 +33,7 @@ BULKY = frozenset({"summary", "loyalty", "referrals", "assets"})
 """Left out of all walks: they are most of an answer, and a walk does not look at them."""
 
 
-MOST_ON_A_PAGE = 100
+MAX_ON_A_PAGE = 100
 
 Order = Literal["created_at", "-created_at"]
 
@@ -102,7 +102,7 @@ class Stage(Sandbox):
         self.number = 0
         self.requests.clear()
 
-    def _answer(self, request: web.Request, body: bytes, request_id: str) -> Answer:
+    def _answer(self, request: web.Request, body: bytes, request_id: str) -> EndpointResult:
         number, self.number = self.number, self.number + 1
         for change in self.changes[number]:
             self._change(change)
@@ -281,7 +281,7 @@ def test_without_timestamps_nothing_is_lost_in_silence(
 ) -> None:
     omit = BULKY | {"created_at"} | (set() if told else {"has_more"})
     walk = Walk(counts=counts, order=order, quirks=Quirks(omit=omit))
-    if told and sum(counts) <= MOST_ON_A_PAGE:
+    if told and sum(counts) <= MAX_ON_A_PAGE:
         theatre.check(walk)
     else:
         with pytest.raises(PaginationStalledError, match="no item has a timestamp"):

@@ -15,7 +15,7 @@ from typing import ClassVar, Final, NamedTuple
 from urllib.parse import urlsplit
 
 HOST: Final = "127.0.0.1"
-_LONGEST_HEAD: Final = 1024 * 1024
+_MAX_HEAD: Final = 1024 * 1024
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 
 
@@ -98,7 +98,7 @@ class Visit:
         if self._upstream is not None and self._upstream[0].at_eof():
             self.leave()
         if self._upstream is None:
-            self._upstream = await asyncio.open_connection(HOST, self._port, limit=_LONGEST_HEAD)
+            self._upstream = await asyncio.open_connection(HOST, self._port, limit=_MAX_HEAD)
         reader, writer = self._upstream
         writer.write(self.request.whole)
         await writer.drain()
@@ -128,7 +128,7 @@ class Visit:
 
     async def stall(self) -> None:
         """Say nothing until the client goes away."""
-        while await self.reader.read(_LONGEST_HEAD):
+        while await self.reader.read(_MAX_HEAD):
             pass
         self.close()
 
@@ -435,7 +435,7 @@ class FaultProxy:
         if sock is None:
             sock = socket.create_server((HOST, 0), backlog=1024)
         self.base_url = _base_url(sock)
-        return await asyncio.start_server(self._accept, sock=sock, limit=_LONGEST_HEAD, backlog=1024)
+        return await asyncio.start_server(self._accept, sock=sock, limit=_MAX_HEAD, backlog=1024)
 
     async def aclose(self) -> None:
         self._closed = True

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from voucherify_async._sync.batcher import Batcher, fold_customers, fold_last
-from voucherify_async._sync.batches import Batch, Frame, Item, Key, make_batch
+from voucherify_async._sync.batcher import Batcher, keep_last, merge_customers
+from voucherify_async._sync.batches import Batch, BodyTemplate, Item, Key, make_batch
 from voucherify_async.sandbox._store.records import Record
 
-JSON = Frame(b"[", b",", b"]", 1_000, 100)
-TEXT = Frame("Näme\n".encode(), b"", b"", 1_000, 100, is_json=False)
+JSON = BodyTemplate(b"[", b",", b"]", 1_000, 100)
+TEXT = BodyTemplate("Näme\n".encode(), b"", b"", 1_000, 100, is_json=False)
 
 
 def json_items(*values: Any, first: int = 0) -> list[Item]:
@@ -32,13 +32,13 @@ class TestFrame:
     @pytest.mark.parametrize(
         ("frame", "room"),
         [
-            (Frame(b"[", b",", b"]", 100, 5), 98),
-            (Frame("Näme\n".encode(), b"", b"", 100, 5), 94),
-            (Frame(b"", b"", b"", 1, 1), 1),
-            (Frame(b"0123456789", b",", b"", 10, 1), 0),
+            (BodyTemplate(b"[", b",", b"]", 100, 5), 98),
+            (BodyTemplate("Näme\n".encode(), b"", b"", 100, 5), 94),
+            (BodyTemplate(b"", b"", b"", 1, 1), 1),
+            (BodyTemplate(b"0123456789", b",", b"", 10, 1), 0),
         ],
     )
-    def test_the_room_is_what_head_and_tail_leave(self, frame: Frame, room: int) -> None:
+    def test_the_room_is_what_head_and_tail_leave(self, frame: BodyTemplate, room: int) -> None:
         assert frame.room == room
 
     def test_an_item_that_just_fits(self) -> None:
@@ -51,7 +51,7 @@ class TestFrame:
             JSON.check(Item(0, "a", b"x" * 999))
 
     def test_nothing_fits_where_the_head_is_too_long(self) -> None:
-        frame = Frame(b"0123456789", b",", b"]", 10, 1)
+        frame = BodyTemplate(b"0123456789", b",", b"]", 10, 1)
         with pytest.raises(ValueError, match="at most"):
             frame.check(Item(0, "a", b""))
 
@@ -119,7 +119,7 @@ class TestBatcher:
         ("count", "sizes"), [(1, [1]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])]
     )
     def test_as_many_items_as_there_may_be(self, count: int, sizes: list[int]) -> None:
-        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 3))
+        batcher = Batcher(BodyTemplate(b"[", b",", b"]", 1_000, 3))
         for item in keyed(*[None] * count):
             batcher.add(item)
         assert [len(batch) for batch in flushed(batcher)] == sizes
@@ -129,13 +129,13 @@ class TestBatcher:
         [(12, [1, 1, 1]), (22, [1, 1, 1]), (23, [2, 1]), (33, [2, 1]), (34, [3]), (1_000, [3])],
     )
     def test_as_many_bytes_as_there_may_be(self, max_bytes: int, sizes: list[int]) -> None:
-        batcher = Batcher(Frame(b"[", b",", b"]", max_bytes, 100))
+        batcher = Batcher(BodyTemplate(b"[", b",", b"]", max_bytes, 100))
         for item in keyed(None, None, None, content=b"0123456789"):
             batcher.add(batcher.frame.check(item))
         assert [len(batch) for batch in flushed(batcher)] == sizes
 
     def test_numbers_go_on(self) -> None:
-        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 1))
+        batcher = Batcher(BodyTemplate(b"[", b",", b"]", 1_000, 1))
         for item in keyed("a", "b"):
             batcher.add(item)
         assert [batch.number for batch in flushed(batcher)] == [0, 1]
@@ -171,7 +171,7 @@ class TestBatcher:
         assert batcher.holds
 
     def test_what_was_held_back_goes_before_what_came_later(self) -> None:
-        batcher = Batcher(Frame(b"[", b",", b"]", 1_000, 2))
+        batcher = Batcher(BodyTemplate(b"[", b",", b"]", 1_000, 2))
         for item in keyed("a", "b", "a", "b", "c"):
             batcher.add(item)
         first = batcher.pop()
@@ -186,7 +186,7 @@ class TestBatcher:
 
     @pytest.mark.parametrize(("max_items", "max_bytes"), [(3, 1_000), (100, 30)])
     def test_full(self, max_items: int, max_bytes: int) -> None:
-        batcher = Batcher(Frame(b"[", b",", b"]", max_bytes, max_items))
+        batcher = Batcher(BodyTemplate(b"[", b",", b"]", max_bytes, max_items))
         full: list[bool] = []
         for item in keyed("a", "a", "a", "a", content=b"0123456789"):
             batcher.add(item)
@@ -212,7 +212,7 @@ def flushed(batcher: Batcher) -> list[Batch]:
 class Schedule:
     """Adds, pops and settles in whatever order, and checks what must hold at each moment."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: BodyTemplate) -> None:
         self.batcher = Batcher(frame)
         self.frame = frame
         self.items: dict[int, Item] = {}
@@ -293,7 +293,7 @@ STEPS = st.lists(
     max_size=80,
 )
 FRAMES = st.builds(
-    Frame,
+    BodyTemplate,
     st.sampled_from([b"", b"[", b"Kopf\n"]),
     st.sampled_from([b"", b",", b", "]),
     st.sampled_from([b"", b"]"]),
@@ -320,14 +320,16 @@ def run(schedule: Schedule, steps: list[tuple[Any, ...]], which: int, first: int
 
 @settings(max_examples=300, deadline=None)
 @given(FRAMES, STEPS, st.integers(0, 5))
-def test_each_item_once_and_each_key_in_order(frame: Frame, steps: list[tuple[Any, ...]], which: int) -> None:
+def test_each_item_once_and_each_key_in_order(
+    frame: BodyTemplate, steps: list[tuple[Any, ...]], which: int
+) -> None:
     run(Schedule(frame), steps, which)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(KEYS, CONTENTS), max_size=60), FRAMES, st.integers(0, 5))
 def test_a_source_is_read_to_its_end_however_little_is_held_back(
-    source: list[tuple[str | None, str]], frame: Frame, which: int
+    source: list[tuple[str | None, str]], frame: BodyTemplate, which: int
 ) -> None:
     """As one worker does it: read while there is no batch and room, then send what there is, then wait."""
     schedule = Schedule(frame)
@@ -372,7 +374,7 @@ def test_a_source_is_read_to_its_end_however_little_is_held_back(
     ],
 )  # fmt: skip
 def test_customers_are_folded_part_by_part(earlier: Any, later: Any, folded: Any) -> None:
-    found = fold_customers(msgspec.json.encode(earlier), msgspec.json.encode(later))
+    found = merge_customers(msgspec.json.encode(earlier), msgspec.json.encode(later))
     assert (None if found is None else msgspec.json.decode(found)) == folded
 
 
@@ -395,16 +397,16 @@ def test_what_is_folded_does_what_both_would(stored: Any, earlier: Any, later: A
             record.change(change)
         return record.fields, record.address, record.metadata
 
-    found = fold_customers(msgspec.json.encode(earlier), msgspec.json.encode(later))
+    found = merge_customers(msgspec.json.encode(earlier), msgspec.json.encode(later))
     if found is not None:
         assert applied(msgspec.json.decode(found)) == applied(earlier, later)
 
 
 class TestFolding:
-    FRAME = Frame(b"[", b",", b"]", 100, 3)
+    FRAME = BodyTemplate(b"[", b",", b"]", 100, 3)
 
     def test_what_waits_is_folded_and_what_is_sent_is_not(self) -> None:
-        batcher = Batcher(self.FRAME, fold=fold_last)
+        batcher = Batcher(self.FRAME, fold=keep_last)
         for position, content in enumerate([b"1", b"2", b"33"]):
             batcher.add(Item(position, "a", content))
         batcher.add(Item(3, "b", b"4"))
@@ -422,7 +424,7 @@ class TestFolding:
         assert batcher.folded == 2 + 995
 
     def test_what_would_not_fit_is_not_folded(self) -> None:
-        batcher = Batcher(self.FRAME, fold=fold_last)
+        batcher = Batcher(self.FRAME, fold=keep_last)
         batcher.add(Item(0, "a", b"1"))
         batcher.add(Item(1, "b", b"x" * 90))
         batcher.add(Item(2, "a", b"y" * 20))
@@ -436,7 +438,7 @@ class TestFolding:
         assert (last.content, batcher.folded) == (b"[" + b"z" * 98 + b"]", 1)
 
     def test_items_without_a_key_are_not_folded(self) -> None:
-        batcher = Batcher(self.FRAME, fold=fold_last)
+        batcher = Batcher(self.FRAME, fold=keep_last)
         batcher.add(Item(0, None, b"1"))
         batcher.add(Item(1, None, b"2"))
         batch = batcher.flush()

@@ -26,7 +26,7 @@ from voucherify_async._transport.call import (
     last_error,
     refusal,
 )
-from voucherify_async._transport.operation import Answer, Body, Delivery, Operation, Request
+from voucherify_async._transport.operation import Body, Delivery, Operation, RawResponse, Request
 
 READ = Operation[Any]("customers.get", "GET", "/v1/customers/{customer_id}", Any)
 WRITE = Operation[Any]("customers.update", "PUT", "/v1/customers/{customer_id}", Any)
@@ -118,7 +118,7 @@ def test_what_may_have_been_applied(
 def test_what_is_a_success(
     operation: Operation[Any], failures: tuple[VoucherifyError, ...], status: int, success: bool
 ) -> None:
-    assert is_success(call_of(operation, *failures), Answer(status, {}, b"")) is success
+    assert is_success(call_of(operation, *failures), RawResponse(status, {}, b"")) is success
 
 
 def test_an_error_remembers_the_attempts_before() -> None:

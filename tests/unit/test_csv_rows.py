@@ -171,7 +171,7 @@ def test_errors_name_the_line_on_which_the_row_begins(row: bytes, message: str) 
 
 
 def test_the_longest_row_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voucherify_async.resources._csv._LONGEST_ROW", 8)
+    monkeypatch.setattr("voucherify_async.resources._csv._MAX_ROW", 8)
     _, rows = read(b'N\n1234567\n"2\n4,6"\n12345678')
     assert [row.content for row in rows] == [b"1234567\n", b'"2\n4,6"\n', b"12345678\n"]
 
@@ -186,7 +186,7 @@ def test_the_longest_row_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_longer_row_is_refused(monkeypatch: pytest.MonkeyPatch, row: bytes, line: int) -> None:
-    monkeypatch.setattr("voucherify_async.resources._csv._LONGEST_ROW", 8)
+    monkeypatch.setattr("voucherify_async.resources._csv._MAX_ROW", 8)
     with pytest.raises(ValueError, match=f"^path: line {line}: the row has more than 8 bytes$"):
         read(b"N\n" + row)
 

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async import SyncStateError, VoucherifyError
-from voucherify_async._sync.batches import Frame, Item, make_batch
+from voucherify_async._sync.batches import BodyTemplate, Item, make_batch
 from voucherify_async._sync.delivery import Delivery
-from voucherify_async._sync.outcome import account, count_bulk, count_csv
+from voucherify_async._sync.outcome import find_failures, read_bulk_result, read_import_result
 from voucherify_async._sync.results import SyncFailure
-from voucherify_async._sync.state import State, read_failures, read_missing
-from voucherify_async._transport.operation import Answer, Operation
+from voucherify_async._sync.state import SyncState, read_failures, read_missing
+from voucherify_async._transport.operation import Operation, RawResponse
 from voucherify_async._transport.rate_limit import (
     AdaptiveRateLimiter,
     limit_kind,
@@ -29,7 +29,7 @@ from voucherify_async._transport.rate_limit import (
     server_wait,
 )
 from voucherify_async._transport.retry import Outcome, RetryPolicy
-from voucherify_async._transport.token_manager import renewal_delay
+from voucherify_async._transport.token_manager import refresh_delay
 from voucherify_async._transport.wire import decode, encode_query, status_error
 from voucherify_async.models import AccessToken, AsyncAction, Customer, CustomerActivity, PermanentDeletion
 from voucherify_async.models.async_actions import AsyncActionReceipt
@@ -112,9 +112,9 @@ def listing(on_invalid: Any, into: Any) -> Listing[Any]:
 
 
 def read_answer(body: bytes) -> None:
-    answer = Answer(200, {}, body)
+    answer = RawResponse(200, {}, body)
     items = [Item(position, f"crm-{position}", b"{}") for position in (1, 2)]
-    batch = make_batch(0, items, Frame(b"[", b",", b"]", 1_000, 9))
+    batch = make_batch(0, items, BodyTemplate(b"[", b",", b"]", 1_000, 9))
     for into in INTO:
         try:
             value = decode(operation(into), answer)
@@ -122,10 +122,10 @@ def read_answer(body: bytes) -> None:
             continue
         lazy_parts(value)
         if isinstance(value, AccessToken):
-            assert renewal_delay(value) <= 31_536_000
+            assert refresh_delay(value) <= 31_536_000
         if isinstance(value, AsyncAction):
-            for accounting in (count_bulk, count_csv):
-                account(value, batch, accounting)
+            for accounting in (read_bulk_result, read_import_result):
+                find_failures(value, batch, accounting)
         if isinstance(value, Customer):
             dict(value)
     for on_invalid in ("raise", lambda _: None):
@@ -134,7 +134,7 @@ def read_answer(body: bytes) -> None:
                 for item in listing(on_invalid, into)._decode(None, answer).page.items:
                     lazy_parts(item)
     for status in (400, 404, 429, 500):
-        error = status_error(operation(Any), Answer(status, {}, body), now=0.0)
+        error = status_error(operation(Any), RawResponse(status, {}, body), now=0.0)
         assert str(error)
 
 
@@ -163,7 +163,7 @@ def read_headers(headers: dict[str, str]) -> None:
         outcome = Outcome(status=429, arrived=True, repeatable=True, server_wait=wait)
         delay = RetryPolicy().decide(1, outcome, jitter=0.5)
         assert delay is None or 0 <= delay < 70
-    error = status_error(operation(Any), Answer(429, headers, b""), now=0.0)
+    error = status_error(operation(Any), RawResponse(429, headers, b""), now=0.0)
     assert str(error)
 
 
@@ -232,11 +232,11 @@ class Recorded:
         asyncio.run(self.write())
         self.content = path.read_bytes()
 
-    def state(self) -> State:
-        return State(self.path, project="p", kinds=["k"])
+    def state(self) -> SyncState:
+        return SyncState(self.path, project="p", kinds=["k"])
 
     async def write(self) -> None:
-        frame = Frame(b"", b"", b"", 1_000, 9)
+        frame = BodyTemplate(b"", b"", b"", 1_000, 9)
         items = [Item(0, "a", b"x"), Item(1, "b", b"x"), Item(2, b"row", b"x"), Item(3, "c", b"x")]
         failure = SyncFailure(position=1, source_id="b", key="wrong", raw_item=msgspec.Raw(b'"x"'))
         async with self.state() as state:
@@ -261,7 +261,7 @@ class Recorded:
         assert all(isinstance(key, str) for key in read_missing(str(self.path)))
 
     async def use(self) -> None:
-        frame = Frame(b"", b"", b"", 1_000, 9)
+        frame = BodyTemplate(b"", b"", b"", 1_000, 9)
         async with self.state() as state:
             await state.begin()
             for unsettled in await state.unsettled():

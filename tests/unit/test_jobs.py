@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import pytest
 
 from voucherify_async import errors
-from voucherify_async._sync.jobs import MOST_FAILURES, Poller, pauses
+from voucherify_async._sync.jobs import MAX_FAILURES, JobPoller, pauses
 from voucherify_async._transport.clock import Clock
 from voucherify_async.models.async_actions import AsyncAction
 
@@ -79,12 +79,12 @@ def service() -> Service:
 
 
 @pytest.fixture
-def poller(service: Service) -> Poller:
-    return Poller(service, service.clock, max_server_wait=60.0)
+def poller(service: Service) -> JobPoller:
+    return JobPoller(service, service.clock, max_server_wait=60.0)
 
 
 @asynccontextmanager
-async def running(poller: Poller) -> AsyncGenerator[asyncio.Task[None]]:
+async def running(poller: JobPoller) -> AsyncGenerator[asyncio.Task[None]]:
     task = asyncio.create_task(poller.run())
     try:
         yield task
@@ -98,11 +98,11 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-def waiting(poller: Poller, *names: str) -> list[asyncio.Task[AsyncAction | None]]:
+def waiting(poller: JobPoller, *names: str) -> list[asyncio.Task[AsyncAction | None]]:
     return [asyncio.create_task(poller.ended(name)) for name in names]
 
 
-def assert_no_trace(poller: Poller) -> None:
+def assert_no_trace(poller: JobPoller) -> None:
     assert not poller._open
 
 
@@ -114,7 +114,7 @@ def test_pauses_grow_by_half_to_five_seconds() -> None:
 
 
 class TestPauses:
-    async def test_one_look_after_each(self, service: Service, poller: Poller) -> None:
+    async def test_one_look_after_each(self, service: Service, poller: JobPoller) -> None:
         service.at(15, "a", "DONE")
         async with running(poller):
             assert await poller.ended("a") == AsyncAction(id="a", status="DONE")
@@ -122,7 +122,7 @@ class TestPauses:
         assert service.looks == [(number, "a") for number in range(1, 16)]
         assert_no_trace(poller)
 
-    async def test_they_start_anew_after_an_end(self, service: Service, poller: Poller) -> None:
+    async def test_they_start_anew_after_an_end(self, service: Service, poller: JobPoller) -> None:
         service.at(6, "a", "DONE")
         service.at(10, "b", "FAILED")
         async with running(poller):
@@ -130,14 +130,16 @@ class TestPauses:
         assert [action and action.status for action in found] == ["DONE", "FAILED"]
         assert service.slept == PAUSES[:6] + PAUSES[:4]
 
-    async def test_they_start_anew_after_an_end_out_of_turn(self, service: Service, poller: Poller) -> None:
+    async def test_they_start_anew_after_an_end_out_of_turn(
+        self, service: Service, poller: JobPoller
+    ) -> None:
         service.at(5, "b", "DONE")
         service.at(9, "a", "DONE")
         async with running(poller):
             await asyncio.gather(*waiting(poller, "a", "b"))
         assert service.slept == PAUSES[:5] + PAUSES[:4]
 
-    async def test_they_start_anew_when_all_had_ended(self, service: Service, poller: Poller) -> None:
+    async def test_they_start_anew_when_all_had_ended(self, service: Service, poller: JobPoller) -> None:
         service.answers["b"] = "DONE"
         service.at(4, "a", "DONE")
         async with running(poller):
@@ -146,7 +148,7 @@ class TestPauses:
             await poller.ended("b")
         assert service.slept == [*PAUSES[:4], PAUSES[0]]
 
-    async def test_without_a_job_it_does_nothing(self, service: Service, poller: Poller) -> None:
+    async def test_without_a_job_it_does_nothing(self, service: Service, poller: JobPoller) -> None:
         async with running(poller) as task:
             await turns(50)
             assert not task.done()
@@ -156,7 +158,7 @@ class TestPauses:
 class TestLooks:
     @pytest.mark.parametrize("count", [1, 2, 3, 10, 100])
     async def test_at_most_two_a_pause_while_none_ends(
-        self, service: Service, poller: Poller, count: int
+        self, service: Service, poller: JobPoller, count: int
     ) -> None:
         names = [f"job-{number}" for number in range(count)]
         async with running(poller):
@@ -174,7 +176,7 @@ class TestLooks:
         assert set(whole) == set(names)
         assert_no_trace(poller)
 
-    async def test_two_a_pause_and_one_for_each_end(self, service: Service, poller: Poller) -> None:
+    async def test_two_a_pause_and_one_for_each_end(self, service: Service, poller: JobPoller) -> None:
         names = [f"job-{number}" for number in range(30)]
         for number, name in enumerate(names):
             service.at(2 + number // 7, name, "DONE")
@@ -184,7 +186,7 @@ class TestLooks:
         assert all(looks <= 2 + ended[pause] for pause, looks in service.looks_by_pause().items())
         assert len(service.looks) <= len(names) + 2 * len(service.slept)
 
-    async def test_all_that_have_ended_are_found_at_once(self, service: Service, poller: Poller) -> None:
+    async def test_all_that_have_ended_are_found_at_once(self, service: Service, poller: JobPoller) -> None:
         names = [f"job-{number}" for number in range(50)]
         for name in names:
             service.at(3, name, "DONE")
@@ -194,7 +196,7 @@ class TestLooks:
 
     @pytest.mark.parametrize("others", [1, 2, 3, 7])
     async def test_a_stuck_job_does_not_keep_others_from_being_noticed(
-        self, service: Service, poller: Poller, others: int
+        self, service: Service, poller: JobPoller, others: int
     ) -> None:
         names = [f"job-{number}" for number in range(others)]
         for name in names:
@@ -209,7 +211,7 @@ class TestLooks:
             service.answers["stuck"] = "FAILED"
             assert await stuck == AsyncAction(id="stuck", status="FAILED")
 
-    async def test_two_stuck_jobs_do_not_either(self, service: Service, poller: Poller) -> None:
+    async def test_two_stuck_jobs_do_not_either(self, service: Service, poller: JobPoller) -> None:
         async with running(poller):
             tasks = waiting(poller, "stuck-0", "stuck-1")
             await asyncio.sleep(0)
@@ -223,7 +225,7 @@ class TestLooks:
             await asyncio.gather(*tasks, return_exceptions=True)
         assert_no_trace(poller)
 
-    async def test_two_that_wait_for_one_job(self, service: Service, poller: Poller) -> None:
+    async def test_two_that_wait_for_one_job(self, service: Service, poller: JobPoller) -> None:
         service.at(3, "a", "DONE")
         async with running(poller):
             found = await asyncio.gather(*waiting(poller, "a", "a"))
@@ -232,7 +234,7 @@ class TestLooks:
 
     @pytest.mark.parametrize("status", ["ENQUEUED", "IN_PROGRESS", None])
     async def test_a_job_that_has_not_ended(
-        self, service: Service, poller: Poller, status: str | None
+        self, service: Service, poller: JobPoller, status: str | None
     ) -> None:
         service.answers["a"] = status
         service.at(3, "a", "DONE")
@@ -240,7 +242,7 @@ class TestLooks:
             await poller.ended("a")
         assert len(service.looks) == 3
 
-    async def test_jobs_that_come_while_it_looks(self, service: Service, poller: Poller) -> None:
+    async def test_jobs_that_come_while_it_looks(self, service: Service, poller: JobPoller) -> None:
         tasks: list[asyncio.Task[AsyncAction | None]] = []
 
         def come(number: int) -> None:
@@ -259,7 +261,7 @@ class TestLooks:
 
 
 class TestMisses:
-    async def test_a_job_that_is_not_found_is_gone(self, service: Service, poller: Poller) -> None:
+    async def test_a_job_that_is_not_found_is_gone(self, service: Service, poller: JobPoller) -> None:
         service.answers["a"] = errors.NotFoundError("no such job", status=404)
         service.now = 1_000.0
         async with running(poller):
@@ -267,7 +269,9 @@ class TestMisses:
         assert service.slept == PAUSES[:1]
         assert_no_trace(poller)
 
-    async def test_a_new_job_may_be_unknown_for_half_a_minute(self, service: Service, poller: Poller) -> None:
+    async def test_a_new_job_may_be_unknown_for_half_a_minute(
+        self, service: Service, poller: JobPoller
+    ) -> None:
         service.answers["a"] = errors.NotFoundError("no such job", status=404)
         service.now = 1_000.0
         async with running(poller):
@@ -275,7 +279,7 @@ class TestMisses:
         assert 30.0 <= service.now - 1_000.0 < 35.0
         assert_no_trace(poller)
 
-    async def test_a_new_job_that_becomes_known(self, service: Service, poller: Poller) -> None:
+    async def test_a_new_job_that_becomes_known(self, service: Service, poller: JobPoller) -> None:
         service.answers["a"] = errors.NotFoundError("no such job", status=404)
         service.at(8, "a", "DONE")
         async with running(poller):
@@ -283,7 +287,7 @@ class TestMisses:
         assert_no_trace(poller)
 
     async def test_a_job_that_is_gone_does_not_keep_others_from_ending(
-        self, service: Service, poller: Poller
+        self, service: Service, poller: JobPoller
     ) -> None:
         service.answers["a"] = errors.NotFoundError("no such job", status=404)
         service.answers["b"] = "DONE"
@@ -294,13 +298,13 @@ class TestMisses:
 
 
 class TestStatusesThatNobodyKnows:
-    async def test_they_end_a_job_after_ten_minutes(self, service: Service, poller: Poller) -> None:
+    async def test_they_end_a_job_after_ten_minutes(self, service: Service, poller: JobPoller) -> None:
         service.answers["a"] = "CANCELLED"
         async with running(poller):
             assert await poller.ended("a") == AsyncAction(id="a", status="CANCELLED")
         assert 600.0 <= service.now < 610.0
 
-    async def test_one_that_passes_does_not(self, service: Service, poller: Poller) -> None:
+    async def test_one_that_passes_does_not(self, service: Service, poller: JobPoller) -> None:
         for pause in range(1, 400, 100):
             service.at(pause, "a", "PAUSED")
             service.at(pause + 99, "a", "IN_PROGRESS")
@@ -330,18 +334,18 @@ LASTING = [
 class TestErrors:
     @pytest.mark.parametrize("error", TRANSIENT)
     async def test_all_but_the_last_in_a_row_are_borne(
-        self, service: Service, poller: Poller, error: errors.VoucherifyError
+        self, service: Service, poller: JobPoller, error: errors.VoucherifyError
     ) -> None:
         service.answers["a"] = error
-        service.at(MOST_FAILURES, "a", "DONE")
+        service.at(MAX_FAILURES, "a", "DONE")
         async with running(poller):
             assert await poller.ended("a") == AsyncAction(id="a", status="DONE")
-        assert service.slept == PAUSES[:MOST_FAILURES]
+        assert service.slept == PAUSES[:MAX_FAILURES]
         assert service.now > 100
 
     @pytest.mark.parametrize("error", TRANSIENT)
     async def test_the_last_is_raised(
-        self, service: Service, poller: Poller, error: errors.VoucherifyError
+        self, service: Service, poller: JobPoller, error: errors.VoucherifyError
     ) -> None:
         service.answers["a"] = error
         async with running(poller) as task:
@@ -351,11 +355,11 @@ class TestErrors:
             assert raised.value is error
             waiter.cancel()
             await asyncio.gather(waiter, return_exceptions=True)
-        assert len(service.looks) == MOST_FAILURES
+        assert len(service.looks) == MAX_FAILURES
         assert_no_trace(poller)
 
     async def test_they_are_counted_anew_after_a_look_that_went_well(
-        self, service: Service, poller: Poller
+        self, service: Service, poller: JobPoller
     ) -> None:
         broken = errors.ConnectionFailedError("reset")
         service.answers["a"] = broken
@@ -369,7 +373,7 @@ class TestErrors:
         assert len(service.looks) == 88
 
     async def test_a_look_at_another_job_that_went_well_counts(
-        self, service: Service, poller: Poller
+        self, service: Service, poller: JobPoller
     ) -> None:
         service.answers["a"] = errors.ServerError("oops", status=500)
         service.at(50, "a", "DONE")
@@ -380,7 +384,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("error", LASTING)
     async def test_others_are_raised_at_once(
-        self, service: Service, poller: Poller, error: errors.VoucherifyError
+        self, service: Service, poller: JobPoller, error: errors.VoucherifyError
     ) -> None:
         service.answers["a"] = error
         async with running(poller) as task:
@@ -393,7 +397,7 @@ class TestErrors:
 
     @pytest.mark.parametrize(("wait", "kind"), [(61.0, "api_calls"), (None, "api_calls_cycle")])
     async def test_a_wait_that_is_too_long_is_raised_at_once(
-        self, service: Service, poller: Poller, wait: float | None, kind: str
+        self, service: Service, poller: JobPoller, wait: float | None, kind: str
     ) -> None:
         error = errors.RateLimitError("slow", status=429)
         error.retry_after, error.kind = wait, kind
@@ -408,17 +412,17 @@ class TestErrors:
 
 
 class TestEnds:
-    async def test_closing_ends_a_run_that_has_nothing_to_do(self, poller: Poller) -> None:
+    async def test_closing_ends_a_run_that_has_nothing_to_do(self, poller: JobPoller) -> None:
         async with running(poller) as task:
             await turns(5)
             poller.close()
             await task
 
-    async def test_closing_before_the_run(self, poller: Poller) -> None:
+    async def test_closing_before_the_run(self, poller: JobPoller) -> None:
         poller.close()
         await poller.run()
 
-    async def test_closing_after_jobs_have_ended(self, service: Service, poller: Poller) -> None:
+    async def test_closing_after_jobs_have_ended(self, service: Service, poller: JobPoller) -> None:
         service.answers["a"] = "DONE"
         async with running(poller) as task:
             await poller.ended("a")
@@ -426,7 +430,9 @@ class TestEnds:
             await task
         assert len(service.slept) == 1
 
-    async def test_a_closed_run_goes_on_until_no_job_is_open(self, service: Service, poller: Poller) -> None:
+    async def test_a_closed_run_goes_on_until_no_job_is_open(
+        self, service: Service, poller: JobPoller
+    ) -> None:
         service.at(5, "a", "DONE")
         async with running(poller) as task:
             (waiter,) = waiting(poller, "a")
@@ -438,7 +444,7 @@ class TestEnds:
     @pytest.mark.parametrize("moment", range(12))
     @pytest.mark.parametrize("others", [0, 1, 3])
     async def test_a_waiter_that_is_cancelled_leaves_no_trace(
-        self, service: Service, poller: Poller, moment: int, others: int
+        self, service: Service, poller: JobPoller, moment: int, others: int
     ) -> None:
         names = [f"job-{number}" for number in range(others)]
         async with running(poller) as task:
@@ -459,7 +465,7 @@ class TestEnds:
     @pytest.mark.parametrize("moment", range(12))
     @pytest.mark.parametrize("answer", [errors.NotFoundError("no such job", status=404), "DONE"])
     async def test_nor_does_one_whose_job_is_found_out_about_at_that_moment(
-        self, service: Service, poller: Poller, moment: int, answer: Answer
+        self, service: Service, poller: JobPoller, moment: int, answer: Answer
     ) -> None:
         service.answers["victim"] = answer
         async with running(poller) as task:
@@ -477,7 +483,7 @@ class TestProgress:
 
     @pytest.mark.parametrize("seconds", [2.0, 5.0, 60.0, 1_000.0])
     async def test_a_job_is_seen_to_have_ended_soon(
-        self, service: Service, poller: Poller, seconds: float
+        self, service: Service, poller: JobPoller, seconds: float
     ) -> None:
         service.progress = lambda now: min(int(100 * now / seconds), 100)
         async with running(poller):
@@ -486,7 +492,7 @@ class TestProgress:
         assert len(service.looks) < 20 + seconds / 4
 
     async def test_one_that_stands_still_is_looked_at_less_and_less(
-        self, service: Service, poller: Poller
+        self, service: Service, poller: JobPoller
     ) -> None:
         service.progress = lambda now: 100 if now > 100 else min(int(50 * now), 99)
         async with running(poller):
@@ -495,7 +501,7 @@ class TestProgress:
 
 
 class TestAllEnded:
-    async def test_those_before_a_job_are_waited_for(self, service: Service, poller: Poller) -> None:
+    async def test_those_before_a_job_are_waited_for(self, service: Service, poller: JobPoller) -> None:
         service.before = [["a", "b"], []]
         service.at(3, "a", "DONE")
         service.at(5, "b", "DONE")
@@ -505,7 +511,7 @@ class TestAllEnded:
         assert service.asked == ["c", None]
         assert len(service.slept) == 5
 
-    async def test_a_look_for_them_is_made_again(self, service: Service, poller: Poller) -> None:
+    async def test_a_look_for_them_is_made_again(self, service: Service, poller: JobPoller) -> None:
         service.before = [errors.TransportError("gone"), errors.TransportError("gone"), []]
         await poller.all_ended()
         assert service.slept == [0.1, pytest.approx(0.15)]
@@ -513,12 +519,12 @@ class TestAllEnded:
     @pytest.mark.parametrize(
         ("failure", "times"),
         [
-            (errors.TransportError("gone"), MOST_FAILURES),
+            (errors.TransportError("gone"), MAX_FAILURES),
             (errors.AuthenticationError("no", status=401), 1),
         ],
     )
     async def test_it_does_not_go_on_for_ever(
-        self, service: Service, poller: Poller, failure: errors.VoucherifyError, times: int
+        self, service: Service, poller: JobPoller, failure: errors.VoucherifyError, times: int
     ) -> None:
         service.before = [failure] * 40
         with pytest.raises(type(failure)):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voucherify_async.sandbox import Quota, Sandbox
-from voucherify_async.sandbox._http.rate_limits import Meter, Meters, Reading
+from voucherify_async.sandbox._http.rate_limits import RateCounter, RateCounters, RateStatus
 from voucherify_async.sandbox._store.errors import ApiError
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -70,10 +70,10 @@ CALLS: list[Any] = [
 
 @pytest.mark.parametrize(("quota", "calls"), CALLS)
 def test_calls(quota: Quota, calls: list[tuple[float, bool, int, float]]) -> None:
-    meter = Meter("api_calls", quota)
+    meter = RateCounter("api_calls", quota)
     for at, admitted, remaining, retry_at in calls:
         reading = meter.count(NOW + at)
-        assert reading == Reading("api_calls", admitted, quota.limit, remaining, NOW + retry_at), at
+        assert reading == RateStatus("api_calls", admitted, quota.limit, remaining, NOW + retry_at), at
 
 
 QUOTAS = st.builds(
@@ -84,7 +84,7 @@ GAPS = st.lists(st.one_of(st.just(0.0), st.floats(0.0, 3.0), st.floats(0.0, 90.0
 
 @given(QUOTAS, GAPS)
 def test_no_window_holds_more_than_the_limit(quota: Quota, gaps: list[float]) -> None:
-    meter = Meter("api_calls", quota)
+    meter = RateCounter("api_calls", quota)
     admitted: list[float] = []
     starts: list[float] = []
     for now in accumulate(gaps, initial=NOW):
@@ -104,7 +104,7 @@ def test_no_window_holds_more_than_the_limit(quota: Quota, gaps: list[float]) ->
 
 @given(QUOTAS, GAPS)
 def test_whoever_comes_when_told_to_is_admitted(quota: Quota, gaps: list[float]) -> None:
-    meter = Meter("api_calls", quota)
+    meter = RateCounter("api_calls", quota)
     for now in accumulate(gaps, initial=NOW):
         reading = meter.count(now)
         assert now <= reading.retry_at <= now + quota.period
@@ -130,11 +130,11 @@ BULK: list[Any] = [
 
 @pytest.mark.parametrize(("method", "segments", "kind"), BULK)
 def test_kinds(method: str, segments: tuple[str, ...], kind: str) -> None:
-    assert Meters(SLIDING).count(method, segments, NOW).kind == kind
+    assert RateCounters(SLIDING).count(method, segments, NOW).kind == kind
 
 
 def test_kinds_are_counted_apart() -> None:
-    meters = Meters(Quota(1))
+    meters = RateCounters(Quota(1))
     for method in ("POST", "GET"):
         assert meters.count(method, ("v1", "customers", "importCSV"), NOW).admitted
     for method in ("POST", "GET"):
@@ -144,17 +144,20 @@ def test_kinds_are_counted_apart() -> None:
 @pytest.mark.parametrize(
     ("reading", "headers"),
     [
-        (Reading("api_calls", True, 5, 4, NOW), ("5", "4", "1767225600", None, None)),
-        (Reading("api_calls", True, 5, 4, NOW + 0.25), ("5", "4", "1767225601", None, None)),
-        (Reading("api_calls", True, 5, 0, NOW + 7), ("5", "0", "1767225607", None, None)),
-        (Reading("api_calls", False, 5, 0, NOW + 7), ("5", "0", "1767225607", "7", "api_calls")),
-        (Reading("bulk_api_calls", False, 5, 0, NOW + 6.5), ("5", "0", "1767225607", "7", "bulk_api_calls")),
-        (Reading("api_calls", False, 5, 0, NOW + 0.001), ("5", "0", "1767225601", "1", "api_calls")),
+        (RateStatus("api_calls", True, 5, 4, NOW), ("5", "4", "1767225600", None, None)),
+        (RateStatus("api_calls", True, 5, 4, NOW + 0.25), ("5", "4", "1767225601", None, None)),
+        (RateStatus("api_calls", True, 5, 0, NOW + 7), ("5", "0", "1767225607", None, None)),
+        (RateStatus("api_calls", False, 5, 0, NOW + 7), ("5", "0", "1767225607", "7", "api_calls")),
+        (
+            RateStatus("bulk_api_calls", False, 5, 0, NOW + 6.5),
+            ("5", "0", "1767225607", "7", "bulk_api_calls"),
+        ),
+        (RateStatus("api_calls", False, 5, 0, NOW + 0.001), ("5", "0", "1767225601", "1", "api_calls")),
         # The answer took longer than the wait.
-        (Reading("api_calls", False, 5, 0, NOW - 3), ("5", "0", "1767225597", "1", "api_calls")),
+        (RateStatus("api_calls", False, 5, 0, NOW - 3), ("5", "0", "1767225597", "1", "api_calls")),
     ],
 )
-def test_headers(reading: Reading, headers: tuple[str | None, ...]) -> None:
+def test_headers(reading: RateStatus, headers: tuple[str | None, ...]) -> None:
     names = (
         "X-Rate-Limit-Limit",
         "X-Rate-Limit-Remaining",
@@ -167,6 +170,6 @@ def test_headers(reading: Reading, headers: tuple[str | None, ...]) -> None:
 
 
 def test_check() -> None:
-    Reading("api_calls", True, 1, 0, NOW).check()
+    RateStatus("api_calls", True, 1, 0, NOW).check()
     with pytest.raises(ApiError, match="^429 too_many_requests: Too many requests hit the API too quickly.$"):
-        Reading("api_calls", False, 1, 0, NOW).check()
+        RateStatus("api_calls", False, 1, 0, NOW).check()

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from voucherify_async import models
-from voucherify_async._transport.operation import Answer, Operation
+from voucherify_async._transport.operation import Operation, RawResponse
 from voucherify_async._transport.wire import status_error
 from voucherify_async.models import (
     UNSET,
@@ -253,7 +253,7 @@ def examples() -> Iterator[Any]:
 @pytest.mark.parametrize(("status", "operation", "example"), list(examples()))
 def test_the_published_examples_decode(status: int, operation: tuple[str, str], example: Any) -> None:
     if status >= 400:
-        answer = Answer(status, {}, msgspec.json.encode(example))
+        answer = RawResponse(status, {}, msgspec.json.encode(example))
         error = status_error(Operation[Any]("x", operation[0], operation[1], Any), answer, now=0)
         assert (error.status, error.message) == (status, example["message"])
         assert error.key == example.get("key")

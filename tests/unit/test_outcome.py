@@ -10,21 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async import errors
-from voucherify_async._sync.batches import Batch, Frame, Item, make_batch
+from voucherify_async._sync.batches import Batch, BodyTemplate, Item, make_batch
 from voucherify_async._sync.outcome import (
-    Accounting,
-    Verdict,
-    account,
-    all_failed,
-    count_bulk,
-    count_csv,
-    judge,
+    ErrorAction,
+    ResultReader,
+    classify_error,
+    fail_all,
+    find_failures,
+    read_bulk_result,
+    read_import_result,
 )
 from voucherify_async._sync.results import SyncFailure
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.models.customers import CustomerUpsert
 
-AGAIN, REFUSED, STOP = Verdict.AGAIN, Verdict.REFUSED, Verdict.STOP
+AGAIN, REFUSED, STOP = ErrorAction.AGAIN, ErrorAction.REFUSED, ErrorAction.STOP
 
 VERDICTS = {
     errors.VoucherifyError: STOP,
@@ -74,17 +74,17 @@ class TestJudge:
         assert tree == set(VERDICTS)
 
     @pytest.mark.parametrize(("kind", "verdict"), VERDICTS.items())
-    def test_by_class(self, kind: type[errors.VoucherifyError], verdict: Verdict) -> None:
-        assert judge(kind("it went wrong"), max_server_wait=60.0) is verdict
+    def test_by_class(self, kind: type[errors.VoucherifyError], verdict: ErrorAction) -> None:
+        assert classify_error(kind("it went wrong"), max_server_wait=60.0) is verdict
 
     @pytest.mark.parametrize(
         ("status", "verdict"),
         [(400, REFUSED), (409, STOP), (410, STOP), (413, REFUSED), (418, STOP), (422, REFUSED), (423, AGAIN)]
         + [(status, AGAIN) for status in (429, 500, 501, 502, 503, 504, 520, 599)],
     )
-    def test_by_status(self, status: int, verdict: Verdict) -> None:
+    def test_by_status(self, status: int, verdict: ErrorAction) -> None:
         error = errors.status_error_class(status)("it went wrong", status=status)
-        assert judge(error, max_server_wait=60.0) is verdict
+        assert classify_error(error, max_server_wait=60.0) is verdict
 
     @pytest.mark.parametrize(
         ("wait", "kind", "most", "verdict"),
@@ -100,16 +100,18 @@ class TestJudge:
             (None, "api_calls_cycle", 60.0, STOP),
         ],
     )
-    def test_rate_limits(self, wait: float | None, kind: str | None, most: float, verdict: Verdict) -> None:
+    def test_rate_limits(
+        self, wait: float | None, kind: str | None, most: float, verdict: ErrorAction
+    ) -> None:
         error = errors.RateLimitError("slow", status=429)
         error.retry_after, error.kind = wait, kind
-        assert judge(error, max_server_wait=most) is verdict
+        assert classify_error(error, max_server_wait=most) is verdict
 
 
 # ---------------------------------------------------------------- jobs that have ended
 
-FRAME = Frame(b"[", b",", b"]", 1_000, 100)
-ROWS = Frame(b"Source_id\n", b"", b"", 1_000, 100, is_json=False)
+FRAME = BodyTemplate(b"[", b",", b"]", 1_000, 100)
+ROWS = BodyTemplate(b"Source_id\n", b"", b"", 1_000, 100, is_json=False)
 NAMES = ("a", "ö", "c")
 
 
@@ -215,89 +217,98 @@ UNREADABLE = [
     pytest.param(b"{", id="no JSON"),
 ]
 
-BOTH: list[tuple[Accounting, Batch]] = [(count_bulk, customers(*NAMES)), (count_csv, rows(*NAMES))]
+BOTH: list[tuple[ResultReader, Batch]] = [
+    (read_bulk_result, customers(*NAMES)),
+    (read_import_result, rows(*NAMES)),
+]
 
 
 class TestAccount:
     @pytest.mark.parametrize(("result", "failed"), BULK)
     def test_bulk(self, result: Any, failed: list[int | None]) -> None:
-        failures = account(ended(result), customers(*NAMES), count_bulk)
+        failures = find_failures(ended(result), customers(*NAMES), read_bulk_result)
         assert positions(failures) == failed
 
     @pytest.mark.parametrize(("result", "failed"), ROW_RESULTS)
     def test_csv(self, result: Any, failed: list[int | None]) -> None:
-        assert positions(account(ended(result), rows("a", None, "c"), count_csv)) == failed
+        assert positions(find_failures(ended(result), rows("a", None, "c"), read_import_result)) == failed
 
     @pytest.mark.parametrize(("accounting", "batch"), BOTH)
     @pytest.mark.parametrize("status", ["FAILED", "IN_PROGRESS", "ENQUEUED", "UNHEARD_OF", None])
     @pytest.mark.parametrize("operation_status", ["SUCCESS", "FAILED", None])
     def test_a_job_that_is_not_done_says_nothing(
-        self, status: str | None, operation_status: str | None, accounting: Accounting, batch: Batch
+        self, status: str | None, operation_status: str | None, accounting: ResultReader, batch: Batch
     ) -> None:
         action = ended({"done_count": 3}, status=status, operation_status=operation_status)
-        assert account(action, batch, accounting) is None
+        assert find_failures(action, batch, accounting) is None
 
     @pytest.mark.parametrize(("accounting", "batch"), BOTH)
     @pytest.mark.parametrize("raw", UNREADABLE)
     @pytest.mark.parametrize("operation_status", ["FAILED", "UNKNOWN", "UNHEARD_OF", None])
     def test_a_result_that_cannot_be_read_says_nothing(
-        self, raw: bytes, operation_status: str | None, accounting: Accounting, batch: Batch
+        self, raw: bytes, operation_status: str | None, accounting: ResultReader, batch: Batch
     ) -> None:
         action = ended(None, raw=raw, operation_status=operation_status)
-        assert account(action, batch, accounting) is None
+        assert find_failures(action, batch, accounting) is None
 
     @pytest.mark.parametrize(("accounting", "batch"), BOTH)
     def test_without_a_result_the_status_of_the_operation_says_that_it_went_well(
-        self, accounting: Accounting, batch: Batch
+        self, accounting: ResultReader, batch: Batch
     ) -> None:
-        assert account(ended(None, operation_status="SUCCESS"), batch, accounting) == []
+        assert find_failures(ended(None, operation_status="SUCCESS"), batch, accounting) == []
 
     @pytest.mark.parametrize(
         ("accounting", "batch", "raw"),
         [
-            (count_bulk, customers(*NAMES), b'{"failed_count":1,"errors":[{"source_id":"a","code":400}]}'),
-            (count_bulk, customers(*NAMES), b'{"failed_count":1,"errors":{"source_id":"a"}}'),
-            (count_bulk, customers(*NAMES), b'{"failed_count":3,"reports":"https://reports"}'),
-            (count_csv, rows(*NAMES), b'{"failed_count":1,"failed":[{"row":"1"}]}'),
+            (
+                read_bulk_result,
+                customers(*NAMES),
+                b'{"failed_count":1,"errors":[{"source_id":"a","code":400}]}',
+            ),
+            (read_bulk_result, customers(*NAMES), b'{"failed_count":1,"errors":{"source_id":"a"}}'),
+            (read_bulk_result, customers(*NAMES), b'{"failed_count":3,"reports":"https://reports"}'),
+            (read_import_result, rows(*NAMES), b'{"failed_count":1,"failed":[{"row":"1"}]}'),
         ],
     )
     def test_failures_that_are_not_as_documented_are_no_success(
-        self, accounting: Accounting, batch: Batch, raw: bytes
+        self, accounting: ResultReader, batch: Batch, raw: bytes
     ) -> None:
         action = ended(None, raw=raw, operation_status="SUCCESS")
-        assert account(action, batch, accounting) != []
+        assert find_failures(action, batch, accounting) != []
 
     @pytest.mark.parametrize(("accounting", "batch"), BOTH)
     @pytest.mark.parametrize(
         "result", [{}, {"message": "it failed"}, {"done_count": None}, {"errors": [], "failed": []}]
     )
     def test_a_result_that_says_nothing_of_an_operation_that_failed_is_no_success(
-        self, result: Any, accounting: Accounting, batch: Batch
+        self, result: Any, accounting: ResultReader, batch: Batch
     ) -> None:
-        assert account(ended(result, operation_status="FAILED"), batch, accounting) != []
+        assert find_failures(ended(result, operation_status="FAILED"), batch, accounting) != []
 
     @pytest.mark.parametrize(
         ("accounting", "batch", "raw"),
         [
-            (count_bulk, customers(*NAMES), b'{"failed_count":1,"errors":[{"message":"\xff"}]}'),
-            (count_csv, rows(*NAMES), b'{"failed_count":1,"failed":[{"reason":"\xff"}]}'),
+            (read_bulk_result, customers(*NAMES), b'{"failed_count":1,"errors":[{"message":"\xff"}]}'),
+            (read_import_result, rows(*NAMES), b'{"failed_count":1,"failed":[{"reason":"\xff"}]}'),
         ],
     )
     def test_a_result_that_is_not_utf_8_is_read_all_the_same(
-        self, accounting: Accounting, batch: Batch, raw: bytes
+        self, accounting: ResultReader, batch: Batch, raw: bytes
     ) -> None:
         whole = b'{"id":"aa_1","status":"DONE","result":' + raw + b"}"
         action = msgspec.json.decode(whole, type=AsyncAction)
-        failures = account(action, batch, accounting)
+        failures = find_failures(action, batch, accounting)
         assert failures is not None
         assert [failure.message for failure in failures] == ["\ufffd"]
 
     def test_an_error_without_a_source_id_is_of_no_item(self) -> None:
-        assert positions(account(ended({"errors": [error()]}), rows("a", None), count_bulk)) == [None]
+        assert positions(find_failures(ended({"errors": [error()]}), rows("a", None), read_bulk_result)) == [
+            None
+        ]
 
     def test_all_that_a_bulk_update_says_of_a_failure(self) -> None:
         result = {"errors": [error("ö", details="so wrong", code="c_1"), error("x", details="unknown")]}
-        assert account(ended(result), customers(*NAMES), count_bulk) == [
+        assert find_failures(ended(result), customers(*NAMES), read_bulk_result) == [
             SyncFailure(
                 position=11,
                 source_id="ö",
@@ -311,7 +322,7 @@ class TestAccount:
 
     def test_all_that_an_import_says_of_a_failure(self) -> None:
         result = {"failed": [{"row": 1, "source_id": "told", "code": "c_1", "reason": "so"}, {"row": 2}]}
-        failures = account(ended(result), rows(None, "b"), count_csv)
+        failures = find_failures(ended(result), rows(None, "b"), read_import_result)
         assert failures is not None
         first, second = failures
         assert (first.position, first.source_id, first.key, first.message) == (10, "told", "c_1", "so")
@@ -319,7 +330,7 @@ class TestAccount:
         assert (second.position, second.source_id, second.item) == (11, "b", "b,ä\n")
 
     def test_what_is_counted_and_not_named_names_the_job(self) -> None:
-        failures = account(ended({"failed_count": 1}), customers(*NAMES), count_bulk)
+        failures = find_failures(ended({"failed_count": 1}), customers(*NAMES), read_bulk_result)
         assert failures is not None
         (failure,) = failures
         assert (failure.key, failure.item, failure.source_id) == ("unnamed", None, None)
@@ -332,27 +343,27 @@ class TestLongTexts:
     def test_of_what_a_job_says_the_beginning_is_kept(self) -> None:
         huge = "d" * 200_000
         result = {"errors": [error("a", details=huge, message=huge), error("x", details=huge, key=huge)]}
-        failures = account(ended(result), customers("a", "b"), count_bulk)
+        failures = find_failures(ended(result), customers("a", "b"), read_bulk_result)
         assert failures is not None
         assert [(failure.message, failure.details) for failure in failures] == [
             ("d" * 1_000, "d" * 1_000),
             ("it is wrong", "d" * 1_000),
         ]
         imported = {"failed": [{"row": 1, "code": huge, "reason": huge}]}
-        failures = account(ended(imported), rows("a"), count_csv)
+        failures = find_failures(ended(imported), rows("a"), read_import_result)
         assert failures is not None
         assert (failures[0].key, failures[0].message) == ("d" * 1_000, "d" * 1_000)
 
     def test_all_items_of_a_batch_share_it(self) -> None:
         huge = "d" * 200_000
-        failures = all_failed(customers("a", "b"), key=None, message=huge, details=huge)
+        failures = fail_all(customers("a", "b"), key=None, message=huge, details=huge)
         assert {len(failure.details or "") for failure in failures} == {1_000}
         assert len({id(failure.details) for failure in failures} | {id(f.message) for f in failures}) == 2
 
 
 class TestAllFailed:
     def test_customers(self) -> None:
-        failures = all_failed(customers(*NAMES), key="job_failed", message="it failed", details="so")
+        failures = fail_all(customers(*NAMES), key="job_failed", message="it failed", details="so")
         assert positions(failures) == [10, 11, 12]
         assert [failure.source_id for failure in failures] == ["a", "ö", "c"]
         assert [failure.item for failure in failures] == [CustomerUpsert(source_id=name) for name in NAMES]
@@ -361,7 +372,7 @@ class TestAllFailed:
         }
 
     def test_rows(self) -> None:
-        failures = all_failed(rows("a", None), key=None, message="it failed")
+        failures = fail_all(rows("a", None), key=None, message="it failed")
         assert [(failure.source_id, failure.item) for failure in failures] == [
             ("a", "a,ä\n"),
             (None, ",ä\n"),
@@ -394,12 +405,12 @@ RESULTS = st.fixed_dictionaries(
 def test_no_more_failures_than_items_and_none_of_an_item_twice(
     result: dict[str, Any], operation_status: str | None, size: int
 ) -> None:
-    cases: list[tuple[Accounting, Batch, str]] = [
-        (count_bulk, customers(*NAMES[:size]), "errors"),
-        (count_csv, rows(*NAMES[:size]), "failed"),
+    cases: list[tuple[ResultReader, Batch, str]] = [
+        (read_bulk_result, customers(*NAMES[:size]), "errors"),
+        (read_import_result, rows(*NAMES[:size]), "failed"),
     ]
     for accounting, batch, names in cases:
-        failures = account(ended(result, operation_status=operation_status), batch, accounting) or []
+        failures = find_failures(ended(result, operation_status=operation_status), batch, accounting) or []
         assert len(failures) <= len(batch)
         places = [failure.position for failure in failures if failure.position is not None]
         assert len(set(places)) == len(places)
@@ -414,4 +425,4 @@ def test_no_more_failures_than_items_and_none_of_an_item_twice(
 )
 def test_whatever_the_result_is(result: Any) -> None:
     for accounting, batch in BOTH:
-        assert account(ended(result, operation_status="UNKNOWN"), batch, accounting) is None
+        assert find_failures(ended(result, operation_status="UNKNOWN"), batch, accounting) is None

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from voucherify_async._transport.settings import is_loopback
 from voucherify_async.sandbox import Quota, Sandbox
-from voucherify_async.sandbox._http.faults import Dice, Fate, Faults, Roll, to_range
-from voucherify_async.sandbox._http.rate_limits import Meters, Reading
+from voucherify_async.sandbox._http.faults import Draw, FaultDecision, FaultPicker, Faults, to_range
+from voucherify_async.sandbox._http.rate_limits import RateCounters, RateStatus
 from voucherify_async.sandbox._store.errors import ApiError
 
-NOT_AT_ALL = Roll(*[1 - 2**-53] * len(Roll._fields))
+NOT_AT_ALL = Draw(*[1 - 2**-53] * len(Draw._fields))
 """The least unlucky of all rolls."""
 
 NO_PROBABILITY: list[Any] = [-0.01, 1.01, math.nan, math.inf, True, "0.1", None]
@@ -59,7 +59,7 @@ def test_more_than_everything(settings: dict[str, Any]) -> None:
 
 def test_everything() -> None:
     shares = Faults(reset=0.1, truncate=0.2, stall=0.3, stale_keepalive=0.1, status={500: 0.2, 503: 0.1})
-    dice = Dice(0)
+    dice = FaultPicker(0)
     assert all(shares.fate(dice.roll()) for _ in range(2_000))
     assert shares.fate(NOT_AT_ALL) is not None
 
@@ -78,12 +78,12 @@ def test_a_value() -> None:
     assert Faults().status == {}
 
 
-def fates(faults: Faults, seed: int = 0, number: int = 5_000) -> list[Fate | None]:
-    dice = Dice(seed)
+def fates(faults: Faults, seed: int = 0, number: int = 5_000) -> list[FaultDecision | None]:
+    dice = FaultPicker(seed)
     return [faults.fate(dice.roll()) for _ in range(number)]
 
 
-def hit_by(what: str | int, found: list[Fate | None]) -> set[int]:
+def hit_by(what: str | int, found: list[FaultDecision | None]) -> set[int]:
     return {
         number
         for number, fate in enumerate(found)
@@ -117,7 +117,7 @@ class TestHowOften:
 
     def test_none(self) -> None:
         assert set(fates(Faults(), number=100)) == {None}
-        assert Faults().fate(Roll(*[0.0] * len(Roll._fields))) is None
+        assert Faults().fate(Draw(*[0.0] * len(Draw._fields))) is None
 
     @pytest.mark.parametrize("fault", ["reset", "truncate", "stall", "stale_keepalive"])
     def test_always(self, fault: str) -> None:
@@ -139,7 +139,7 @@ class TestWhich:
         assert fates(ALL, seed=7) != fates(ALL, seed=8)
 
     def test_a_roll_depends_on_the_seed_and_its_number_alone(self) -> None:
-        first, second = Dice(3), Dice(3)
+        first, second = FaultPicker(3), FaultPicker(3)
         random.seed(1)
         rolls = [first.roll() for _ in range(50)]
         random.seed(2)
@@ -187,32 +187,32 @@ REFUSED: list[tuple[int, dict[str, Any]]] = [
 @pytest.mark.parametrize(("status", "body"), REFUSED)
 def test_refusals(status: int, body: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as caught:
-        Fate("status", applied=False, status=status).check()
+        FaultDecision("status", applied=False, status=status).check()
     told = {"details": "The sandbox was told to fail", "request_id": "v-1"}
     assert caught.value.to_json("v-1") == body | told
 
 
 def test_refusals_of_another_shape() -> None:
     with pytest.raises(ApiError) as caught:
-        Fate("status", applied=False, status=413).check()
+        FaultDecision("status", applied=False, status=413).check()
     assert caught.value.to_json("v-1")["statusCode"] == 413
     with pytest.raises(ApiError, match="^429 too_many_requests: Too many requests hit the API too quickly.$"):
-        Fate("status", applied=False, status=429).check()
+        FaultDecision("status", applied=False, status=429).check()
 
 
 def test_what_takes_effect() -> None:
-    Fate("truncate", applied=True).check()
+    FaultDecision("truncate", applied=True).check()
 
 
 @pytest.mark.parametrize(
     ("fate", "headers"),
     [
-        (Fate("status", applied=False, status=429), {"Retry-After": "1"}),
-        (Fate("status", applied=False, status=503), {}),
-        (Fate("truncate", applied=True), {}),
+        (FaultDecision("status", applied=False, status=429), {"Retry-After": "1"}),
+        (FaultDecision("status", applied=False, status=503), {}),
+        (FaultDecision("truncate", applied=True), {}),
     ],
 )
-def test_headers(fate: Fate, headers: dict[str, str]) -> None:
+def test_headers(fate: FaultDecision, headers: dict[str, str]) -> None:
     assert fate.headers() == headers
 
 
@@ -305,13 +305,13 @@ def test_loopback(host: str, local: bool) -> None:
 
 
 def test_a_look_at_the_meters_counts_nothing() -> None:
-    meters = Meters(Quota(1))
+    meters = RateCounters(Quota(1))
     assert [meters.read(0.0), meters.read(0.0)] == [
-        (Reading("api_calls", True, 1, 1, 0.0), Reading("bulk_api_calls", True, 1, 1, 0.0))
+        (RateStatus("api_calls", True, 1, 1, 0.0), RateStatus("bulk_api_calls", True, 1, 1, 0.0))
     ] * 2
     meters.count("GET", ("v1", "customers"), 1.0)
     full, empty = meters.read(2.0)
-    assert full == Reading("api_calls", False, 1, 0, 61.0)
+    assert full == RateStatus("api_calls", False, 1, 0, 61.0)
     assert empty.admitted
     assert meters.read(61.0)[0].admitted
 
@@ -351,4 +351,4 @@ def test_the_order_of_statuses_matters_to_nobody() -> None:
 
 @pytest.mark.parametrize(("now", "wait"), [(0.0, "60"), (0.5, "60"), (59.5, "1"), (60.0, "1"), (75.0, "1")])
 def test_how_long_to_wait(now: float, wait: str) -> None:
-    assert Reading("api_calls", False, 1, 0, 60.0).headers(now)["Retry-After"] == wait
+    assert RateStatus("api_calls", False, 1, 0, 60.0).headers(now)["Retry-After"] == wait

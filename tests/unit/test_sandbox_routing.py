@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from voucherify_async.sandbox._http.routing import Call, read_file, read_form, read_json
+from voucherify_async.sandbox._http.routing import ApiCall, read_file, read_form, read_json
 from voucherify_async.sandbox._store.errors import ApiError
 
 FILE = b'Content-Disposition: form-data; name="file"; filename="a.csv"\r\n'
 
 
-def call(body: bytes, content_type: str = "multipart/form-data; boundary=b") -> Call:
-    return Call("POST", (), [], content_type, body, "v-1")
+def call(body: bytes, content_type: str = "multipart/form-data; boundary=b") -> ApiCall:
+    return ApiCall("POST", (), [], content_type, body, "v-1")
 
 
 @pytest.mark.parametrize(

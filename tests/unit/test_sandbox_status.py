@@ -12,8 +12,8 @@ import pytest
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
 from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.faults import Faults
-from voucherify_async.sandbox._http.rate_limits import Meters
-from voucherify_async.sandbox._http.routing import Call
+from voucherify_async.sandbox._http.rate_limits import RateCounters
+from voucherify_async.sandbox._http.routing import ApiCall
 from voucherify_async.sandbox._status.page import Reply, is_about_itself, refuse, reply
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -267,7 +267,7 @@ def test_the_last_hundred_requests_the_newest_first(sandbox: Sandbox) -> None:
 
 def test_meters_are_read_and_not_moved(sandbox: Sandbox) -> None:
     sandbox.rate_limit = Quota(2)
-    meters = Meters(Quota(2))
+    meters = RateCounters(Quota(2))
     for _ in range(3):
         meters.count("POST", ("v1", "customers", "bulk", "async"), NOW)
     for _ in range(2):
@@ -280,7 +280,7 @@ def test_meters_are_read_and_not_moved(sandbox: Sandbox) -> None:
 
 
 def schedule(sandbox: Sandbox, *customers: dict[str, Any]) -> Any:
-    call = Call(
+    call = ApiCall(
         method="POST",
         segments=("v1", "customers", "bulk", "async"),
         query=(),

@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voucherify_async import SyncFailure, SyncJob, SyncProgress, SyncReport, SyncStateError
-from voucherify_async._sync.batches import Frame, Item, make_batch
+from voucherify_async._sync.batches import BodyTemplate, Item, make_batch
 from voucherify_async._sync.delivery import Delivery
-from voucherify_async._sync.report import Tally
+from voucherify_async._sync.report import SyncStats
 from voucherify_async._sync.results import INVALID_ITEM, SyncCounts
-from voucherify_async._sync.state import State, read_failures
+from voucherify_async._sync.state import SyncState, read_failures
 from voucherify_async._transport.clock import Clock
 from voucherify_async.models.customers import CustomerUpsert
 
 MOST = 10_000
-MOST_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 16 * 1024 * 1024
 
 
 class Hand:
@@ -38,8 +38,8 @@ def tally_of(
     on_failure: Callable[[SyncFailure], object] | None = None,
     on_progress: Callable[[SyncProgress], object] | None = None,
     hand: Hand | None = None,
-) -> Tally:
-    return Tally((hand or Hand()).clock, on_progress, on_failure)
+) -> SyncStats:
+    return SyncStats((hand or Hand()).clock, on_progress, on_failure)
 
 
 def failed(position: int | None, content: bytes | None = None, **more: Any) -> SyncFailure:
@@ -127,13 +127,13 @@ class TestLimits:
     @pytest.mark.parametrize(("excess", "omitted"), [(0, 0), (1, 1)])
     def test_sixteen_mebibytes(self, excess: int, omitted: int) -> None:
         tally = tally_of()
-        tally.fail([big(0, MOST_BYTES // 2), big(1, MOST_BYTES // 2 + excess)])
+        tally.fail([big(0, MAX_BYTES // 2), big(1, MAX_BYTES // 2 + excess)])
         report = tally.report(None)
         assert (len(report.failures), report.omitted) == (2 - omitted, omitted)
 
     def test_what_is_kept_is_what_failed_first(self) -> None:
         tally = tally_of()
-        tally.fail([failed(0), big(1, MOST_BYTES), failed(2), failed(None)])
+        tally.fail([failed(0), big(1, MAX_BYTES), failed(2), failed(None)])
         report = tally.report(None)
         assert positions(report) == [0]
         assert report.omitted == 3
@@ -156,7 +156,7 @@ class TestLimits:
         omitted: int,
     ) -> None:
         tally = tally_of(on_failure)
-        tally.fail([failed(0), big(1, MOST_BYTES if omitted else 10)])
+        tally.fail([failed(0), big(1, MAX_BYTES if omitted else 10)])
         report = tally.report(state)
         assert report.omitted == omitted
         assert report.omitted_to == (omitted_to if omitted else None)
@@ -189,7 +189,7 @@ class TestAllFailures:
 
     async def test_they_are_in_the_state(self, tmp_path: Path) -> None:
         path = str(tmp_path / "state.sqlite")
-        frame = Frame(b"[", b",", b"]", 10**9, 10**6)
+        frame = BodyTemplate(b"[", b",", b"]", 10**9, 10**6)
         names = [f"c{number}" for number in range(MOST + 20)]
         items = [Item(2 * at, name, b'{"source_id":"%b"}' % name.encode()) for at, name in enumerate(names)]
         batch = make_batch(0, items, frame)
@@ -204,7 +204,7 @@ class TestAllFailures:
             )
         ]
         tally = tally_of()
-        async with State(path, project="p", kinds=["k"]) as state:
+        async with SyncState(path, project="p", kinds=["k"]) as state:
             await state.begin()
             await state.sending(Delivery(batch))
             await state.ended(batch, [*unnamed, *reversed(failures)])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from voucherify_async import errors
 from voucherify_async._transport import wire
-from voucherify_async._transport.operation import Answer, Operation
+from voucherify_async._transport.operation import Operation, RawResponse
 from voucherify_async._transport.secrets import Secrets
 from voucherify_async._transport.wire import (
     MAX_BODY_BYTES,
@@ -252,7 +252,7 @@ class TestMultipart:
 
 class TestDecode:
     def test_a_model(self) -> None:
-        assert decode(GET, Answer(200, {}, b'{"id":"cust_1","new":1}')) == Customer(id="cust_1")
+        assert decode(GET, RawResponse(200, {}, b'{"id":"cust_1","new":1}')) == Customer(id="cust_1")
 
     @pytest.mark.parametrize(
         ("body", "problem"),
@@ -268,7 +268,7 @@ class TestDecode:
     )
     def test_what_is_not_promised(self, body: bytes, problem: str) -> None:
         with pytest.raises(errors.DecodeError, match=problem) as caught:
-            decode(GET, Answer(200, {"X-Request-Id": "v-1"}, body))
+            decode(GET, RawResponse(200, {"X-Request-Id": "v-1"}, body))
         error = caught.value
         assert (error.status, error.operation, error.request_id) == (200, "customers.get", "v-1")
         assert error.body == body.decode("utf-8", "replace")
@@ -276,14 +276,14 @@ class TestDecode:
 
     def test_the_body_on_the_error_is_cut(self) -> None:
         with pytest.raises(errors.DecodeError) as caught:
-            decode(POST, Answer(200, {}, b"x" * 10_000))
+            decode(POST, RawResponse(200, {}, b"x" * 10_000))
         assert len(caught.value.body) == 500
         assert caught.value.may_have_been_applied
 
     def test_a_secret_answer_is_not_on_the_error(self) -> None:
         operation: Operation[Any] = Operation("oauth.create_token", "POST", "/t", Customer, confidential=True)
         with pytest.raises(errors.DecodeError) as caught:
-            decode(operation, Answer(200, {}, b'{"access_token":"hush"}'))
+            decode(operation, RawResponse(200, {}, b'{"access_token":"hush"}'))
         assert caught.value.body == ""
         assert "hush" not in str(caught.value)
 
@@ -292,7 +292,7 @@ class TestDecode:
         [(bytes, b"\x00", b"\x00"), (type(None), b"anything", None), (Any, b"", None), (Any, b"[1]", [1])],
     )
     def test_other_types(self, into: Any, body: bytes, data: Any) -> None:
-        assert decode(Operation[Any]("x", "GET", "/x", into), Answer(200, {}, body)) == data
+        assert decode(Operation[Any]("x", "GET", "/x", into), RawResponse(200, {}, body)) == data
 
 
 class TestLongTexts:
@@ -314,7 +314,7 @@ class TestLongTexts:
         huge = "m <" * 3_000_000
         names = ("message", "details", "key", "request_id", "resource_id", "resource_type")
         body = json.dumps(dict.fromkeys(names, huge)).encode()
-        error = status_error(GET, Answer(400, {}, body, Secrets(["a-secret-key"])), now=0.0)
+        error = status_error(GET, RawResponse(400, {}, body, Secrets(["a-secret-key"])), now=0.0)
         for name in names:
             assert getattr(error, name) == huge[:4_096]
         assert len(str(error)) < 30_000
@@ -322,14 +322,14 @@ class TestLongTexts:
 
     @pytest.mark.parametrize("body", [{"error": {"message": "m" * 10**6}}, {"error": "m" * 10**6}])
     def test_so_it_is_with_other_shapes(self, body: Any, looked_through: list[int]) -> None:
-        error = status_error(GET, Answer(500, {}, json.dumps(body).encode()), now=0.0)
+        error = status_error(GET, RawResponse(500, {}, json.dumps(body).encode()), now=0.0)
         assert error.message == "m" * 4_096
         assert sum(looked_through) < 200_000
 
     def test_of_an_answer_that_is_none_too(self, looked_through: list[int]) -> None:
         operation: Operation[Any] = Operation("x", "GET", "/x", Literal["a", "b"])
         with pytest.raises(errors.DecodeError) as caught:
-            decode(operation, Answer(200, {}, json.dumps("m " * 3_000_000).encode()))
+            decode(operation, RawResponse(200, {}, json.dumps("m " * 3_000_000).encode()))
         assert len(str(caught.value)) < 5_000
         assert sum(looked_through) < 200_000
 
@@ -338,7 +338,7 @@ class TestLongTexts:
         secret = "s3cr3t-" * 4
         text = "m" * before + secret + "m" * 100_000
         error = status_error(
-            GET, Answer(400, {}, json.dumps({"message": text}).encode(), Secrets([secret])), now=0.0
+            GET, RawResponse(400, {}, json.dumps({"message": text}).encode(), Secrets([secret])), now=0.0
         )
         assert "s3cr3t" not in error.message
         many = Secrets([secret]).excerpt(secret * 1_000, 4_096)
@@ -369,7 +369,7 @@ class TestStatusError:
         ],
     )
     def test_classes(self, status: int, kind: type[errors.APIStatusError]) -> None:
-        error = status_error(POST, Answer(status, {}, b""), now=0)
+        error = status_error(POST, RawResponse(status, {}, b""), now=0)
         assert type(error) is kind
         assert (error.status, error.code, error.key, error.details) == (status, status, None, None)
         assert error.message
@@ -384,7 +384,7 @@ class TestStatusError:
             "resource_id": "x",
             "resource_type": "customer",
         }
-        error = status_error(GET, Answer(404, {}, msgspec.json.encode(body)), now=0)
+        error = status_error(GET, RawResponse(404, {}, msgspec.json.encode(body)), now=0)
         assert {name: getattr(error, name) for name in body} == body
         assert str(error) == (
             "customers.get: 404 not_found: Resource not found (Cannot find customer with id x) "
@@ -409,7 +409,7 @@ class TestStatusError:
         ],
     )
     def test_bodies_of_other_shapes(self, body: bytes, message: str, code: int) -> None:
-        error = status_error(POST, Answer(400, {}, body), now=0)
+        error = status_error(POST, RawResponse(400, {}, body), now=0)
         assert error.message.startswith(message)
         assert error.code == code
 
@@ -417,20 +417,20 @@ class TestStatusError:
         ("status", "applied"), [(400, False), (429, False), (500, True), (504, True), (302, True)]
     )
     def test_whether_it_may_have_been_applied(self, status: int, applied: bool) -> None:
-        assert status_error(POST, Answer(status, {}, b""), now=0).may_have_been_applied == applied
-        assert not status_error(GET, Answer(status, {}, b""), now=0).may_have_been_applied
+        assert status_error(POST, RawResponse(status, {}, b""), now=0).may_have_been_applied == applied
+        assert not status_error(GET, RawResponse(status, {}, b""), now=0).may_have_been_applied
 
     def test_rate_limit(self) -> None:
         headers = {"Retry-After": "7", "X-Rate-Limit-Type": "bulk_api_calls"}
-        error = status_error(POST, Answer(429, headers, b""), now=0)
+        error = status_error(POST, RawResponse(429, headers, b""), now=0)
         assert isinstance(error, errors.RateLimitError)
         assert (error.retry_after, error.kind) == (7.0, "bulk_api_calls")
 
     def test_a_redirect_says_why_it_is_not_followed(self) -> None:
-        assert "redirect refused" in str(status_error(GET, Answer(302, {}, b""), now=0))
+        assert "redirect refused" in str(status_error(GET, RawResponse(302, {}, b""), now=0))
 
     def test_a_status_without_a_name(self) -> None:
-        assert status_error(GET, Answer(499, {}, b""), now=0).message == "unknown status"
+        assert status_error(GET, RawResponse(499, {}, b""), now=0).message == "unknown status"
 
 
 class TestSecretsThatComeBack:
@@ -450,12 +450,14 @@ class TestSecretsThatComeBack:
     )
     def test_in_an_error(self, said: str, told: str) -> None:
         body = msgspec.json.encode(dict.fromkeys(("message", "key", "details", "request_id"), said))
-        error = status_error(GET, Answer(400, {}, body, self.SECRETS), now=0)
+        error = status_error(GET, RawResponse(400, {}, body, self.SECRETS), now=0)
         assert {error.message, error.key, error.details, error.request_id} == {told}
 
     def test_in_what_is_kept_of_a_body(self) -> None:
         body = b"<pre>" + b"x" * 485 + b"abc\\/secret-def" + b"y" * 1000
-        error = decode_error(GET, Answer(200, {"X-Request-Id": "abc/secret-def"}, body, self.SECRETS), "odd")
+        error = decode_error(
+            GET, RawResponse(200, {"X-Request-Id": "abc/secret-def"}, body, self.SECRETS), "odd"
+        )
         assert error.body == "<pre>" + "x" * 485 + "***" + "y" * 7
         assert error.request_id == "***"
 

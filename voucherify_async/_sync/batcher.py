@@ -8,20 +8,20 @@ from typing import Any
 
 import msgspec
 
-from voucherify_async._sync.batches import Batch, Frame, Item, Key, make_batch
+from voucherify_async._sync.batches import Batch, BodyTemplate, Item, Key, make_batch
 
-__all__ = ["Batcher", "Fold", "fold_customers", "fold_last"]
+__all__ = ["Batcher", "Merge", "keep_last", "merge_customers"]
 
-Fold = Callable[[bytes, bytes], bytes | None]
+Merge = Callable[[bytes, bytes], bytes | None]
 """Of two items with one key, the item that does what the first and then the second would; `None` if none does."""
 
 
-def fold_last(earlier: bytes, later: bytes) -> bytes:  # noqa: ARG001  # a Fold
+def keep_last(earlier: bytes, later: bytes) -> bytes:  # noqa: ARG001  # a Fold
     """Fold items of which the last replaces all before."""
     return later
 
 
-def fold_customers(earlier: bytes, later: bytes) -> bytes | None:
+def merge_customers(earlier: bytes, later: bytes) -> bytes | None:
     """Fold customers of bulk updates: what the later one has counts, part by part of its address and metadata."""
     old, new = (msgspec.json.decode(item, type=dict[str, Any]) for item in (earlier, later))
     folded = {**old, **new}
@@ -44,7 +44,7 @@ class Batcher:
         folded: How many items have become part of a later one with the same key, as neither was sent yet.
     """
 
-    def __init__(self, frame: Frame, *, fold: Fold | None = None) -> None:
+    def __init__(self, frame: BodyTemplate, *, fold: Merge | None = None) -> None:
         """Make batches for bodies of this frame."""
         self.frame = frame
         self.folded = 0

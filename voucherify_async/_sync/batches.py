@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-__all__ = ["Batch", "Frame", "Item", "Key", "halves", "make_batch"]
+__all__ = ["Batch", "BodyTemplate", "Item", "Key", "halves", "make_batch"]
 
 Key = str | bytes | None
 """What an item is known by: its `source_id`. A row without one makes a new customer each time: what a state calls it
@@ -32,7 +32,7 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class BodyTemplate:
     """What makes a request body of items, and how large one may be.
 
     Attributes:
@@ -88,7 +88,7 @@ class Batch:
     positions: Sequence[int] = field(repr=False)
     keys: Sequence[Key] = field(repr=False)
     starts: Sequence[int] = field(repr=False)
-    frame: Frame = field(repr=False)
+    frame: BodyTemplate = field(repr=False)
     is_repeatable: bool
 
     def __len__(self) -> int:
@@ -112,7 +112,7 @@ class Batch:
         return self.content[self.starts[index] : end]
 
 
-def make_batch(number: int, items: Iterable[Item], frame: Frame) -> Batch:
+def make_batch(number: int, items: Iterable[Item], frame: BodyTemplate) -> Batch:
     """Put items together, in the order of their positions."""
     ordered = sorted(items)
     gap = len(frame.separator)

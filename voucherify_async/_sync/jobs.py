@@ -8,20 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from voucherify_async._sync.outcome import Verdict, judge
+from voucherify_async._sync.outcome import ErrorAction, classify_error
 from voucherify_async._tasks import gather
 from voucherify_async._transport.clock import Clock
 from voucherify_async.errors import NotFoundError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
 
-__all__ = ["MOST_FAILURES", "OPEN", "Jobs", "Poller", "pauses"]
+__all__ = ["MAX_FAILURES", "OPEN", "JobPoller", "JobService", "pauses"]
 
 _FIRST_PAUSE: Final = 0.1
-_SHORTEST_PAUSE: Final = 0.05
+_MIN_PAUSE: Final = 0.05
 _PAUSE_GROWTH: Final = 1.5
-_LONGEST_PAUSE: Final = 5.0
+_MAX_PAUSE: Final = 5.0
 
-MOST_FAILURES: Final = 30
+MAX_FAILURES: Final = 30
 """Calls in a row that may fail, each after all that the session does about it: some three minutes."""
 _UNKNOWN_SECONDS: Final = 30.0
 """For which a job may be unknown after it was taken on: a service can take a moment to know its own jobs."""
@@ -32,7 +32,7 @@ _ENDED: Final = frozenset({"DONE", "FAILED"})
 OPEN: Final = frozenset({"ENQUEUED", "IN_PROGRESS"})
 
 
-class Jobs(Protocol):
+class JobService(Protocol):
     """The background jobs of one type, as the service has them. Each method raises `VoucherifyError`."""
 
     async def start(self, content: bytes, /) -> str:
@@ -53,11 +53,11 @@ def pauses() -> Iterator[float]:
     pause = _FIRST_PAUSE
     while True:
         yield pause
-        pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
+        pause = min(pause * _PAUSE_GROWTH, _MAX_PAUSE)
 
 
 @dataclass(eq=False, slots=True)
-class _Watch:
+class OpenJob:
     """A job that somebody waits for.
 
     Attributes:
@@ -89,7 +89,7 @@ class _Watch:
             self.due = math.inf
 
 
-class Poller:
+class JobPoller:
     """Looks at open jobs until they have ended.
 
     The service takes jobs in the order in which they came, large ones in turns. So it is the oldest that is
@@ -97,12 +97,12 @@ class Poller:
     taken as long as the last one did. The pauses grow, but none goes past the time at which a job should end.
     """
 
-    def __init__(self, jobs: Jobs, clock: Clock, *, max_server_wait: float) -> None:
-        """Look at `jobs`; see `judge` for `max_server_wait`."""
+    def __init__(self, jobs: JobService, clock: Clock, *, max_server_wait: float) -> None:
+        """Look at `jobs`; see `classify_error` for `max_server_wait`."""
         self._jobs = jobs
         self._clock = clock
         self._max_server_wait = max_server_wait
-        self._open: list[_Watch] = []
+        self._open: list[OpenJob] = []
         self._failures = 0
         self._turn = 0
         self._usual = math.inf
@@ -118,7 +118,7 @@ class Poller:
             accepted: When it was taken on, in epoch seconds. A new one is not given up at once.
         """
         now = self._clock.monotonic()
-        watch = _Watch(
+        watch = OpenJob(
             job_id,
             accepted,
             asyncio.get_running_loop().create_future(),
@@ -147,8 +147,8 @@ class Poller:
             try:
                 return await self._jobs.open_before(action)
             except VoucherifyError as error:
-                verdict = judge(error, max_server_wait=self._max_server_wait)
-                if verdict is not Verdict.AGAIN or failures == MOST_FAILURES:
+                verdict = classify_error(error, max_server_wait=self._max_server_wait)
+                if verdict is not ErrorAction.AGAIN or failures == MAX_FAILURES:
                     raise
             await self._clock.sleep(pause)
         raise AssertionError("unreachable")
@@ -169,7 +169,7 @@ class Poller:
             waits = pauses()
             while self._open:
                 due = min(watch.due for watch in self._open) - self._clock.monotonic()
-                await self._clock.sleep(min(next(waits), max(due, _SHORTEST_PAUSE)))
+                await self._clock.sleep(min(next(waits), max(due, _MIN_PAUSE)))
                 if await self._round():
                     waits = pauses()
             if not self._closed:
@@ -188,7 +188,7 @@ class Poller:
             chosen = self._open[:found] if all(ended) else []
         return found > 0
 
-    async def _has_ended(self, watch: _Watch) -> bool:
+    async def _has_ended(self, watch: OpenJob) -> bool:
         action: AsyncAction | None = None
         try:
             action = await self._jobs.get(watch.job_id)
@@ -197,8 +197,8 @@ class Poller:
                 return False
         except VoucherifyError as error:
             self._failures += 1
-            verdict = judge(error, max_server_wait=self._max_server_wait)
-            if verdict is not Verdict.AGAIN or self._failures >= MOST_FAILURES:
+            verdict = classify_error(error, max_server_wait=self._max_server_wait)
+            if verdict is not ErrorAction.AGAIN or self._failures >= MAX_FAILURES:
                 raise
             return False
         self._failures = 0
@@ -212,7 +212,7 @@ class Poller:
             watch.ended.set_result(action)
         return True
 
-    def _is_over(self, watch: _Watch, action: AsyncAction) -> bool:
+    def _is_over(self, watch: OpenJob, action: AsyncAction) -> bool:
         if action.status in _ENDED:
             return True
         now = self._clock.monotonic()

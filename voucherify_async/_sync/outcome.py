@@ -25,13 +25,21 @@ from voucherify_async.errors import (
 from voucherify_async.models.async_actions import AsyncAction, BulkUpdateResult, JobResult
 from voucherify_async.models.base import lazy_json
 
-_LONGEST_TEXT: Final = 1_000
+_MAX_TEXT: Final = 1_000
 """Characters that are kept of each text of a failure, of which there may be one for each item."""
 
-__all__ = ["Accounting", "Verdict", "account", "all_failed", "count_bulk", "count_csv", "judge"]
+__all__ = [
+    "ErrorAction",
+    "ResultReader",
+    "classify_error",
+    "fail_all",
+    "find_failures",
+    "read_bulk_result",
+    "read_import_result",
+]
 
 
-class Verdict(Enum):
+class ErrorAction(Enum):
     """What follows from an error."""
 
     AGAIN = "the call is made again"
@@ -39,7 +47,7 @@ class Verdict(Enum):
     STOP = "no call would fare better"
 
 
-def judge(error: VoucherifyError, *, max_server_wait: float) -> Verdict:
+def classify_error(error: VoucherifyError, *, max_server_wait: float) -> ErrorAction:
     """What follows from the error of a call.
 
     Args:
@@ -49,19 +57,19 @@ def judge(error: VoucherifyError, *, max_server_wait: float) -> Verdict:
     match error:
         case RateLimitError():
             too_long = int(error.retry_after or 0.0) > max_server_wait
-            return Verdict.STOP if too_long or error.kind == PLAN_USED_UP else Verdict.AGAIN
+            return ErrorAction.STOP if too_long or error.kind == PLAN_USED_UP else ErrorAction.AGAIN
         case TransportError() | ServerError() | DecodeError() | LockedError() | APIStatusError(status=408):
-            return Verdict.AGAIN
+            return ErrorAction.AGAIN
         case BadRequestError() | PayloadTooLargeError() | APIStatusError(status=422):
-            return Verdict.REFUSED
+            return ErrorAction.REFUSED
         case _:
-            return Verdict.STOP
+            return ErrorAction.STOP
 
 
 # ---------------------------------------------------------------- jobs that have ended
 
 
-class Report(NamedTuple):
+class ReportedFailure(NamedTuple):
     """What a job says of one failure: the number of the item in its batch, if it can be told, and the rest as it came."""
 
     item: int | None
@@ -71,17 +79,17 @@ class Report(NamedTuple):
     details: str | None = None
 
 
-class Told(NamedTuple):
+class JobOutcome(NamedTuple):
     """What a job says of its items, in whatever form its kind has; `None` where it says nothing."""
 
-    reports: list[Report] | None
+    reports: list[ReportedFailure] | None
     done_count: int | None
     failed_count: int | None
 
 
-_NOTHING: Final = Told(None, None, None)
+_NOTHING: Final = JobOutcome(None, None, None)
 
-Accounting = Callable[[msgspec.Raw, Batch], Told]
+ResultReader = Callable[[msgspec.Raw, Batch], JobOutcome]
 """Reads the result of a job of one kind. Raises `msgspec.DecodeError` or `UnicodeDecodeError` if it is none."""
 
 
@@ -89,23 +97,25 @@ _BULK: Final = msgspec.json.Decoder(BulkUpdateResult)
 _CSV: Final = msgspec.json.Decoder(JobResult)
 
 
-def count_bulk(result: msgspec.Raw, batch: Batch) -> Told:
+def read_bulk_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
     """What a bulk update says, which names customers by their `source_id`, if at all."""
     found: BulkUpdateResult = lazy_json(result, _BULK)
     indexes = _indexes(batch)
     reports = [
-        Report(indexes.get(error.source_id), error.source_id, error.key, error.message, error.details)
+        ReportedFailure(
+            indexes.get(error.source_id), error.source_id, error.key, error.message, error.details
+        )
         for error in found.errors or ()
     ]
-    return Told(None if found.errors is None else reports, found.done_count, found.failed_count)
+    return JobOutcome(None if found.errors is None else reports, found.done_count, found.failed_count)
 
 
-def count_csv(result: msgspec.Raw, batch: Batch) -> Told:
+def read_import_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
     """What an import says, which names rows by their number from 1, without the header."""
     found: JobResult = lazy_json(result, _CSV)
     indexes = _indexes(batch)
     reports = [
-        Report(
+        ReportedFailure(
             failure.row - 1
             if failure.row is not None and 1 <= failure.row <= len(batch)
             else indexes.get(failure.source_id),
@@ -115,14 +125,14 @@ def count_csv(result: msgspec.Raw, batch: Batch) -> Told:
         )
         for failure in found.failed or ()
     ]
-    return Told(None if found.failed is None else reports, found.done_count, found.failed_count)
+    return JobOutcome(None if found.failed is None else reports, found.done_count, found.failed_count)
 
 
 def _indexes(batch: Batch) -> dict[str | None, int]:
     return {key: index for index, key in enumerate(batch.keys) if isinstance(key, str)}
 
 
-def account(action: AsyncAction, batch: Batch, accounting: Accounting) -> list[SyncFailure] | None:
+def find_failures(action: AsyncAction, batch: Batch, accounting: ResultReader) -> list[SyncFailure] | None:
     """The items of a batch that its job, which has ended, did not apply; `None` if it does not say.
 
     Where the job did fewer items than it names failures of, there is a failure without a position for each.
@@ -155,12 +165,10 @@ def account(action: AsyncAction, batch: Batch, accounting: Accounting) -> list[S
     return None if not failures and action.operation_status == "FAILED" else failures
 
 
-def all_failed(
-    batch: Batch, *, key: str | None, message: str, details: str | None = None
-) -> list[SyncFailure]:
+def fail_all(batch: Batch, *, key: str | None, message: str, details: str | None = None) -> list[SyncFailure]:
     """Every item of a batch as failed."""
     key, text, details = _bounded(key), _bounded(message), _bounded(details)  # once, for all to share
-    return [_failure(batch, Report(index, None, key, text, details)) for index in range(len(batch))]
+    return [_failure(batch, ReportedFailure(index, None, key, text, details)) for index in range(len(batch))]
 
 
 def _source_id(key: Key) -> str | None:
@@ -168,10 +176,10 @@ def _source_id(key: Key) -> str | None:
 
 
 def _bounded(text: str | None) -> str | None:
-    return None if text is None else text[:_LONGEST_TEXT]
+    return None if text is None else text[:_MAX_TEXT]
 
 
-def _failure(batch: Batch, report: Report) -> SyncFailure:
+def _failure(batch: Batch, report: ReportedFailure) -> SyncFailure:
     item = report.item
     source_id, key, message, details = (
         _bounded(text) for text in (report.source_id, report.key, report.message, report.details)

@@ -8,33 +8,33 @@ from typing import Any, Final
 
 from voucherify_async._sync.batcher import Batcher
 from voucherify_async._sync.batches import Batch, Item
-from voucherify_async._sync.report import Tally
+from voucherify_async._sync.report import SyncStats
 from voucherify_async._sync.results import INVALID_ITEM, SyncFailure
-from voucherify_async._sync.spec import Kind, Options
-from voucherify_async._sync.state import Standing, State
+from voucherify_async._sync.spec import JobSpec, SyncSettings
+from voucherify_async._sync.state import ItemStatus, SyncState
 from voucherify_async.models.base import is_mapping
 
-__all__ = ["Reader"]
+__all__ = ["SourceReader"]
 
 _TURN: Final = 256
 """Items that are read before other tasks get a turn, and that the state is asked about at once."""
 
-_LONGEST_TEXT: Final = 1_000
+_MAX_TEXT: Final = 1_000
 
-_MOST_UNWRITTEN: Final = 1_000
+_MAX_UNWRITTEN: Final = 1_000
 """Failures that are put on record at once."""
 
 
-class Reader:
+class SourceReader:
     """Reads a source as batches are asked for, by any number of tasks."""
 
     def __init__(
         self,
         source: Iterable[Any] | AsyncIterable[Any],
-        kind: Kind,
-        state: State,
-        tally: Tally,
-        options: Options,
+        kind: JobSpec,
+        state: SyncState,
+        tally: SyncStats,
+        options: SyncSettings,
     ) -> None:
         """Read `source`, and leave out what the state says that the service holds."""
         self._async_items = aiter(source) if isinstance(source, AsyncIterable) else None
@@ -102,14 +102,14 @@ class Reader:
         was_taken = [self._batcher.is_taken(item.key) for item in items]
         standings = await self._state.standings(items, self._kind.frame)
         for item, taken, standing in zip(items, was_taken, standings, strict=True):
-            if standing is Standing.IN_DOUBT:
+            if standing is ItemStatus.IN_DOUBT:
                 self._doubt(item)
-            elif standing is Standing.NEW or not self._is_unchanged(item, was_taken=taken):
+            elif standing is ItemStatus.NEW or not self._is_unchanged(item, was_taken=taken):
                 self._batcher.add(item)
             else:
                 self._tally.unchanged += 1
         self._tally.duplicates = self._batcher.folded
-        if len(self._unwritten) >= _MOST_UNWRITTEN:
+        if len(self._unwritten) >= _MAX_UNWRITTEN:
             await self.write_failures()
         await asyncio.sleep(0)
 
@@ -182,4 +182,4 @@ def _key_of(raw: Any) -> str | None:
 
 def _cut(text: str) -> str:
     """The text, or the beginning of a long one: an item can be of any size."""
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."

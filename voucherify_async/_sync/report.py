@@ -21,13 +21,13 @@ if sys.version_info >= (3, 13):
 else:
     from typing_extensions import TypeVar
 
-__all__ = ["SyncReport", "Tally"]
+__all__ = ["SyncReport", "SyncStats"]
 
 T = TypeVar("T", default=CustomerUpsert)
 
-_MOST_FAILURES: Final = 10_000
-_MOST_FAILED_BYTES: Final = 16 * 1024 * 1024
-_MOST_JOBS: Final = 10_000
+_MAX_FAILURES: Final = 10_000
+_MAX_FAILED_BYTES: Final = 16 * 1024 * 1024
+_MAX_JOBS: Final = 10_000
 _PROGRESS_INTERVAL: Final = 0.1
 """Seconds."""
 
@@ -97,7 +97,7 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         return (item for item in items if item is not None)
 
 
-class Tally:
+class SyncStats:
     """Counts items and keeps failures while a sync job runs, and tells how far it has come."""
 
     def __init__(
@@ -127,13 +127,13 @@ class Tally:
         self._failures: list[SyncFailure] = []
         self._failed_bytes = 0
         self._omitted = 0
-        self._jobs: deque[SyncJob] = deque(maxlen=_MOST_JOBS)
+        self._jobs: deque[SyncJob] = deque(maxlen=_MAX_JOBS)
 
     def fail(self, failures: Sequence[SyncFailure]) -> None:
         """Keep failures, as far as there is room, and tell of each."""
         for failure in failures:
             self._failed_bytes += _size(failure)
-            if len(self._failures) < _MOST_FAILURES and self._failed_bytes <= _MOST_FAILED_BYTES:
+            if len(self._failures) < _MAX_FAILURES and self._failed_bytes <= _MAX_FAILED_BYTES:
                 self._failures.append(failure)
             else:
                 self._omitted += 1

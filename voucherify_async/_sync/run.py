@@ -9,28 +9,28 @@ from typing import Any, Final
 
 from voucherify_async._sync.batches import Batch, Item, make_batch
 from voucherify_async._sync.delivery import Delivery, Stage
-from voucherify_async._sync.jobs import MOST_FAILURES, Jobs, Poller, pauses
-from voucherify_async._sync.outcome import Verdict, account, all_failed, judge
-from voucherify_async._sync.reader import Reader
-from voucherify_async._sync.report import SyncReport, Tally
+from voucherify_async._sync.jobs import MAX_FAILURES, JobPoller, JobService, pauses
+from voucherify_async._sync.outcome import ErrorAction, classify_error, fail_all, find_failures
+from voucherify_async._sync.reader import SourceReader
+from voucherify_async._sync.report import SyncReport, SyncStats
 from voucherify_async._sync.results import SyncFailure, SyncJob
-from voucherify_async._sync.spec import Kind, Options
-from voucherify_async._sync.state import State
+from voucherify_async._sync.spec import JobSpec, SyncSettings
+from voucherify_async._sync.state import SyncState
 from voucherify_async._tasks import gather
 from voucherify_async._transport.clock import Clock
 from voucherify_async.errors import APIStatusError, OutcomeUnknownError, SyncTimeoutError, VoucherifyError
 
 __all__ = ["sync"]
 
-_MOST_REFUSALS: Final = 50
+_MAX_REFUSALS: Final = 50
 """After which a batch is not taken further apart: enough for a few bad items among 25,000."""
 
 
 async def sync(
-    jobs: Jobs,
-    kind: Kind,
+    jobs: JobService,
+    kind: JobSpec,
     source: Iterable[Any] | AsyncIterable[Any],
-    options: Options,
+    options: SyncSettings,
     *,
     clock: Clock,
     max_server_wait: float,
@@ -51,14 +51,14 @@ async def sync(
         SyncTimeoutError: It has not ended in time; `report` is on the error.
         ValueError: With `on_invalid="raise"` an item is invalid.
     """
-    tally = Tally(clock, options.on_progress, options.on_failure)
-    async with State(options.state, project=kind.project, kinds=[kind.name]) as state:
-        reader = Reader(source, kind, state, tally, options)
+    tally = SyncStats(clock, options.on_progress, options.on_failure)
+    async with SyncState(options.state, project=kind.project, kinds=[kind.name]) as state:
+        reader = SourceReader(source, kind, state, tally, options)
         failure: BaseException | None = None
         try:
             await state.begin()
-            poller = Poller(jobs, clock, max_server_wait=max_server_wait)
-            job = Sync(jobs, poller, kind, reader, state, tally, clock, max_server_wait)
+            poller = JobPoller(jobs, clock, max_server_wait=max_server_wait)
+            job = SyncRun(jobs, poller, kind, reader, state, tally, clock, max_server_wait)
             await _in_time(job, options)
             await reader.write_failures()
             if reader.saw_all:
@@ -82,7 +82,7 @@ async def sync(
     return tally.report(state.path)
 
 
-async def _in_time(job: Sync, options: Options) -> None:
+async def _in_time(job: SyncRun, options: SyncSettings) -> None:
     limit = asyncio.timeout(options.timeout)
     try:
         async with limit:
@@ -93,7 +93,7 @@ async def _in_time(job: Sync, options: Options) -> None:
         raise  # of the source
 
 
-async def _close(reader: Reader, failure: BaseException | None) -> None:
+async def _close(reader: SourceReader, failure: BaseException | None) -> None:
     """Close the source. Why the sync has failed says more than why the source cannot be closed."""
     try:
         await reader.aclose()
@@ -104,15 +104,15 @@ async def _close(reader: Reader, failure: BaseException | None) -> None:
 
 
 @dataclass(slots=True)
-class Sync:
+class SyncRun:
     """Carries batches from the reader to the service, several at once."""
 
-    jobs: Jobs
-    poller: Poller
-    kind: Kind
-    reader: Reader
-    state: State
-    tally: Tally
+    jobs: JobService
+    poller: JobPoller
+    kind: JobSpec
+    reader: SourceReader
+    state: SyncState
+    tally: SyncStats
     clock: Clock
     max_server_wait: float
 
@@ -128,7 +128,7 @@ class Sync:
             self.poller.close()
 
     async def _settle_past(self) -> None:
-        """Find out what became of the batches that an earlier sync has sent; see `State`."""
+        """Find out what became of the batches that an earlier sync has sent; see `SyncState`."""
         left = await self.state.unsettled()
         if any(not unsettled.job_id for unsettled in left):
             await self.poller.all_ended()
@@ -140,7 +140,7 @@ class Sync:
                 action = await self.poller.ended(unsettled.job_id, unsettled.accepted)
                 if action is not None:
                     await self.poller.all_ended(action)
-                    failures = account(action, batch, self.kind.accounting)
+                    failures = find_failures(action, batch, self.kind.accounting)
             await self.state.settled(unsettled, failures)
 
     async def _work(self) -> None:
@@ -167,18 +167,18 @@ class Sync:
                 if found is not None:
                     failures += found
                 elif delivery.is_second_job or not delivery.batch.is_repeatable:
-                    failures += all_failed(delivery.batch, key="job_failed", message=_fate(job))
+                    failures += fail_all(delivery.batch, key="job_failed", message=_fate(job))
                 else:
                     delivery.fail()
                     await self._record(self.state.doubted, delivery)
                     deliveries.append(delivery)
                 continue
             self._count_sent(delivery)
-            if self._judge(error) is not Verdict.REFUSED:
-                failures += all_failed(delivery.batch, key="outcome_unknown", message=str(error))
+            if self._judge(error) is not ErrorAction.REFUSED:
+                failures += fail_all(delivery.batch, key="outcome_unknown", message=str(error))
                 continue
             refusals += 1
-            if len(delivery.batch) == 1 or refusals > _MOST_REFUSALS:
+            if len(delivery.batch) == 1 or refusals > _MAX_REFUSALS:
                 failures += _refused(delivery.batch, error)
             else:
                 deliveries += reversed(delivery.halves())
@@ -199,9 +199,9 @@ class Sync:
                 self.tally.tell()
                 return None
             verdict = self._judge(error)
-            if verdict is Verdict.REFUSED or (verdict is Verdict.AGAIN and not delivery.may_be_sent):
+            if verdict is ErrorAction.REFUSED or (verdict is ErrorAction.AGAIN and not delivery.may_be_sent):
                 return error
-            if verdict is Verdict.STOP or failures == MOST_FAILURES:
+            if verdict is ErrorAction.STOP or failures == MAX_FAILURES:
                 if delivery.stage is Stage.UNSENT:
                     await self._record(self.state.unsent, delivery)
                 raise error
@@ -241,7 +241,7 @@ class Sync:
         if action is not None and delivery.repeats:
             await self.poller.all_ended(action)
         del self.tally.open[delivery.job_id]
-        failures = None if action is None else account(action, batch, self.kind.accounting)
+        failures = None if action is None else find_failures(action, batch, self.kind.accounting)
         failed = len(batch) if failures is None else len(failures)
         job = SyncJob(
             id=delivery.job_id,
@@ -259,15 +259,15 @@ class Sync:
         if not delivery.is_part:
             await write(delivery)
 
-    def _judge(self, error: VoucherifyError) -> Verdict:
-        return judge(error, max_server_wait=self.max_server_wait)
+    def _judge(self, error: VoucherifyError) -> ErrorAction:
+        return classify_error(error, max_server_wait=self.max_server_wait)
 
 
 def _refused(batch: Batch, error: VoucherifyError) -> list[SyncFailure]:
     key, message, details = None, str(error), None
     if isinstance(error, APIStatusError):
         key, message, details = error.key, error.message, error.details
-    return all_failed(batch, key=key, message=message, details=details)
+    return fail_all(batch, key=key, message=message, details=details)
 
 
 def _fate(job: SyncJob) -> str:

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from voucherify_async._sync.batcher import Fold
-from voucherify_async._sync.batches import Frame, Item
-from voucherify_async._sync.outcome import Accounting
+from voucherify_async._sync.batcher import Merge
+from voucherify_async._sync.batches import BodyTemplate, Item
+from voucherify_async._sync.outcome import ResultReader
 from voucherify_async._sync.results import SyncFailure, SyncProgress
 
-__all__ = ["BODY_BYTES", "BODY_ITEMS", "Kind", "Options"]
+__all__ = ["BODY_BYTES", "BODY_ITEMS", "JobSpec", "SyncSettings"]
 
 BODY_BYTES: Final = 4_000_000
 BODY_ITEMS: Final = 25_000
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class JobSpec:
     """What a sync job does.
 
     Attributes:
@@ -35,16 +35,16 @@ class Kind:
 
     name: str
     project: str
-    frame: Frame
+    frame: BodyTemplate
     encode: Callable[[int, Any], Item]
-    accounting: Accounting
-    fold: Fold
+    accounting: ResultReader
+    fold: Merge
     locate: Callable[[int, Any], int] = lambda count, _: count
     place: str = "source[{}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class SyncSettings:
     """How a sync job is done; see `CustomersResource.sync`."""
 
     concurrency: int = 4

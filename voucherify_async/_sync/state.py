@@ -31,12 +31,12 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from voucherify_async._sync.batches import Batch, Frame, Item, Key
+from voucherify_async._sync.batches import Batch, BodyTemplate, Item, Key
 from voucherify_async._sync.delivery import Delivery
 from voucherify_async._sync.results import IN_DOUBT, SyncFailure
 from voucherify_async.errors import SyncStateError
 
-__all__ = ["Standing", "State", "Unsettled", "digest", "read_failures", "read_missing"]
+__all__ = ["ItemStatus", "PendingBatch", "SyncState", "digest", "read_failures", "read_missing"]
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ _UNWRITABLE: Final = frozenset(
 _ANEW: Final = "delete it, and everything is sent once more"
 
 
-class Standing(Enum):
+class ItemStatus(Enum):
     """What a state says of an item."""
 
     NEW = "the service is not known to hold it"
@@ -77,7 +77,7 @@ class Standing(Enum):
     IN_DOUBT = "an earlier sync has sent it, and may have made a customer of it"
 
 
-class Unsettled(NamedTuple):
+class PendingBatch(NamedTuple):
     """A batch that an earlier sync has sent, of which it is not known what became of it.
 
     Attributes:
@@ -95,12 +95,12 @@ class Unsettled(NamedTuple):
     accepted: float
 
 
-def digest(frame: Frame, content: bytes) -> bytes:
+def digest(frame: BodyTemplate, content: bytes) -> bytes:
     """Eight bytes that stand for an item and all that is sent with it."""
     return hashlib.blake2b(b"1\0" + frame.head + b"\0" + content, digest_size=_DIGEST_BYTES).digest()
 
 
-class State:
+class SyncState:
     """The state of a sync: an async context manager. Nobody else may use the file meanwhile.
 
     Without a file nothing is known, and nothing is put on record.
@@ -204,23 +204,23 @@ class State:
 
     # ------------------------------------------------------------ reading
 
-    async def unsettled(self) -> list[Unsettled]:
+    async def unsettled(self) -> list[PendingBatch]:
         """The batches of which an earlier sync has not seen the end."""
 
-        def read(db: sqlite3.Connection) -> list[Unsettled]:
+        def read(db: sqlite3.Connection) -> list[PendingBatch]:
             rows = db.execute("SELECT number, keys, digests, job, accepted FROM batches ORDER BY number")
             return [_unsettled(row) for row in rows]
 
         return await self._use(read, [])
 
-    async def standings(self, items: Sequence[Item], frame: Frame) -> Sequence[Standing]:
+    async def standings(self, items: Sequence[Item], frame: BodyTemplate) -> Sequence[ItemStatus]:
         """What is known of each item."""
 
-        def read(db: sqlite3.Connection) -> list[Standing]:
+        def read(db: sqlite3.Connection) -> list[ItemStatus]:
             find = "SELECT digest FROM items WHERE key = ?"
             return [_standing(item, frame, db.execute(find, (item.key,)).fetchone()) for item in items]
 
-        return await self._use(read, [Standing.NEW] * len(items))
+        return await self._use(read, [ItemStatus.NEW] * len(items))
 
     async def missing(self) -> list[str]:
         """The keys that the last complete run did not see."""
@@ -240,7 +240,7 @@ class State:
             rest, bucket = divmod(hash(key), _BUCKETS)
             self._seen[bucket].append(rest & _HASH)
 
-    def name_row(self, frame: Frame, content: bytes) -> bytes | None:
+    def name_row(self, frame: BodyTemplate, content: bytes) -> bytes | None:
         """The key of the next row without a `Source_id`, or nothing without a file."""
         if self.path is None:
             return None
@@ -314,7 +314,7 @@ class State:
             (_FAIL, map(_failure_row, failures)),
         )
 
-    async def settled(self, unsettled: Unsettled, failures: Sequence[SyncFailure] | None) -> None:
+    async def settled(self, unsettled: PendingBatch, failures: Sequence[SyncFailure] | None) -> None:
         """It is known what became of a batch of an earlier sync, or that nobody will know."""
         digests = (
             unsettled.digests[start : start + _DIGEST_BYTES]
@@ -357,12 +357,12 @@ Statement = tuple[str, Iterable[Sequence[Any]]]
 """A statement, and what to put into it, row by row."""
 
 
-def _standing(item: Item, frame: Frame, row: tuple[bytes | None] | None) -> Standing:
+def _standing(item: Item, frame: BodyTemplate, row: tuple[bytes | None] | None) -> ItemStatus:
     if row is None:
-        return Standing.NEW
+        return ItemStatus.NEW
     if row[0] is None and isinstance(item.key, bytes):
-        return Standing.IN_DOUBT
-    return Standing.UNCHANGED if row[0] == digest(frame, item.content) else Standing.NEW
+        return ItemStatus.IN_DOUBT
+    return ItemStatus.UNCHANGED if row[0] == digest(frame, item.content) else ItemStatus.NEW
 
 
 def _digests(batch: Batch) -> Iterator[bytes]:
@@ -404,10 +404,10 @@ _KEYS: Final = msgspec.msgpack.Decoder(list[str | tuple[bytes]])
 _BATCH: Final = tuple[int, bytes, bytes, str, float]
 
 
-def _unsettled(row: tuple[Any, ...]) -> Unsettled:
+def _unsettled(row: tuple[Any, ...]) -> PendingBatch:
     number, keys, digests, job_id, accepted = msgspec.convert(row, _BATCH)
     known = [key if isinstance(key, str) else key[0] for key in _KEYS.decode(keys)]
-    return Unsettled(number, known, digests, job_id, accepted)
+    return PendingBatch(number, known, digests, job_id, accepted)
 
 
 def _failure_row(failure: SyncFailure) -> tuple[int | str | bytes | None, ...]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from voucherify_async._transport.auth import OAuthToken
-from voucherify_async._transport.operation import Answer, Delivery, Request
+from voucherify_async._transport.operation import Delivery, RawResponse, Request
 from voucherify_async._transport.rate_limit import RateLimit, RateLimiter
 from voucherify_async.errors import (
     DeadlineExceededError,
@@ -73,7 +73,7 @@ class Call(msgspec.Struct, eq=False):
     wait: float | None = None
     token: OAuthToken | None = None
     renewed: bool = False
-    answer: Answer | None = None
+    answer: RawResponse | None = None
 
     def __repr__(self) -> str:
         # Short, since error reporters show it in each frame of a traceback.
@@ -93,7 +93,7 @@ class Call(msgspec.Struct, eq=False):
         )
 
 
-def is_success(call: Call, answer: Answer) -> bool:
+def is_success(call: Call, answer: RawResponse) -> bool:
     """Whether an answer is what the call was made for."""
     if 200 <= answer.status < 300:
         return True

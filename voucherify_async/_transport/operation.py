@@ -15,7 +15,7 @@ from voucherify_async._transport.secrets import NO_SECRETS, Secrets
 if TYPE_CHECKING:
     from voucherify_async._transport.rate_limit import RateLimit
 
-__all__ = ["Answer", "Body", "Delivery", "Headers", "Operation", "Query", "Request", "Response"]
+__all__ = ["Body", "Delivery", "Headers", "Operation", "Query", "RawResponse", "Request", "Response"]
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 # What is made for every call is a Struct where it can be: a dataclass takes several times as long to make.
 
 
-class Answer(msgspec.Struct, gc=False):
+class RawResponse(msgspec.Struct, gc=False):
     """What came back.
 
     Attributes:
@@ -125,7 +125,7 @@ class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
     headers: Mapping[str, str] = _NO_HEADERS
     once: bool = False
     secrets: tuple[str, ...] = ()
-    decode: Callable[[Answer], T] | None = None
+    decode: Callable[[RawResponse], T] | None = None
 
     def __repr__(self) -> str:
         # Without the target, as ids in it are personal data.

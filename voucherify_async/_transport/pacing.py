@@ -15,14 +15,14 @@ __all__ = ["UNTIL_ANSWERED", "AdaptivePace", "Pace", "Ramp", "WindowPace"]
 UNTIL_ANSWERED: Final = math.inf
 """Not before a request that is under way has ended."""
 
-_LONGEST_STOP: Final = 3600.0
+_MAX_STOP: Final = 3600.0
 """Seconds for which calls are held back that the service refuses; the longest window that it documents."""
 
-_LONGEST_TOLD_STOP: Final = 61.0
+_MAX_TOLD_STOP: Final = 61.0
 """Seconds for which they are held back by what the header of an answer says that is no refusal: a minute, the
 shortest window, and the second by which instants are rounded up. If it is longer one request finds out."""
 
-_LONGEST_UNIT: Final = 0.5
+_MAX_UNIT: Final = 0.5
 _FIRST_GAPS: Final = 10  # requests in the first unit of a ramp, roughly
 _RAMP_UNITS: Final = 8  # after which a ramp is over; about 3,700 requests have passed by then
 _CATCH_UP: Final = 0.005  # seconds; what a late timer may make good for
@@ -59,10 +59,10 @@ class Ramp:
 
     def stop(self, until: float, now: float) -> None:
         """Send nothing before `until`; an earlier end of a stop than the one known is ignored."""
-        until = min(until, now + _LONGEST_STOP)
+        until = min(until, now + _MAX_STOP)
         if until > max(now, self._opens):
             self._opens = self._next = until
-            self._unit = min(_LONGEST_UNIT, until - now)
+            self._unit = min(_MAX_UNIT, until - now)
 
     def is_stopped(self, now: float) -> bool:
         """Whether the stop has not ended."""
@@ -156,7 +156,7 @@ class AdaptivePace(Ramp):
         if remaining <= 0:
             self._allowed = 1
             if wait is not None:
-                self.stop(now + min(wait, _LONGEST_TOLD_STOP), now)
+                self.stop(now + min(wait, _MAX_TOLD_STOP), now)
         elif limit is not None and remaining * _NEAR < limit:
             self._allowed = remaining // 2 or 1
         else:

@@ -31,11 +31,11 @@ from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
 from voucherify_async._transport.clock import Clock
-from voucherify_async._transport.operation import Answer, Delivery, Headers, Request
+from voucherify_async._transport.operation import Delivery, Headers, RawResponse, Request
 from voucherify_async._transport.rate_limit import RateGate, RateLimit
 from voucherify_async._transport.secrets import proxy_credentials
 from voucherify_async._transport.settings import Timeouts, check_proxy, environment_proxy
-from voucherify_async._transport.throttle_log import HeldCalls
+from voucherify_async._transport.throttle_log import ThrottleLog
 from voucherify_async._transport.watchdog import Watchdog
 from voucherify_async._transport.wire import decode_error
 from voucherify_async.errors import (
@@ -76,7 +76,7 @@ class PoolSettings:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class _Watch(msgspec.Struct, eq=False):
+class AttemptGuard(msgspec.Struct, eq=False):
     """What an attempt sends, how far it got, and how to break it off.
 
     Attributes:
@@ -125,14 +125,14 @@ class _Watch(msgspec.Struct, eq=False):
             self.transport.abort()
 
 
-_outgoing: Final[ContextVar[_Watch | None]] = ContextVar("outgoing", default=None)
+_outgoing: Final[ContextVar[AttemptGuard | None]] = ContextVar("outgoing", default=None)
 """What is given to aiohttp now, which has no place for it in the arguments of a request."""
 
 
 class _Request(aiohttp.ClientRequest):
     """A request that takes its headers and body as they are, and tells its watch when it goes out."""
 
-    watch: _Watch
+    watch: AttemptGuard
     connections_used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
     """The protocols, by which aiohttp tells connections apart, that have served a request."""
 
@@ -235,7 +235,7 @@ async def _send_once(
 class _Content(aiohttp.BytesPayload):
     """A body that tells when it goes out. Its headers are the request's."""
 
-    def __init__(self, content: bytes, watch: _Watch) -> None:
+    def __init__(self, content: bytes, watch: AttemptGuard) -> None:
         self._value = content
         self._watch = watch
 
@@ -273,7 +273,7 @@ class ConnectionPool:
         self.settings = settings
         self.clock = Clock()
         self.gate = RateGate(self.clock)
-        self.held = HeldCalls(self.clock)
+        self.held = ThrottleLog(self.clock)
         # What aiohttp can decompress depends on what is installed.
         encodings = aiohttp.ClientRequest.DEFAULT_HEADERS[ACCEPT_ENCODING]
         self.headers: Mapping[str, str] = {ACCEPT_ENCODING: encodings, **settings.headers}
@@ -322,10 +322,10 @@ class ConnectionPool:
 
     async def exchange(
         self, request: Request[Any], headers: Headers, timeouts: Timeouts, delivery: Delivery
-    ) -> Answer | VoucherifyError:
+    ) -> RawResponse | VoucherifyError:
         """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
         session, body = self._session or self._open(), request.body
-        watch = _Watch(headers, delivery, body is None, self.settings.connector is None)
+        watch = AttemptGuard(headers, delivery, body is None, self.settings.connector is None)
         if timeouts.attempt is not None:
             self._watchdog.watch(watch, timeouts.attempt)
         _outgoing.set(watch)
@@ -377,12 +377,12 @@ class ConnectionPool:
 
     async def _read(
         self, request: Request[Any], reply: aiohttp.ClientResponse, headers: Headers
-    ) -> Answer | VoucherifyError:
+    ) -> RawResponse | VoucherifyError:
         """The answer, its body whole and decompressed."""
         limit, content = self.settings.max_response_bytes, reply.content
         # Error reporters show the local variables of a traceback: bytes, but not what hides them.
         secrets = headers.secrets | self._secrets if self._secrets else headers.secrets
-        answer = Answer(reply.status, reply.headers, b"", secrets)
+        answer = RawResponse(reply.status, reply.headers, b"", secrets)
         try:
             answer.body = await content.readany()
             if not content.at_eof():

@@ -37,14 +37,14 @@ __all__ = [
 
 # Above this a number of seconds is taken for nonsense, not for a wait: the longest documented window is
 # a billing cycle.
-_LONGEST_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
+_MAX_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
 
 _KIND: Final = re.compile(r"[a-z_]{1,40}")
 
 _COUNTED_APART: Final = frozenset({"api_calls", "bulk_api_calls"})
 """The kinds that calls count as."""
 
-_MOST_KINDS: Final = 8
+_MAX_KINDS: Final = 8
 """Kinds beside those that have a pace of their own; what a service invents beyond that shares one."""
 
 _OTHER_KINDS: Final = "other kinds"
@@ -113,12 +113,12 @@ def server_wait(headers: Mapping[str, str], now: float, *, calls_remain: bool = 
         seconds = _number(retry_after)
         if seconds is None and (instant := _http_date(retry_after)) is not None:
             seconds = instant - _service_time(headers, now)
-        if seconds is not None and 0 <= seconds <= _LONGEST_SENSIBLE_WAIT:
+        if seconds is not None and 0 <= seconds <= _MAX_SENSIBLE_WAIT:
             return seconds
     epoch = _number(headers.get("X-Rate-Limit-Retry"))
     if epoch is not None and not calls_remain:
         seconds = epoch - _service_time(headers, now)
-        if 0 <= seconds <= _LONGEST_SENSIBLE_WAIT:
+        if 0 <= seconds <= _MAX_SENSIBLE_WAIT:
             return seconds
     return None
 
@@ -201,7 +201,7 @@ class RateLimiter(Protocol):
         ...
 
 
-class Line:
+class WaitQueue:
     """Calls in order of arrival, let through as a pace allows.
 
     Only the first in the line watches the clock: it needs no task of its own, and wakes one.
@@ -292,9 +292,9 @@ class LocalRateLimiter:
             raise ConfigurationError(f"clock must be a Clock, not {clock!r}")
         self._clock = clock or Clock()
         self._pace = WindowPace(limit, period)
-        self._line = Line(self._pace, self._clock)
+        self._line = WaitQueue(self._pace, self._clock)
 
-    def line(self, kind: str) -> Line:  # noqa: ARG002  # as of an `AdaptiveRateLimiter`
+    def line(self, kind: str) -> WaitQueue:  # noqa: ARG002  # as of an `AdaptiveRateLimiter`
         """Where requests wait."""
         return self._line
 
@@ -324,9 +324,9 @@ class AdaptiveRateLimiter:
             clock: For tests.
         """
         self._clock = clock or Clock()
-        self._lanes: dict[str, tuple[AdaptivePace, Line]] = {}
+        self._lanes: dict[str, tuple[AdaptivePace, WaitQueue]] = {}
 
-    def line(self, kind: str) -> Line:
+    def line(self, kind: str) -> WaitQueue:
         """Where requests of a kind wait."""
         return (self._lanes.get(kind) or self._lane(kind))[1]
 
@@ -343,17 +343,17 @@ class AdaptiveRateLimiter:
             about.learn(told.remaining, told.limit, wait, self._clock.monotonic())
         line.answered()
 
-    def _lane(self, kind: str) -> tuple[AdaptivePace, Line]:
+    def _lane(self, kind: str) -> tuple[AdaptivePace, WaitQueue]:
         kind = _bounded_kind(kind, self._lanes)
         if kind not in self._lanes:
             pace = AdaptivePace()
-            self._lanes[kind] = pace, Line(pace, self._clock)
+            self._lanes[kind] = pace, WaitQueue(pace, self._clock)
         return self._lanes[kind]
 
 
 def _bounded_kind(kind: str, known: Collection[str]) -> str:
     """The kind, or one that stands for many where there are too many."""
-    if kind in known or kind in _COUNTED_APART or len(known) < _MOST_KINDS:
+    if kind in known or kind in _COUNTED_APART or len(known) < _MAX_KINDS:
         return kind
     return _OTHER_KINDS
 
@@ -369,7 +369,7 @@ class RateGate:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, WaitQueue] = {}
         self._ramps: dict[str, Ramp] = {}
 
     def close(self, kind: str, seconds: float) -> None:
@@ -377,7 +377,7 @@ class RateGate:
         kind = _bounded_kind(kind, self._ramps)
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
-            self.lines[kind] = Line(self._ramps[kind], self._clock)
+            self.lines[kind] = WaitQueue(self._ramps[kind], self._clock)
         now = self._clock.monotonic()
         self._ramps[kind].stop(now + seconds, now)
 

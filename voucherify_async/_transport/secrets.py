@@ -33,7 +33,7 @@ _ESCAPE: Final = re.compile(
     r"|(&[a-z]{2,8};)|\\+[nrt]|\\+([^a-z0-9\s])|\s+",
     re.IGNORECASE,
 )
-_MOST_LAYERS: Final = 5
+_MAX_LAYERS: Final = 5
 """How often a text may have been escaped."""
 
 _CREDENTIAL: Final = re.compile(
@@ -110,7 +110,7 @@ class _Text(NamedTuple):
 
 def _read(text: str) -> _Text:
     characters, begins, ends = list(text), list(range(len(text))), list(range(1, len(text) + 1))
-    for _ in range(_MOST_LAYERS):
+    for _ in range(_MAX_LAYERS):
         shown = "".join(characters)
         decoded = _Text([], [], [])
         done = 0

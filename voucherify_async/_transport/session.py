@@ -34,7 +34,7 @@ from voucherify_async._transport.hooks import (
     ResponseEvent,
     RetryEvent,
 )
-from voucherify_async._transport.operation import Answer, Delivery, Headers, Request, Response
+from voucherify_async._transport.operation import Delivery, Headers, RawResponse, Request, Response
 from voucherify_async._transport.pool import ConnectionPool
 from voucherify_async._transport.rate_limit import (
     WHOLE_SECONDS,
@@ -47,7 +47,7 @@ from voucherify_async._transport.rate_limit import (
 from voucherify_async._transport.retry import Outcome, RetryPolicy
 from voucherify_async._transport.secrets import Secrets, credentials_in
 from voucherify_async._transport.settings import Timeouts, check_headers
-from voucherify_async._transport.token_manager import LONGEST_RENEWAL, TokenKeeper
+from voucherify_async._transport.token_manager import MAX_REFRESH_SECONDS, TokenManager
 from voucherify_async._transport.wire import JSON, decode, request_id_of, status_error
 from voucherify_async.errors import (
     APIStatusError,
@@ -71,7 +71,7 @@ _OWN_LIMITERS: Final = frozenset[type]({LocalRateLimiter, AdaptiveRateLimiter})
 _USUAL: Final = frozenset({None, JSON})
 """Content types of which the headers of nearly all requests are made once."""
 
-_MOST_STALE: Final = 100
+_MAX_STALE: Final = 100
 """Stale connections that one call may meet; each is gone from the pool then, so more would be no accident."""
 
 
@@ -115,7 +115,7 @@ class SessionManager:
     async def aclose(self) -> None:
         """Close the pool, and end what goes on by itself."""
         await self.pool.aclose()
-        if isinstance(self.options.auth, TokenKeeper):
+        if isinstance(self.options.auth, TokenManager):
             await self.options.auth.aclose()
 
     def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
@@ -172,7 +172,7 @@ class SessionManager:
             call.attempt += 1
             result = await self._attempt(call)
             delivery, call.delivery = call.delivery, None
-            if isinstance(result, Answer) and is_success(call, result):
+            if isinstance(result, RawResponse) and is_success(call, result):
                 return self._result(call, result)
             call.failures += (self._failure(call, result),)
             del result  # an error would keep it, by its traceback
@@ -185,10 +185,10 @@ class SessionManager:
 
     # -------------------------------------------------------------------- one attempt
 
-    async def _attempt(self, call: Call) -> Answer | VoucherifyError:
+    async def _attempt(self, call: Call) -> RawResponse | VoucherifyError:
         pool, options, timeouts = self.pool, self.options, self.options.timeouts
         pool.check_usable()
-        if isinstance(options.auth, TokenKeeper):  # before there is a place: asking for a token takes one
+        if isinstance(options.auth, TokenManager):  # before there is a place: asking for a token takes one
             await options.auth.ready(self._fetch_token)
         try:
             call.has_place = pool.take_place() or await pool.wait_for_place(timeouts.pool)
@@ -206,7 +206,7 @@ class SessionManager:
                 self._tell(RequestEvent, call, waited=call.waited)
             call.waited, call.delivery = 0.0, Delivery()
             result = await pool.exchange(call.request, headers, timeouts, call.delivery)
-            if isinstance(result, Answer):
+            if isinstance(result, RawResponse):
                 call.status = result.status
                 self._learn(call, result)
             elif isinstance(result, DecodeError):
@@ -217,11 +217,11 @@ class SessionManager:
             if leave is not None:
                 leave.release(call.request.operation.limit_kind, call.told, call.wait)
         if _logger.isEnabledFor(logging.DEBUG):
-            outcome = call.status if isinstance(result, Answer) else type(result).__name__
+            outcome = call.status if isinstance(result, RawResponse) else type(result).__name__
             _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
 
-    def _learn(self, call: Call, answer: Answer) -> None:
+    def _learn(self, call: Call, answer: RawResponse) -> None:
         """Keep what an answer says of the rate limit."""
         told = call.told = read_rate_limit(answer.headers)
         remaining = None
@@ -233,7 +233,7 @@ class SessionManager:
 
     def _headers(self, call: Call) -> Headers:
         auth = self.options.auth
-        if isinstance(auth, TokenKeeper):
+        if isinstance(auth, TokenManager):
             call.token = auth.token
         if auth.headers() != self._given.values:  # it nearly never says anything new
             given = Headers(check_headers("auth", auth.headers()))
@@ -261,7 +261,7 @@ class SessionManager:
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
         # With the client's settings, not those of the view that asks: all views share the token.
-        options = replace(self._client, auth=credentials.keys, deadline=LONGEST_RENEWAL)
+        options = replace(self._client, auth=credentials.keys, deadline=MAX_REFRESH_SECONDS)
         return await SessionManager(self.pool, options).send(token_request(credentials.scope))
 
     async def _queue(self, call: Call, wait: float) -> None:
@@ -281,7 +281,7 @@ class SessionManager:
             self.pool.return_place()
 
     async def _take_leave(self, call: Call, max_wait: float, max_stop: float) -> float | None:
-        """Leave to send (`None`), or the seconds until there could be; see `Line.enter`."""
+        """Leave to send (`None`), or the seconds until there could be; see `WaitQueue.enter`."""
         kind = call.request.operation.limit_kind
         line, limiter, wait = self.pool.gate.lines.get(kind), self.options.rate_limiter, None
         if line is not None:
@@ -321,7 +321,7 @@ class SessionManager:
 
     # -------------------------------------------------------------------- after an attempt
 
-    def _result(self, call: Call, answer: Answer) -> Any:
+    def _result(self, call: Call, answer: RawResponse) -> Any:
         if not 200 <= answer.status < 300:  # what was to be removed is gone
             answer = msgspec.structs.replace(answer, body=b"")
         call.answer, request = answer, call.request
@@ -334,8 +334,8 @@ class SessionManager:
             self._tell_response(call, answer, final=True)
         return data
 
-    def _failure(self, call: Call, result: Answer | VoucherifyError) -> VoucherifyError:
-        if not isinstance(result, Answer):
+    def _failure(self, call: Call, result: RawResponse | VoucherifyError) -> VoucherifyError:
+        if not isinstance(result, RawResponse):
             return result
         self._tell_response(call, result, final=False)
         return status_error(call.request.operation, result, now=self.clock.epoch())
@@ -345,13 +345,13 @@ class SessionManager:
         auth = self.options.auth
         if (
             isinstance(call.failures[-1], AuthenticationError)
-            and isinstance(auth, TokenKeeper)
+            and isinstance(auth, TokenManager)
             and not call.renewed
         ):
             auth.reject(call.token)
             call.renewed = True
             return True
-        stale = delivery is not None and delivery.stale and call.excused < _MOST_STALE
+        stale = delivery is not None and delivery.stale and call.excused < _MAX_STALE
         return stale and (call.request.repeatable or not call.failures[-1].may_have_been_applied)
 
     async def _pause(self, call: Call, delivery: Delivery | None) -> None:
@@ -413,7 +413,7 @@ class SessionManager:
             )
             self.options.hooks.emit(event)
 
-    def _tell_response(self, call: Call, answer: Answer, *, final: bool) -> None:
+    def _tell_response(self, call: Call, answer: RawResponse, *, final: bool) -> None:
         if ResponseEvent in self.options.hooks.wanted:
             self._tell(
                 ResponseEvent,

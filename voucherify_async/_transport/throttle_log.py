@@ -10,14 +10,14 @@ from typing import Final
 
 from voucherify_async._transport.clock import Clock
 
-__all__ = ["HeldCalls"]
+__all__ = ["ThrottleLog"]
 
 _logger = logging.getLogger("voucherify_async")
 
 _LONG_WAIT: Final = 1.0
 """Seconds; a wait for a rate limit above this is worth a warning."""
 
-_MOST_EPISODES: Final = 32
+_MAX_EPISODES: Final = 32
 """Pairs of a limiter and a kind of calls that are remembered while no call waits; the oldest are forgotten."""
 
 
@@ -38,7 +38,7 @@ class _Episode:
     is_over: bool = False
 
 
-class HeldCalls:
+class ThrottleLog:
     """Logs one warning when calls begin to wait for a limiter, and one when they go on; single waits are DEBUG.
 
     Each limiter and kind of call has warnings of its own. They are logged again only after a call that did not
@@ -99,6 +99,6 @@ class HeldCalls:
             episode.began, episode.is_over = None, True
         if not episode.is_over:
             self._episodes.pop(key, None)
-        elif len(self._episodes) > _MOST_EPISODES:
+        elif len(self._episodes) > _MAX_EPISODES:
             idle = next((key for key, other in self._episodes.items() if not other.waiting), key)
             del self._episodes[idle]

@@ -17,31 +17,31 @@ from voucherify_async._transport.clock import Clock
 from voucherify_async.errors import ConfigurationError, ConnectionFailedError, DecodeError, VoucherifyError
 from voucherify_async.models.oauth import AccessToken
 
-__all__ = ["LONGEST_RENEWAL", "TokenKeeper", "renewal_delay"]
+__all__ = ["MAX_REFRESH_SECONDS", "TokenManager", "refresh_delay"]
 
-LONGEST_RENEWAL: Final = 60.0
+MAX_REFRESH_SECONDS: Final = 60.0
 """Seconds that a renewal may take, its repetitions included; no caller's deadline bounds it."""
 
 _LIFETIME: Final = 900.0
 """Seconds; what the service documents, for an answer that does not say."""
 
-_LONGEST_LIFETIME: Final = 31_536_000
+_MAX_LIFETIME: Final = 31_536_000
 """Seconds; a year. An answer may name a number that no clock can add."""
 
 _MARGIN: Final = 60.0
-_LARGEST_MARGIN: Final = 0.1
+_MAX_MARGIN: Final = 0.1
 
 
-def renewal_delay(token: AccessToken) -> float:
+def refresh_delay(token: AccessToken) -> float:
     """Seconds from the request for a token after which it is to be renewed.
 
     That is a minute before it expires, or, of a short life, when nine tenths of it are over.
     """
-    lifetime = _LIFETIME if token.expires_in is None else float(min(token.expires_in, _LONGEST_LIFETIME))
-    return lifetime - min(_MARGIN, lifetime * _LARGEST_MARGIN)
+    lifetime = _LIFETIME if token.expires_in is None else float(min(token.expires_in, _MAX_LIFETIME))
+    return lifetime - min(_MARGIN, lifetime * _MAX_MARGIN)
 
 
-class TokenKeeper:
+class TokenManager:
     """Who the calls come from, by a token that is renewed in time.
 
     Attributes:
@@ -113,7 +113,7 @@ class TokenKeeper:
         except ConfigurationError as error:
             problem = f"the answer is not of the promised shape: {error}"
         else:
-            self._renew_at = asked + renewal_delay(answer)
+            self._renew_at = asked + refresh_delay(answer)
             return
         raise DecodeError(problem, status=200, operation=CREATE_TOKEN.name)
 

@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import UNSET
 
-from voucherify_async._transport.operation import Answer, Body, Operation, Query
+from voucherify_async._transport.operation import Body, Operation, Query, RawResponse
 from voucherify_async._transport.rate_limit import limit_kind, server_wait
 from voucherify_async.errors import (
     APIStatusError,
@@ -73,10 +73,10 @@ _encode: Final = msgspec.json.Encoder().encode
 _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 _BODY_EXCERPT: Final = 500
-_LONGEST_BODY_SEARCH: Final = 64 * 1024
+_MAX_BODY_SEARCH: Final = 64 * 1024
 """Bytes of a body that is no answer which are looked through for secrets, for the excerpt that is kept."""
 
-_LONGEST_TEXT: Final = 4 * 1024
+_MAX_TEXT: Final = 4 * 1024
 """Characters that an error keeps of each text of an answer, of which the service may make any number."""
 _MILLISECOND: Final = 1_000  # microseconds; what the service is sure to tell apart
 
@@ -387,7 +387,7 @@ def _too_long(name: str, count: str) -> str:
 # ---------------------------------------------------------------- in
 
 
-def decode(operation: Operation[Any], answer: Answer) -> Any:
+def decode(operation: Operation[Any], answer: RawResponse) -> Any:
     """What a successful answer says.
 
     Raises:
@@ -401,7 +401,7 @@ def decode(operation: Operation[Any], answer: Answer) -> Any:
     return decode_by(operation.decoder, operation, answer)
 
 
-def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answer: Answer) -> T:
+def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answer: RawResponse) -> T:
     """What a successful answer says, as a decoder reads it.
 
     Raises:
@@ -420,16 +420,16 @@ def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answe
 
 def decode_error(
     operation: Operation[Any],
-    answer: Answer,
+    answer: RawResponse,
     problem: str,
     *,
     item_id: str | None = None,
     position: int | None = None,
 ) -> DecodeError:
     """The error for an answer that is not what the API promises."""
-    excerpt = "" if operation.confidential else answer.body[:_LONGEST_BODY_SEARCH].decode("utf-8", "replace")
+    excerpt = "" if operation.confidential else answer.body[:_MAX_BODY_SEARCH].decode("utf-8", "replace")
     return DecodeError(
-        answer.secrets.excerpt(problem, _LONGEST_TEXT),
+        answer.secrets.excerpt(problem, _MAX_TEXT),
         status=answer.status,
         body=answer.secrets.excerpt(excerpt, _BODY_EXCERPT),
         item_id=_said(answer, item_id),
@@ -463,11 +463,11 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _said(answer: Answer, value: Any) -> str | None:
-    return None if (text := _text(value)) is None else answer.secrets.excerpt(text, _LONGEST_TEXT)
+def _said(answer: RawResponse, value: Any) -> str | None:
+    return None if (text := _text(value)) is None else answer.secrets.excerpt(text, _MAX_TEXT)
 
 
-def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> APIStatusError:
+def status_error(operation: Operation[Any], answer: RawResponse, *, now: float) -> APIStatusError:
     """The error that an unsuccessful answer stands for.
 
     Args:
@@ -482,7 +482,7 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
     said = partial(_said, answer)
     message = body.custom_message() or said(body.message) or said(body.error) or _phrase(answer.status)
     error = status_error_class(answer.status)(
-        answer.secrets.excerpt(message, _LONGEST_TEXT),
+        answer.secrets.excerpt(message, _MAX_TEXT),
         status=answer.status,
         code=body.code if isinstance(body.code, int) else None,
         key=said(body.key),
@@ -500,7 +500,7 @@ def status_error(operation: Operation[Any], answer: Answer, *, now: float) -> AP
     return error
 
 
-def request_id_of(answer: Answer) -> str | None:
+def request_id_of(answer: RawResponse) -> str | None:
     """The service's id of the request, from the headers."""
     text = answer.headers.get("X-Request-Id")
     return answer.secrets.cut(text) if text else None

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from voucherify_async._transport.operation import Answer, Operation, Query, Request
+from voucherify_async._transport.operation import Operation, Query, RawResponse, Request
 from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
@@ -33,7 +33,7 @@ from voucherify_async.pagination.rules.base import (
     item_id,
 )
 
-__all__ = ["Invalid", "Listing", "OnInvalid", "Page", "Pager", "Reader"]
+__all__ = ["InvalidItem", "Listing", "OnInvalid", "Page", "Pager", "Reader"]
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ class Listing(Generic[T]):
         decode = partial(self._decode, query.get("limit"))
         return await self.sessions.send(Request(self.operation, target, decode=decode))
 
-    def _decode(self, limit: int | None, answer: Answer) -> Fetched:
+    def _decode(self, limit: int | None, answer: RawResponse) -> Fetched:
         items: Sequence[Any]
         page: Any
         try:
@@ -128,7 +128,7 @@ class Listing(Generic[T]):
             # Again, item by item, to find the ones that it is about; a page that is no page raises here.
             page = decode_by(_page_decoder(self.items, msgspec.Raw), self.operation, answer)
             items = [self._decode_item(answer, index, raw) for index, raw in enumerate(page.items)]
-            invalid = next((item for item in items if isinstance(item, Invalid)), None)
+            invalid = next((item for item in items if isinstance(item, InvalidItem)), None)
             if self.on_invalid == "raise" and invalid is not None:
                 error = invalid.error
                 del page, items, invalid  # error reporters show the local variables of a traceback
@@ -138,7 +138,7 @@ class Listing(Generic[T]):
             request_id_of(answer),
         )
 
-    def _decode_item(self, answer: Answer, index: int, raw: msgspec.Raw) -> Any:
+    def _decode_item(self, answer: RawResponse, index: int, raw: msgspec.Raw) -> Any:
         try:
             return msgspec.json.decode(raw, type=self.into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -146,7 +146,7 @@ class Listing(Generic[T]):
             identity = item_id(loose)
             problem = f"item {index} of the page (id {identity}) is not of the promised shape: {error}"
             part = msgspec.structs.replace(answer, body=bytes(raw))
-            return Invalid(
+            return InvalidItem(
                 loose, decode_error(self.operation, part, problem, item_id=identity, position=index)
             )
 
@@ -159,7 +159,7 @@ def _read_loosely(raw: bytes) -> Any:
         return None
 
 
-class Invalid:
+class InvalidItem:
     """An item that cannot be decoded, with what a walk needs to know of it, and its error."""
 
     def __init__(self, loose: Any, error: DecodeError) -> None:
@@ -241,7 +241,7 @@ class Reader(Generic[T]):
             return list(items)
         found: list[T] = []
         for item in items:
-            if isinstance(item, Invalid):
+            if isinstance(item, InvalidItem):
                 on_invalid(item.error)
             else:
                 found.append(item)
@@ -377,7 +377,9 @@ class _Pages(Generic[T]):
         room = self._limit - self._count
         if self._picky:
             places = [
-                index for index, item in enumerate(items) if not isinstance(item, Invalid) and index >= begin
+                index
+                for index, item in enumerate(items)
+                if not isinstance(item, InvalidItem) and index >= begin
             ]
             end, taken = (places[room] if room < len(places) else len(items)), min(room, len(places))
         else:

@@ -10,12 +10,12 @@ from typing import Any, Generic, Self, TypeVar
 
 from voucherify_async._tasks import cancel_and_wait
 
-__all__ = ["Feed", "fetch_ahead"]
+__all__ = ["PrefetchQueue", "fetch_ahead"]
 
 T = TypeVar("T")
 
 
-class Feed(Generic[T]):
+class PrefetchQueue(Generic[T]):
     """An async context manager of an async iterator whose items a task of its own fetches.
 
     The task is started on entry, and on leaving, however that comes about, it is cancelled and waited for.
@@ -24,7 +24,7 @@ class Feed(Generic[T]):
     """
 
     def __init__(
-        self, name: str, fetch: Callable[[Feed[T]], Coroutine[Any, Any, None]], *, room: int
+        self, name: str, fetch: Callable[[PrefetchQueue[T]], Coroutine[Any, Any, None]], *, room: int
     ) -> None:
         """Fetch by a coroutine that calls `reserve` and then `deliver` for each batch of items.
 
@@ -100,13 +100,13 @@ class Feed(Generic[T]):
         return self._items.popleft()
 
 
-def fetch_ahead(next_batch: Callable[[], Awaitable[Sequence[T] | None]], ahead: int) -> Feed[T]:
+def fetch_ahead(next_batch: Callable[[], Awaitable[Sequence[T] | None]], ahead: int) -> PrefetchQueue[T]:
     """The items of some batches, until one is `None`, with up to `ahead` of them fetched before they are asked for."""
 
-    async def fetch(feed: Feed[T]) -> None:
+    async def fetch(feed: PrefetchQueue[T]) -> None:
         await feed.reserve()
         while (batch := await next_batch()) is not None:
             feed.deliver(batch)
             await feed.reserve()
 
-    return Feed("prefetch", fetch, room=ahead)
+    return PrefetchQueue("prefetch", fetch, room=ahead)

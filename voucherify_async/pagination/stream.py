@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from voucherify_async._tasks import gather
 from voucherify_async.pagination.pager import Listing, Reader
-from voucherify_async.pagination.prefetch import Feed
+from voucherify_async.pagination.prefetch import PrefetchQueue
 from voucherify_async.pagination.rules.base import MAX_PAGE_SIZE, Batch, PageAnswer, mark_of
 from voucherify_async.pagination.rules.created_at import CreatedAtRule, narrowed
 from voucherify_async.pagination.rules.page_number import page_at
@@ -106,11 +106,11 @@ class Stream(Generic[T]):
         self._is_counted = True
         """Whether totals are of the windows that they are asked for."""
 
-    def feed(self) -> Feed[T]:
+    def feed(self) -> PrefetchQueue[T]:
         """The context manager in which it is read."""
-        return Feed("stream", self._read_all, room=2 * self._concurrency)
+        return PrefetchQueue("stream", self._read_all, room=2 * self._concurrency)
 
-    async def _read_all(self, feed: Feed[T]) -> None:
+    async def _read_all(self, feed: PrefetchQueue[T]) -> None:
         await gather(self._find_oldest(), *(self._read(feed) for _ in range(self._concurrency)))
 
     async def _find_oldest(self) -> None:
@@ -123,7 +123,7 @@ class Stream(Generic[T]):
             self._oldest = 0 if instant is None else milliseconds_of(instant)
             self._changed.notify_all()
 
-    async def _read(self, feed: Feed[T]) -> None:
+    async def _read(self, feed: PrefetchQueue[T]) -> None:
         while (part := await self._next_part()) is not None:
             more: bool | None = True
             while more is not False:

@@ -12,7 +12,7 @@ from typing import IO, Final, NamedTuple
 
 __all__ = ["CsvRow", "CsvRows", "check_columns", "parse_row"]
 
-_LONGEST_ROW: Final = 10 * 1024 * 1024
+_MAX_ROW: Final = 10 * 1024 * 1024
 
 _INSIDE_QUOTES: Final = re.compile(r'((?:[^"]+|"")*+)("?)')
 _LINE_ENDS: Final = frozenset({"", "\n", "\r\n", "\r"})
@@ -218,19 +218,19 @@ def _texts(file: IO[bytes], raw: list[bytes]) -> Iterator[str]:
         csv.Error: A row is too long. It is found out before the whole row is read: a file without line
             breaks, or with a quote that is never closed, is one row as far as anyone can tell.
     """
-    left = _LONGEST_ROW
+    left = _MAX_ROW
     mark = BOM_UTF8
     # One byte more is asked for than there may be, to tell a row that fits from one that does not.
     while line := file.readline(left + 1):
         left -= len(line)
         if left < 0:
-            raise _TooLongError(f"the row has more than {_LONGEST_ROW:,} bytes")
+            raise _TooLongError(f"the row has more than {_MAX_ROW:,} bytes")
         line = line.removeprefix(mark)
         mark = b""
         raw.append(line)
         yield line.decode()
         if not raw:
-            left = _LONGEST_ROW
+            left = _MAX_ROW
 
 
 def _column(names: Sequence[str], name: str) -> int | None:

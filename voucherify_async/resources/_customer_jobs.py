@@ -14,19 +14,19 @@ from typing import IO, Any, Final, Literal, TypedDict, Unpack
 import anyio.to_thread
 import msgspec
 
-from voucherify_async._sync.batcher import fold_customers, fold_last
-from voucherify_async._sync.batches import Frame, Item
+from voucherify_async._sync.batcher import keep_last, merge_customers
+from voucherify_async._sync.batches import BodyTemplate, Item
 from voucherify_async._sync.jobs import OPEN
-from voucherify_async._sync.outcome import count_bulk, count_csv
+from voucherify_async._sync.outcome import read_bulk_result, read_import_result
 from voucherify_async._sync.report import SyncReport
 from voucherify_async._sync.results import SyncFailure, SyncProgress
 from voucherify_async._sync.run import sync
-from voucherify_async._sync.spec import BODY_BYTES, BODY_ITEMS, Kind, Options
-from voucherify_async._sync.state import State
+from voucherify_async._sync.spec import BODY_BYTES, BODY_ITEMS, JobSpec, SyncSettings
+from voucherify_async._sync.state import SyncState
 from voucherify_async._transport.auth import ApiKeys
 from voucherify_async._transport.operation import Body, Operation, Request
 from voucherify_async._transport.session import SessionManager
-from voucherify_async._transport.token_manager import TokenKeeper
+from voucherify_async._transport.token_manager import TokenManager
 from voucherify_async._transport.wire import (
     MAX_BODY_BYTES,
     FilePart,
@@ -244,13 +244,13 @@ class CustomerJobs:
             full=full,
             project=project,
         )
-        kind = Kind(
+        kind = JobSpec(
             project=self._project(how),
             name=_UPDATE_IN_BULK.name,
             frame=_frame("a list", b"[", b",", b"]", how),
             encode=_customer_item,
-            accounting=count_bulk,
-            fold=fold_customers,
+            accounting=read_bulk_result,
+            fold=merge_customers,
         )
         return await self._sync(_UPDATE_IN_BULK, _json_body, kind, source, how)
 
@@ -283,13 +283,13 @@ class CustomerJobs:
         # In one order, as what is the same should look the same to a state.
         content = encode_json("metadata", json_value("metadata", metadata), sort_keys=True).content
         head = b'{"metadata":' + content + b',"source_ids":['
-        kind = Kind(
+        kind = JobSpec(
             project=self._project(how),
             name=_UPDATE_METADATA_IN_BULK.name,
             frame=_frame("metadata", head, b",", b"]}", how),
             encode=_source_id_item,
-            accounting=count_bulk,
-            fold=fold_last,
+            accounting=read_bulk_result,
+            fold=keep_last,
             place="source_ids[{}]",
         )
         return await self._sync(_UPDATE_METADATA_IN_BULK, _json_body, kind, source_ids, how)
@@ -328,13 +328,13 @@ class CustomerJobs:
             check_columns("path", rows.columns)
             wrap = partial(_csv_body, Path(path).name)
             around = len(wrap(b"").content)
-            kind = Kind(
+            kind = JobSpec(
                 project=self._project(how),
                 name=_IMPORT_CSV.name,
                 frame=_frame("path: the header", rows.header, b"", b"", how, around=around, is_json=False),
                 encode=_row_item,
-                accounting=count_csv,
-                fold=fold_last,
+                accounting=read_import_result,
+                fold=keep_last,
                 locate=lambda _, row: row.line,
                 place="path: line {}",
             )
@@ -346,9 +346,9 @@ class CustomerJobs:
         self,
         operation: Operation[AsyncActionReceipt],
         wrap: Callable[[bytes], Body],
-        kind: Kind,
+        kind: JobSpec,
         source: Iterable[Any] | AsyncIterable[Any],
-        how: Options,
+        how: SyncSettings,
     ) -> SyncReport[Any]:
         return await sync(
             _Jobs(self._sessions, operation, wrap),
@@ -359,7 +359,7 @@ class CustomerJobs:
             max_server_wait=self._sessions.options.retry.max_server_wait,
         )
 
-    def _project(self, how: Options) -> str:
+    def _project(self, how: SyncSettings) -> str:
         """Whose customers they are, as a state names it: it tells projects apart, and nothing of them.
 
         Raises:
@@ -372,18 +372,18 @@ class CustomerJobs:
             raise ValueError("project must be given with a state: a token does not say whose it is")
         return _digest(f"{self._sessions.pool.settings.base_url} {keys.app_id}".encode())
 
-    async def _existing_state(self, path: str | os.PathLike[str], project: str | None) -> State:
+    async def _existing_state(self, path: str | os.PathLike[str], project: str | None) -> SyncState:
         how = _check_options(state=path, project=project)
         if not await anyio.Path(path).exists():
             raise FileNotFoundError(f"state: there is no file {os.fspath(path)!r}")
         # Who is no longer in a list of those that get metadata need not be gone.
         kinds = [_UPDATE_IN_BULK.name, _IMPORT_CSV.name]
-        return State(path, project=self._project(how), kinds=kinds, create=False)
+        return SyncState(path, project=self._project(how), kinds=kinds, create=False)
 
     @property
     def _keys(self) -> object:
         auth = self._sessions.options.auth
-        return auth.credentials.keys if isinstance(auth, TokenKeeper) else auth
+        return auth.credentials.keys if isinstance(auth, TokenManager) else auth
 
 
 class _Jobs:
@@ -420,9 +420,9 @@ class _Jobs:
         ]
 
 
-def _check_options(**given: Unpack[SyncOptions]) -> Options:
+def _check_options(**given: Unpack[SyncOptions]) -> SyncSettings:
     """The options with their defaults, if they are in range; names one that is not."""
-    how = Options(**given)
+    how = SyncSettings(**given)
     check_count("concurrency", how.concurrency)
     check_count("max_body_bytes", how.max_body_bytes, MAX_BODY_BYTES)
     check_count("max_body_items", how.max_body_items)
@@ -463,13 +463,15 @@ def _frame(
     head: bytes,
     separator: bytes,
     tail: bytes,
-    how: Options,
+    how: SyncSettings,
     *,
     around: int = 0,
     is_json: bool = True,
-) -> Frame:
+) -> BodyTemplate:
     """A frame whose requests are within the limits; `around` are the bytes around its body."""
-    frame = Frame(head, separator, tail, how.max_body_bytes - around, how.max_body_items, is_json=is_json)
+    frame = BodyTemplate(
+        head, separator, tail, how.max_body_bytes - around, how.max_body_items, is_json=is_json
+    )
     if frame.room < 1:
         least = how.max_body_bytes - frame.room
         raise ValueError(

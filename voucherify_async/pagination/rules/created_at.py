@@ -58,7 +58,7 @@ __all__ = ["CreatedAtRule", "CreatedAtWalk", "narrowed"]
 
 _PROOF: Final = 10
 """Items that two requests have to show in the same order for it to be kept; by chance they are once in 3,628,800."""
-_SMALLEST_PAGE: Final = 4 * ANCHORS
+_MIN_PAGE: Final = 4 * ANCHORS
 """The fewest items on a page for its neighbours to be found on the next one."""
 _MAX_WHOLE: Final = 300
 """Items of an instant without an order that are read whole for a single page."""
@@ -225,7 +225,7 @@ class CreatedAtWalk(TimestampWalk):
             and len(again) >= _PROOF
             and again == _common(marks, known)
             and marks[passed - len(delivered) : passed] == delivered
-            and (len(page.items) >= _SMALLEST_PAGE or self._count_until_beyond(page.items) < len(page.items))
+            and (len(page.items) >= _MIN_PAGE or self._count_until_beyond(page.items) < len(page.items))
         ):
             return (yield from self._follow(page, 0, passed, delivered[-ANCHORS:], set(here.taken)))
         return (yield from self._collect(page, None))
@@ -281,7 +281,7 @@ class CreatedAtWalk(TimestampWalk):
             before = [*before, *marks_of(rest[:count])][-ANCHORS:]
             ahead = marks_of(rest[count : count + ANCHORS])
             found = None
-            if self._size >= _SMALLEST_PAGE:
+            if self._size >= _MIN_PAGE:
                 stays = 0 if count else stays + 1
                 if page_at(place - len(before), self._size) is None or stays > _MAX_STAYS:
                     return (yield from self._finish_by_source_id(met or set()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from voucherify_async.sandbox._http.routing import Answer, Call, Router
+from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, Router
 from voucherify_async.sandbox._store.errors import not_found
 from voucherify_async.sandbox._store.jobs import REPORT_PATH
 from voucherify_async.sandbox._store.records import Job, to_instant
@@ -28,7 +28,7 @@ def _created(job: Job) -> dt.datetime:
 
 
 @routes.add("GET", "/v1/async-actions")
-def _list_async_actions(store: Store, call: Call, _: str) -> Answer:
+def _list_async_actions(store: Store, call: ApiCall, _: str) -> EndpointResult:
     query = parse_query(call.query, {**LIMIT, "end_date": instant_or_date})
     until = query.get("end_date")
     listed = store.listed(list(reversed(store.jobs.values())), _created)
@@ -43,7 +43,7 @@ def _list_async_actions(store: Store, call: Call, _: str) -> Answer:
 
 
 @routes.add("GET", "/v1/async-actions/*")
-def _get_async_action(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+def _get_async_action(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
     job = store.jobs.get(key)
     if job is None:
         raise not_found("async_action", key)

@@ -13,7 +13,7 @@ import msgspec
 from voucherify_async._transport.wire import format_instant
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox._endpoints._event_data import show
-from voucherify_async.sandbox._http.routing import Answer, Call, Router, read_file, read_json
+from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, Router, read_file, read_json
 from voucherify_async.sandbox._store.errors import ApiError, bad_query, not_found, too_large
 from voucherify_async.sandbox._store.index import CustomerFilter
 from voucherify_async.sandbox._store.jobs import BulkUpdate, CsvImport, MetadataUpdate
@@ -57,7 +57,7 @@ _LIST: Final[Mapping[str, Parser]] = {
 
 
 @routes.add("GET", "/v1/customers")
-def _list_customers(store: Store, call: Call, _: str) -> Answer:
+def _list_customers(store: Store, call: ApiCall, _: str) -> EndpointResult:
     query = parse_query(call.query, _LIST)
     order = query.get("order", "-created_at")
     limit = min(query.get("limit", DEFAULT_LIMIT), store.quirks.page_cap)
@@ -116,29 +116,29 @@ def _bounds(store: Store, query: Mapping[str, Any], name: str) -> Bounds:
 
 
 @routes.add("POST", "/v1/customers")
-def _create_customer(store: Store, call: Call, _: str) -> Answer:
+def _create_customer(store: Store, call: ApiCall, _: str) -> EndpointResult:
     return 200, _shown(store, store.upsert(check_customer(read_json(call), ids=True)))
 
 
 @routes.add("GET", "/v1/customers/*")
-def _get_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+def _get_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
     return 200, _shown(store, store.get(key))
 
 
 @routes.add("PUT", "/v1/customers/*")
-def _update_customer(store: Store, call: Call, key: str) -> Answer:
+def _update_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:
     changes = check_customer(read_json(call), ids=False)
     return 200, _shown(store, store.update(store.get(key), changes))
 
 
 @routes.add("DELETE", "/v1/customers/*")
-def _delete_customer(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+def _delete_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
     store.remove(store.get(key))
     return 204, None
 
 
 @routes.add("POST", "/v1/customers/*/permanent-deletion")
-def _delete_permanently(store: Store, call: Call, key: str) -> Answer:  # noqa: ARG001  # an endpoint
+def _delete_permanently(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
     record = store.get(key)
     segments = len(store.segments_of(record))
     store.remove(record)
@@ -198,13 +198,13 @@ _REDEEMABLES: Final[Mapping[str, Parser]] = {
 
 
 @routes.add("GET", "/v1/customers/*/activity")
-def _list_activity(store: Store, call: Call, key: str) -> Answer:
+def _list_activity(store: Store, call: ApiCall, key: str) -> EndpointResult:
     query = parse_query(call.query, _ACTIVITY)
     return 200, _activity(_in_order(store, key, query), query)
 
 
 @routes.add("GET", "/v1/customers/*/activities")
-def _list_activities(store: Store, call: Call, key: str) -> Answer:
+def _list_activities(store: Store, call: ApiCall, key: str) -> EndpointResult:
     query = parse_query(call.query, _ACTIVITIES)
     events = _in_order(store, key, query)
     total = sum(_event_matches(event, query) for event in events)
@@ -251,7 +251,7 @@ def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
 
 
 @routes.add("GET", "/v1/customers/*/redeemables")
-def _list_redeemables(store: Store, call: Call, key: str) -> Answer:
+def _list_redeemables(store: Store, call: ApiCall, key: str) -> EndpointResult:
     others, matches = redeemable_filter(call.query, store.now())
     query = parse_query(others, _REDEEMABLES)
     redeemables = store.listed(store.get(key).redeemables, attrgetter("created"))
@@ -285,7 +285,7 @@ def _page_by_id(
 
 
 @routes.add("GET", "/v1/customers/*/segments")
-def _list_segments(store: Store, call: Call, key: str) -> Answer:
+def _list_segments(store: Store, call: ApiCall, key: str) -> EndpointResult:
     parse_query(call.query, {})
     # For a customer that does not exist: what it would qualify for if it came to be.
     record = store.find(key) or Record(id="", source_id=key, created=store.now())
@@ -293,18 +293,18 @@ def _list_segments(store: Store, call: Call, key: str) -> Answer:
     return 200, {"object": "list", "data_ref": "data", "data": segments, "total": len(segments)}
 
 
-_MOST_METADATA: Final = 100_000_000
+_MAX_METADATA: Final = 100_000_000
 """In bytes: of one job, for all of its customers together. More would be merged for many seconds."""
 
 
 @routes.add("POST", "/v1/customers/importCSV")
-def _import_csv(store: Store, call: Call, _: str) -> Answer:
+def _import_csv(store: Store, call: ApiCall, _: str) -> EndpointResult:
     work = CsvImport.of(read_file(call))
     return _receipt(store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, work))
 
 
 @routes.add("POST", "/v1/customers/bulk/async")
-def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
+def _update_in_bulk(store: Store, call: ApiCall, _: str) -> EndpointResult:
     customers = read_json(call)
     if not is_array(customers):
         raise ApiError(400, "invalid_payload", "The body must be an array", message="Invalid payload")
@@ -317,7 +317,7 @@ def _update_in_bulk(store: Store, call: Call, _: str) -> Answer:
 
 
 @routes.add("POST", "/v1/customers/metadata/async")
-def _update_metadata_in_bulk(store: Store, call: Call, _: str) -> Answer:
+def _update_metadata_in_bulk(store: Store, call: ApiCall, _: str) -> EndpointResult:
     body = read_json(call)
     source_ids = body.get("source_ids") if is_mapping(body) else None
     if not is_array(source_ids) or not all(isinstance(key, str) and key for key in source_ids):
@@ -328,11 +328,11 @@ def _update_metadata_in_bulk(store: Store, call: Call, _: str) -> Answer:
         raise ApiError(
             400, "invalid_payload", "Property .metadata must be an object", message="Invalid payload"
         )
-    if len(source_ids) * len(msgspec.json.encode(metadata)) > _MOST_METADATA:
-        raise too_large(_MOST_METADATA)
+    if len(source_ids) * len(msgspec.json.encode(metadata)) > _MAX_METADATA:
+        raise too_large(_MAX_METADATA)
     work = MetadataUpdate(list(source_ids), metadata=dict(metadata))
     return _receipt(store.schedule("CUSTOMERS.METADATA_UPDATE", call.request_id, work))
 
 
-def _receipt(job: Job) -> Answer:
+def _receipt(job: Job) -> EndpointResult:
     return 202, {"async_action_id": job.id}

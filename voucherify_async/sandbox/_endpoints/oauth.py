@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from voucherify_async.sandbox._http.routing import Answer, Call, Router, read_form
+from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, Router, read_form
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.store import Store
 
@@ -14,7 +14,7 @@ __all__ = ["routes"]
 Json = dict[str, Any]
 routes = Router()
 
-_MOST_TOKENS: Final = 1000
+_MAX_TOKENS: Final = 1000
 _SCOPES: Final = frozenset(
     [
         "api",
@@ -64,7 +64,7 @@ _SCOPES: Final = frozenset(
 
 
 @routes.add("POST", "/v1/oauth/token")
-def _create_token(store: Store, call: Call, _: str) -> Answer:
+def _create_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     form = read_form(call)
     if form.get("grant_type") != "client_credentials":
         raise ApiError(400, "invalid_grant_type", message="Invalid grant_type")
@@ -72,14 +72,14 @@ def _create_token(store: Store, call: Call, _: str) -> Answer:
     if not scopes or not set(scopes) <= _SCOPES:
         raise ApiError(400, "invalid_scope", message=f"Invalid scope: {','.join(scopes)}")
     store.forget_tokens()
-    if len(store.tokens) >= _MOST_TOKENS:
-        details = f"A project has at most {_MOST_TOKENS} tokens at a time"
+    if len(store.tokens) >= _MAX_TOKENS:
+        details = f"A project has at most {_MAX_TOKENS} tokens at a time"
         raise ApiError(400, "oauth_tokens_limit_exceeded", details, message="Too many OAuth tokens")
     return 200, _token(store, store.issue_token(" ".join(scopes)).value)
 
 
 @routes.add("POST", "/v1/oauth/introspect")
-def _introspect_token(store: Store, call: Call, _: str) -> Answer:
+def _introspect_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     value = _token_of(call)
     if store.live_token(value) is None:
         return 200, {"active": False}
@@ -87,7 +87,7 @@ def _introspect_token(store: Store, call: Call, _: str) -> Answer:
 
 
 @routes.add("POST", "/v1/oauth/token/revoke")
-def _revoke_token(store: Store, call: Call, _: str) -> Answer:
+def _revoke_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     token = store.live_token(_token_of(call))
     if token is None:
         return 404, None  # the one error without a body
@@ -95,7 +95,7 @@ def _revoke_token(store: Store, call: Call, _: str) -> Answer:
     return 204, None
 
 
-def _token_of(call: Call) -> str:
+def _token_of(call: ApiCall) -> str:
     value = read_form(call).get("access_token")
     if value is None:
         raise ApiError(400, "missing_parameters", message="Missing parameters")

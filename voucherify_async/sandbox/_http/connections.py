@@ -14,14 +14,14 @@ from typing import Final
 from aiohttp import web
 
 from voucherify_async.sandbox._http.exchanges import Exchange
-from voucherify_async.sandbox._http.faults import Fate
+from voucherify_async.sandbox._http.faults import FaultDecision
 
-__all__ = ["Accidents"]
+__all__ = ["FaultInjector"]
 
 _LINGER_NOT: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class Accidents:
+class FaultInjector:
     """Lets faults happen, and remembers the connections that are not what they seem."""
 
     def __init__(self, keep: Callable[[Exchange], None]) -> None:
@@ -54,7 +54,7 @@ class Accidents:
         return nothing
 
     async def strike(
-        self, fate: Fate, request: web.Request, response: web.Response, exchange: Exchange
+        self, fate: FaultDecision, request: web.Request, response: web.Response, exchange: Exchange
     ) -> None:
         """Let a fault happen. What is left to be sent on a broken connection, aiohttp drops without a word."""
         transport, content = request.transport, exchange.response_body

@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple, TypeGuard
 from voucherify_async.sandbox._http.rate_limits import too_many
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 
-__all__ = ["Dice", "Fate", "Fault", "Faults", "Latency", "Roll", "to_range"]
+__all__ = ["Draw", "Fault", "FaultDecision", "FaultPicker", "Faults", "Latency", "to_range"]
 
 Fault = Literal["reset", "truncate", "stall", "stale_keepalive", "status"]
 
@@ -30,7 +30,7 @@ _KEYS: Final = {status.value: status.name.lower() for status in HTTPStatus} | {5
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
-class Roll(NamedTuple):
+class Draw(NamedTuple):
     """The chance of one request: numbers in [0, 1). Each fault has one of its own."""
 
     reset: float
@@ -43,20 +43,20 @@ class Roll(NamedTuple):
     latency: float
 
 
-class Dice:
+class FaultPicker:
     """Rolls for one request after the other; the n-th roll depends on the seed and n alone."""
 
     def __init__(self, seed: int) -> None:
         # Seeded apart from the store, so that calls that make ids do not move the faults.
         self._random = random.Random(f"faults {seed}")  # noqa: S311  # reproducible, not secret
 
-    def roll(self) -> Roll:
+    def roll(self) -> Draw:
         """The chance of the next request."""
-        return Roll(*(self._random.random() for _ in Roll._fields))
+        return Draw(*(self._random.random() for _ in Draw._fields))
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class FaultDecision:
     """What becomes of a request that is hit.
 
     Attributes:
@@ -151,7 +151,7 @@ class Faults:
         # One that can be changed would be changed without a check. In order, so that it matters to nobody.
         object.__setattr__(self, "status", MappingProxyType(dict(sorted(self.status.items()))))
 
-    def fate(self, roll: Roll) -> Fate | None:
+    def fate(self, roll: Draw) -> FaultDecision | None:
         """What becomes of a request with this chance; `None` if nothing hits it."""
         left = 1.0
         chances: tuple[tuple[Fault, float, float], ...] = (
@@ -168,11 +168,11 @@ class Faults:
             left -= chance
         return None
 
-    def _hit(self, fault: Fault, roll: Roll) -> Fate:
+    def _hit(self, fault: Fault, roll: Draw) -> FaultDecision:
         if fault == "status":
-            return Fate(fault, applied=False, status=self._pick(roll.which_status))
+            return FaultDecision(fault, applied=False, status=self._pick(roll.which_status))
         always = fault in {"truncate", "stale_keepalive"}
-        return Fate(fault, applied=always or roll.applied < 0.5)
+        return FaultDecision(fault, applied=always or roll.applied < 0.5)
 
     def _pick(self, drawn: float) -> int:
         statuses = [(status, chance) for status, chance in self.status.items() if chance]

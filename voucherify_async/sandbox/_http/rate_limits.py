@@ -13,7 +13,7 @@ from typing import Final
 
 from voucherify_async.sandbox._store.errors import ApiError
 
-__all__ = ["NO_LIMIT", "Meter", "Meters", "Quota", "Reading", "to_quota", "too_many"]
+__all__ = ["NO_LIMIT", "Quota", "RateCounter", "RateCounters", "RateStatus", "to_quota", "too_many"]
 
 API_CALLS: Final = "api_calls"
 BULK_API_CALLS: Final = "bulk_api_calls"
@@ -76,7 +76,7 @@ def too_many() -> ApiError:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class RateStatus:
     """What a meter says of a call.
 
     Attributes:
@@ -116,7 +116,7 @@ class Reading:
         return headers
 
 
-class Meter:
+class RateCounter:
     """Counts the calls of one kind."""
 
     def __init__(self, kind: str, quota: Quota) -> None:
@@ -125,7 +125,7 @@ class Meter:
         # When each call that counts ceases to, the earliest first.
         self._ends: deque[float] = deque()
 
-    def count(self, now: float) -> Reading:
+    def count(self, now: float) -> RateStatus:
         """Count a call, if it is admitted."""
         self._forget(now)
         quota, ends = self._quota, self._ends
@@ -135,7 +135,7 @@ class Meter:
             ends.append(ends[0] if quota.fixed and ends else now + quota.period)
         return self._reading(now, admitted=admitted)
 
-    def read(self, now: float) -> Reading:
+    def read(self, now: float) -> RateStatus:
         """What a call would meet, without counting one."""
         self._forget(now)
         return self._reading(now, admitted=len(self._ends) < self._quota.limit)
@@ -144,21 +144,21 @@ class Meter:
         while self._ends and self._ends[0] <= now:
             self._ends.popleft()
 
-    def _reading(self, now: float, *, admitted: bool) -> Reading:
+    def _reading(self, now: float, *, admitted: bool) -> RateStatus:
         limit = self._quota.limit
         remaining = limit - len(self._ends)
-        return Reading(self._kind, admitted, limit, remaining, now if remaining else self._ends[0])
+        return RateStatus(self._kind, admitted, limit, remaining, now if remaining else self._ends[0])
 
 
-class Meters:
+class RateCounters:
     """The meters of all kinds, each with the same quota: bulk calls are counted apart from all others."""
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
-        self._bulk = Meter(BULK_API_CALLS, quota)
-        self._others = Meter(API_CALLS, quota)
+        self._bulk = RateCounter(BULK_API_CALLS, quota)
+        self._others = RateCounter(API_CALLS, quota)
 
-    def count(self, method: str, segments: tuple[str, ...], now: float) -> Reading:
+    def count(self, method: str, segments: tuple[str, ...], now: float) -> RateStatus:
         """Count a call, if it is admitted.
 
         Args:
@@ -169,6 +169,6 @@ class Meters:
         bulk = method == "POST" and segments in _BULK
         return (self._bulk if bulk else self._others).count(now)
 
-    def read(self, now: float) -> tuple[Reading, ...]:
+    def read(self, now: float) -> tuple[RateStatus, ...]:
         """What each meter shows, without counting a call."""
         return self._others.read(now), self._bulk.read(now)

@@ -14,29 +14,29 @@ import msgspec
 
 from voucherify_async._transport.wire import MAX_BODY_BYTES
 from voucherify_async.sandbox._store.errors import ApiError, too_large
-from voucherify_async.sandbox._store.gc import undisturbed
+from voucherify_async.sandbox._store.gc import gc_paused
 from voucherify_async.sandbox._store.store import Store
 from voucherify_async.sandbox._store.validation import DEEPEST, is_deep
 
-__all__ = ["Answer", "Call", "Endpoint", "Router", "read_file", "read_form", "read_json"]
+__all__ = ["ApiCall", "Endpoint", "EndpointResult", "Router", "read_file", "read_form", "read_json"]
 
-Answer = tuple[int, Any]
+EndpointResult = tuple[int, Any]
 """Status and JSON body; `None` for no body."""
 
 
 # Any request is answered within a second of CPU. Without these, 10 MB of the wrong kind would take minutes.
-_LONGEST_FORM: Final = 64 * 1024
+_MAX_FORM: Final = 64 * 1024
 """In bytes."""
-_MOST_PARTS: Final = 100
+_MAX_PARTS: Final = 100
 """Parts of a multipart body."""
-_LONGEST_PART_HEAD: Final = 4 * 1024
+_MAX_PART_HEAD: Final = 4 * 1024
 """In bytes: all headers of a part."""
 _LARGE: Final = 256 * 1024
 """In bytes: from here on, JSON may be so many objects that the garbage collector takes longer than the decoder."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """A request, taken apart.
 
     Attributes:
@@ -56,7 +56,7 @@ class Call:
     request_id: str
 
 
-Endpoint = Callable[[Store, Call, str], Answer]
+Endpoint = Callable[[Store, ApiCall, str], EndpointResult]
 """Answers a call; the third argument is the part of the path that is an id, if one is."""
 
 _ANY: Final = "*"
@@ -80,7 +80,7 @@ class Router:
 
         return register
 
-    def answer(self, store: Store, call: Call) -> Answer:
+    def answer(self, store: Store, call: ApiCall) -> EndpointResult:
         """What the service answers to a call.
 
         Raises:
@@ -107,11 +107,11 @@ def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
     )
 
 
-def read_json(call: Call) -> Any:
+def read_json(call: ApiCall) -> Any:
     """The JSON body."""
     _check_size(call.body)
     _check_type(call, "application/json")
-    with undisturbed() if len(call.body) > _LARGE else contextlib.nullcontext():
+    with gc_paused() if len(call.body) > _LARGE else contextlib.nullcontext():
         try:
             body = msgspec.json.decode(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -123,16 +123,16 @@ def read_json(call: Call) -> Any:
     return body
 
 
-def read_form(call: Call) -> dict[str, str]:
+def read_form(call: ApiCall) -> dict[str, str]:
     """The fields of a form-encoded body."""
     _check_type(call, "application/x-www-form-urlencoded")
-    if len(call.body) > _LONGEST_FORM:
-        raise too_large(_LONGEST_FORM)
+    if len(call.body) > _MAX_FORM:
+        raise too_large(_MAX_FORM)
     fields = parse_qs(call.body.decode("utf-8", "replace"), keep_blank_values=True)
     return {name: values[-1] for name, values in fields.items()}
 
 
-def read_file(call: Call) -> bytes:
+def read_file(call: ApiCall) -> bytes:
     """The part of a multipart body that is named ``file``."""
     _check_type(call, "multipart/form-data")
     content = next(_files_in(call), None)
@@ -142,7 +142,7 @@ def read_file(call: Call) -> bytes:
     return content
 
 
-def _files_in(call: Call) -> Iterator[bytes]:
+def _files_in(call: ApiCall) -> Iterator[bytes]:
     """The content of each part that is named ``file``."""
     boundary = email.message_from_string(f"Content-Type: {call.content_type}").get_boundary()
     if not boundary:
@@ -150,15 +150,13 @@ def _files_in(call: Call) -> Iterator[bytes]:
     name = re.escape(boundary.encode("utf-8", "surrogateescape"))
     delimiter = re.compile(rb"(?:\A|\r?\n)--" + name + rb"(?:--)?[ \t]*(?=\r?\n|\Z)")
     # What comes before the first delimiter and after the last is no part.
-    parts = delimiter.split(call.body, _MOST_PARTS + 2)[1:-1]
-    if len(parts) > _MOST_PARTS:
-        raise _bad_form("invalid_body", f"The body must not have more than {_MOST_PARTS} parts")
+    parts = delimiter.split(call.body, _MAX_PARTS + 2)[1:-1]
+    if len(parts) > _MAX_PARTS:
+        raise _bad_form("invalid_body", f"The body must not have more than {_MAX_PARTS} parts")
     for part in parts:
         head, *content = re.split(rb"\r?\n\r?\n", part, maxsplit=1)
-        if len(head) > _LONGEST_PART_HEAD:
-            raise _bad_form(
-                "invalid_body", f"The headers of a part must not exceed {_LONGEST_PART_HEAD} bytes"
-            )
+        if len(head) > _MAX_PART_HEAD:
+            raise _bad_form("invalid_body", f"The headers of a part must not exceed {_MAX_PART_HEAD} bytes")
         fields = email.message_from_bytes(head.strip())
         if content and fields.get_param("name", header="content-disposition") == "file":
             yield content[0]
@@ -168,7 +166,7 @@ def _bad_form(key: str, details: str) -> ApiError:
     return ApiError(400, key, details, message="Invalid payload")
 
 
-def _check_type(call: Call, expected: str) -> None:
+def _check_type(call: ApiCall, expected: str) -> None:
     if call.content_type.partition(";")[0].strip().lower() != expected:
         raise ApiError(415, "unsupported_media_type", f"The body must be {expected}")
 

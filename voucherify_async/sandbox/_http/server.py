@@ -27,11 +27,11 @@ from voucherify_async._transport.settings import is_loopback
 from voucherify_async._transport.wire import MAX_BODY_BYTES
 from voucherify_async.client import VoucherifyClient
 from voucherify_async.sandbox._endpoints import routes
-from voucherify_async.sandbox._http.connections import Accidents
+from voucherify_async.sandbox._http.connections import FaultInjector
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
-from voucherify_async.sandbox._http.faults import Dice, Fate, Faults, Latency, to_range
-from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Meters, Quota, Reading, to_quota
-from voucherify_async.sandbox._http.routing import Answer, Call
+from voucherify_async.sandbox._http.faults import FaultDecision, FaultPicker, Faults, Latency, to_range
+from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
+from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
 from voucherify_async.sandbox._seed.load import load_customers
 from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._status.page import (
@@ -43,7 +43,7 @@ from voucherify_async.sandbox._status.page import (
 )
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 from voucherify_async.sandbox._store.jobs import REPORT_PATH, find_report
-from voucherify_async.sandbox._store.persistence import State
+from voucherify_async.sandbox._store.persistence import StateFile
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 from voucherify_async.sandbox._store.store import Store
@@ -55,14 +55,14 @@ EXPOSED: Final = "anyone who can reach this machine can read and change everythi
 APP_ID: Final = "sandbox-app-id"
 APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # it opens nothing but a sandbox
 
-_LONGEST_BODY: Final = MAX_BODY_BYTES + 64 * 1024
+_MAX_BODY: Final = MAX_BODY_BYTES + 64 * 1024
 """Bytes of a body, with what comes around a file of the longest that is taken."""
 _SHUTDOWN_SECONDS: Final = 0.5
 _LINGERING_SECONDS: Final = 1.0
 """How long the rest of a body is read that was answered early, so that the answer is read and not reset."""
-_LONGEST_LINE: Final = 64 * 1024
+_MAX_LINE: Final = 64 * 1024
 """Bytes of a request line or header; ids may be long, and percent-encoding makes them longer."""
-_LONGEST_HEAD: Final = 64 * 1024
+_MAX_HEAD: Final = 64 * 1024
 """Bytes of all headers together."""
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # asked for
 
@@ -167,15 +167,15 @@ class Sandbox:
             segments=segments,
         )
         self.requests = Exchanges()
-        self._dice = Dice(seed)
-        self._accidents = Accidents(self._keep)
+        self._dice = FaultPicker(seed)
+        self._accidents = FaultInjector(self._keep)
         self.host = host
         self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
         self.port = port
         self._runner: web.AppRunner | None = None
         self._thread = ExitStack()
         with ExitStack() as stack:
-            self._state = None if state is None else State(state)
+            self._state = None if state is None else StateFile(state)
             if self._state is not None:
                 stack.callback(self._state.close)
             if self._state is None or not self._state.load(self.store):
@@ -193,7 +193,7 @@ class Sandbox:
 
     @rate_limit.setter
     def rate_limit(self, rate_limit: int | Quota | None) -> None:
-        self._meters = Meters(to_quota(rate_limit) or NO_LIMIT)
+        self._meters = RateCounters(to_quota(rate_limit) or NO_LIMIT)
 
     @property
     def latency(self) -> Latency:
@@ -251,18 +251,18 @@ class Sandbox:
             # There are no routes: what aiohttp's router does not know, it answers in plain text.
             return await self._handle(request)
 
-        app = web.Application(client_max_size=_LONGEST_BODY, middlewares=[answer_everything])
+        app = web.Application(client_max_size=_MAX_BODY, middlewares=[answer_everything])
         runner = web.AppRunner(
             app,
             access_log=None,
             logger=_protocol_logger,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             lingering_time=_LINGERING_SECONDS,
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
             auto_decompress=False,
         )
-        self._accidents = Accidents(self._keep)
+        self._accidents = FaultInjector(self._keep)
         await runner.setup()
         try:
             await web.TCPSite(runner, self.host, self.port).start()
@@ -376,20 +376,20 @@ class Sandbox:
             answer = refuse(error.status, error.message)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
-    def _chance(self) -> tuple[Fate | None, float]:
+    def _chance(self) -> tuple[FaultDecision | None, float]:
         """What becomes of the next call, and how much longer its answer takes."""
         roll = self._dice.roll()
         low, high = self._delays
         return self.faults.fate(roll), low + (high - low) * roll.latency
 
-    def _headers(self, request_id: str, reading: Reading) -> dict[str, str]:
+    def _headers(self, request_id: str, reading: RateStatus) -> dict[str, str]:
         now = self.store.clock()
         # Of the store's clock, as all other instants are: a client measures them against the date.
         date = formatdate(int(now), usegmt=True)
         return {"Date": date, "X-Request-Id": request_id, **reading.headers(now)}
 
-    def _answer(self, request: web.Request, body: bytes, request_id: str) -> Answer:
-        call = Call(
+    def _answer(self, request: web.Request, body: bytes, request_id: str) -> EndpointResult:
+        call = ApiCall(
             method=request.method,
             segments=_segments(request),
             query=parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True),
@@ -442,13 +442,11 @@ def _same(given: str, expected: str) -> bool:
 
 
 async def _read(request: web.Request) -> bytes:
-    if sum(len(name) + len(value) for name, value in request.raw_headers) > _LONGEST_HEAD:
-        raise ApiError(
-            400, "headers_too_large", f"All headers together must not exceed {_LONGEST_HEAD} bytes"
-        )
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > _MAX_HEAD:
+        raise ApiError(400, "headers_too_large", f"All headers together must not exceed {_MAX_HEAD} bytes")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise ApiError(415, "unsupported_media_type", "The body must not be compressed")
-    if (request.content_length or 0) > _LONGEST_BODY:
+    if (request.content_length or 0) > _MAX_BODY:
         raise too_large()
     try:
         return await request.read()

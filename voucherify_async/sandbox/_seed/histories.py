@@ -23,8 +23,8 @@ from voucherify_async.sandbox._seed.names import (
 )
 from voucherify_async.sandbox._seed.vouchers import (
     NOTHING,
-    About,
     Campaign,
+    EventSubject,
     Order,
     Product,
     Redeemable,
@@ -35,11 +35,11 @@ from voucherify_async.sandbox._store.records import MILLISECOND, Event, Record
 from voucherify_async.sandbox._store.segments import Segment
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["ID_BITS", "Life", "World"]
+__all__ = ["ID_BITS", "CustomerHistory", "SeedContext"]
 
 ID_BITS: Final = 63
 """Of the numbers of which ids are made; JSON of 64 bits can hold them."""
-_LONGEST_LIFE: Final = 300 * 24 * 3600 * 1000
+_MAX_LIFE: Final = 300 * 24 * 3600 * 1000
 """Milliseconds from the first event of a customer to the last."""
 _MOMENTS: Final = 30
 """Nobody does things at more different times."""
@@ -53,7 +53,7 @@ _RARELY: Final = 8
 Json = dict[str, Any]
 
 
-class World:
+class SeedContext:
     """What all customers have in common.
 
     Args:
@@ -84,7 +84,7 @@ class World:
         self.referrers: list[tuple[Record, Redeemable]] = []
 
 
-class Life:
+class CustomerHistory:
     """One customer's life, told event by event, each not before the last."""
 
     __slots__ = (
@@ -103,7 +103,7 @@ class Life:
         "world",
     )
 
-    def __init__(self, world: World, record: Record, ms: int) -> None:
+    def __init__(self, world: SeedContext, record: Record, ms: int) -> None:
         """Begin with the creation.
 
         Args:
@@ -114,7 +114,7 @@ class Life:
         self.world = world
         self.record = record
         self.ms = ms
-        self.step = min(world.closed - ms, _LONGEST_LIFE) / _MOMENTS
+        self.step = min(world.closed - ms, _MAX_LIFE) / _MOMENTS
         self.at = record.created
         self.customer = record.snapshot()
         self.tell("customer.created")
@@ -146,13 +146,13 @@ class Life:
         self.ms += int(self.world.random() * self.step)
         self.at = EPOCH + self.ms * MILLISECOND
 
-    def tell(self, kind: str, about: About = NOTHING, category: str = "ACTION") -> None:
+    def tell(self, kind: str, about: EventSubject = NOTHING, category: str = "ACTION") -> None:
         """Something that the customer did, or that was done to it."""
         self.record.activity.append(
             Event(self.world.bits(ID_BITS), kind, self.at, self.customer, category, about)
         )
 
-    def effect(self, kind: str, about: About) -> None:
+    def effect(self, kind: str, about: EventSubject) -> None:
         """Something that came of what the customer did."""
         self.tell(kind, about, "EFFECT")
 
@@ -176,7 +176,7 @@ class Life:
         """Give the customer a voucher of a campaign, and tell it."""
         self.wait()
         held = self.hold(campaign, voucher_type, amount)
-        about = About(campaign=campaign, voucher=held, balance=amount, number=self.world.bits(ID_BITS))
+        about = EventSubject(campaign=campaign, voucher=held, balance=amount, number=self.world.bits(ID_BITS))
         self.tell("customer.publication.succeeded", about)
         return held
 
@@ -197,20 +197,20 @@ class Life:
         if belongs:
             self.wait()
             self.segment = belongs[-1]
-            self.effect("customer.segment.entered", About(segment=self.segment.to_json()))
+            self.effect("customer.segment.entered", EventSubject(segment=self.segment.to_json()))
 
     def get_message(self) -> None:
         """A message is sent, or fails, and is sent at last."""
         number = self.world.bits(ID_BITS)
         channel = CHANNELS[number % len(CHANNELS)]
-        about = About(name=MESSAGES[number % len(MESSAGES)], number=number)
+        about = EventSubject(name=MESSAGES[number % len(MESSAGES)], number=number)
         self.wait()
         if number % 7:
             self.effect(f"customer.{channel}.sent", about)
         else:
             self.fail_message(channel, about)
 
-    def fail_message(self, channel: str, about: About) -> None:
+    def fail_message(self, channel: str, about: EventSubject) -> None:
         """A message fails, and is sent at last."""
         self.effect(f"customer.{channel}.failed", about)
         self.wait()
@@ -233,7 +233,9 @@ class Life:
         self.gift = self.publish(self.world.gifts, "GIFT_VOUCHER", first)
         self.wait()
         self.gift.amount += more
-        about = About(campaign=self.world.gifts, voucher=self.gift, amount=more, balance=self.gift.balance)
+        about = EventSubject(
+            campaign=self.world.gifts, voucher=self.gift, amount=more, balance=self.gift.balance
+        )
         self.effect("customer.voucher.gift.balance_added", about)
 
     def join(self) -> None:
@@ -241,18 +243,18 @@ class Life:
         self.card = self.publish(self.world.loyalty, "LOYALTY_CARD")
         self.effect("customer.loyalty.tier.joined", self.in_tier())
 
-    def in_tier(self, before: int | None = None) -> About:
+    def in_tier(self, before: int | None = None) -> EventSubject:
         """The tier the customer is in."""
         campaign = self.world.loyalty
         tier_before = None if before is None else campaign.tiers[before]
-        return About(campaign=campaign, tier=campaign.tiers[self.tier], tier_before=tier_before)
+        return EventSubject(campaign=campaign, tier=campaign.tiers[self.tier], tier_before=tier_before)
 
     def refer(self) -> None:
         """The customer gets a code that it can give to others."""
         self.wait()
         held = self.hold(self.world.referral, "DISCOUNT_VOUCHER")
         held.holder_role, held.referrer_id = "REFERRER", self.record.id
-        self.effect("customer.holder.assignment.created", About(campaign=held.campaign, voucher=held))
+        self.effect("customer.holder.assignment.created", EventSubject(campaign=held.campaign, voucher=held))
         referrers = self.world.referrers
         if len(referrers) < _REFERRERS:
             referrers.append((self.record, held))
@@ -272,7 +274,7 @@ class Life:
         held = self.hold(campaign, "DISCOUNT_VOUCHER")
         held.holder_role, held.voucher, held.referrer_id = "REFEREE", theirs.voucher, referrer.id
         number = self.world.bits(ID_BITS)
-        about = About(
+        about = EventSubject(
             campaign=campaign, voucher=held, other=in_short(referrer), name="signed_up", number=number
         )
         self.tell("customer.referred", about)
@@ -291,13 +293,13 @@ class Life:
         campaigns = {**loyalty["campaigns"], campaign.name: in_campaign}
         referrer.loyalty = {**loyalty, "referred_customers": referred, "campaigns": campaigns}
 
-    def order(self) -> tuple[Order, About]:
+    def order(self) -> tuple[Order, EventSubject]:
         """The customer orders something."""
         self.wait()
         world, number = self.world, self.world.bits(ID_BITS)
         product = world.products[number % len(world.products)]
         order = Order(number=number, created=self.at, product=product, quantity=number % 3 + 1)
-        about = About(order=order)
+        about = EventSubject(order=order)
         self.tell("customer.order.created", about)
         return order, about
 
@@ -320,7 +322,7 @@ class Life:
         self.pay(order, about)
         return order
 
-    def pay(self, order: Order, about: About) -> None:
+    def pay(self, order: Order, about: EventSubject) -> None:
         """The customer pays, with what it has, and earns points."""
         if self.coupon is not None:
             self.redeem(order, self.coupon)
@@ -330,13 +332,15 @@ class Life:
             self.gift = self.gift if self.gift.balance else None
         elif order.number % 11 == 0:
             order.discount = order.worth_of(self.world.promotion.discount)
-            self.redeemed(About(campaign=self.world.promotion, order=order, number=self.world.bits(ID_BITS)))
+            self.redeemed(
+                EventSubject(campaign=self.world.promotion, order=order, number=self.world.bits(ID_BITS))
+            )
         self.tell("customer.order.paid", about)
         self.paid.append(order)
         if self.card is not None:
             self.earn(self.card, order)
 
-    def redeem(self, order: Order, voucher: Redeemable) -> About:
+    def redeem(self, order: Order, voucher: Redeemable) -> EventSubject:
         """The customer pays with a voucher."""
         voucher.uses += 1
         taken = 0
@@ -348,7 +352,7 @@ class Life:
             order.discount = order.worth_of(voucher.discount)
             voucher.status = "USED"
         return self.redeemed(
-            About(
+            EventSubject(
                 campaign=voucher.campaign,
                 voucher=voucher,
                 order=order,
@@ -358,7 +362,7 @@ class Life:
             )
         )
 
-    def redeemed(self, about: About) -> About:
+    def redeemed(self, about: EventSubject) -> EventSubject:
         """A redemption has succeeded."""
         self.count("succeeded")
         self.tell("customer.redemption.succeeded", about)
@@ -381,10 +385,12 @@ class Life:
         if self.tier > before:
             self.effect("customer.loyalty.tier.upgraded", self.in_tier(before))
 
-    def with_card(self, card: Redeemable, points: int, order: Order | None = None, name: str = "") -> About:
+    def with_card(
+        self, card: Redeemable, points: int, order: Order | None = None, name: str = ""
+    ) -> EventSubject:
         """Something that is about points."""
         campaign = self.world.loyalty
-        return About(
+        return EventSubject(
             campaign=campaign,
             voucher=card,
             order=order,
@@ -419,7 +425,7 @@ class Life:
         """The customer does something that the shop has a name for."""
         self.wait()
         number = self.world.bits(ID_BITS)
-        self.tell("customer.custom_event", About(name=EVENTS[number % len(EVENTS)], number=number))
+        self.tell("customer.custom_event", EventSubject(name=EVENTS[number % len(EVENTS)], number=number))
 
     def fail_to_redeem(self) -> None:
         """The customer tries a voucher that is used up."""
@@ -429,7 +435,7 @@ class Life:
         self.buy()
         order, _ = self.order()
         number = self.world.bits(ID_BITS)
-        about = About(campaign=coupon.campaign, voucher=coupon, order=order, number=number)
+        about = EventSubject(campaign=coupon.campaign, voucher=coupon, order=order, number=number)
         self.tell("customer.validation.failed", about)
         self.count("failed")
         self.tell("customer.redemption.failed", about)
@@ -440,7 +446,7 @@ class Life:
         coupon = self.coupon
         assert coupon is not None  # noqa: S101  # it was got just now
         order, about = self.order()
-        checked = About(voucher=coupon, campaign=coupon.campaign, number=self.world.bits(ID_BITS))
+        checked = EventSubject(voucher=coupon, campaign=coupon.campaign, number=self.world.bits(ID_BITS))
         self.tell("customer.validation.succeeded", checked)
         redemption, self.coupon = self.redeem(order, coupon), None
         self.tell("customer.order.paid", about)
@@ -461,7 +467,7 @@ class Life:
         self.get_coupon()
         self.wait()
         coupon, self.coupon = self.record.redeemables.pop(), None
-        self.tell("customer.voucher.deleted", About(campaign=coupon.campaign, voucher=coupon))
+        self.tell("customer.voucher.deleted", EventSubject(campaign=coupon.campaign, voucher=coupon))
 
     def miss_coupon(self) -> None:
         """A voucher cannot be published."""
@@ -469,7 +475,7 @@ class Life:
         missed = self.hold(self.world.coupons[-1], "DISCOUNT_VOUCHER")
         self.record.redeemables.pop()
         number = self.world.bits(ID_BITS)
-        about = About(campaign=missed.campaign, voucher=missed, number=number)
+        about = EventSubject(campaign=missed.campaign, voucher=missed, number=number)
         self.tell("customer.publication.failed", about)
 
     def pend(self, fate: str = "activated") -> None:
@@ -546,7 +552,7 @@ class Life:
         self.wait()
         held = self.hold(self.world.referral, "DISCOUNT_VOUCHER")
         held.holder_role, held.referrer_id = "REFERRER", self.record.id
-        about = About(campaign=held.campaign, voucher=held)
+        about = EventSubject(campaign=held.campaign, voucher=held)
         self.effect("customer.holder.assignment.created", about)
         self.wait()
         self.record.redeemables.remove(held)
@@ -562,7 +568,7 @@ class Life:
         self.customer = record.snapshot()
         self.tell("customer.updated")
         if self.segment is not None and not self.segment.holds(record):
-            self.effect("customer.segment.left", About(segment=self.segment.to_json()))
+            self.effect("customer.segment.left", EventSubject(segment=self.segment.to_json()))
 
     def sum_up(self) -> None:
         """Have the customer's summaries say what has happened."""
@@ -619,36 +625,36 @@ class Life:
         return summary
 
 
-_STORIES: Final[tuple[tuple[int, Callable[[Life], None]], ...]] = (
-    (7, Life.be_confirmed),
-    (3, Life.enter_segment),
-    (3, Life.get_message),
-    (3, Life.get_coupon),
-    (15, Life.find_coupon),
-    (7, Life.get_gift),
-    (3, Life.join),
-    (15, Life.refer),
-    (15, Life.be_referred),
+_STORIES: Final[tuple[tuple[int, Callable[[CustomerHistory], None]], ...]] = (
+    (7, CustomerHistory.be_confirmed),
+    (3, CustomerHistory.enter_segment),
+    (3, CustomerHistory.get_message),
+    (3, CustomerHistory.get_coupon),
+    (15, CustomerHistory.find_coupon),
+    (7, CustomerHistory.get_gift),
+    (3, CustomerHistory.join),
+    (15, CustomerHistory.refer),
+    (15, CustomerHistory.be_referred),
 )
 """What happens to many, in this order, with the bits of a random number that must be zero for it."""
 
-_RARE: Final[tuple[Callable[[Life], None], ...]] = (
-    Life.order_slowly,
-    Life.do_something,
-    Life.fail_to_redeem,
-    Life.roll_back,
+_RARE: Final[tuple[Callable[[CustomerHistory], None], ...]] = (
+    CustomerHistory.order_slowly,
+    CustomerHistory.do_something,
+    CustomerHistory.fail_to_redeem,
+    CustomerHistory.roll_back,
     lambda life: life.roll_back(fails=True),
-    Life.lose_coupon,
-    Life.miss_coupon,
-    Life.pend,
+    CustomerHistory.lose_coupon,
+    CustomerHistory.miss_coupon,
+    CustomerHistory.pend,
     lambda life: life.pend("canceled"),
-    Life.transfer,
-    Life.expire,
-    Life.be_rewarded,
-    Life.take_reward,
+    CustomerHistory.transfer,
+    CustomerHistory.expire,
+    CustomerHistory.be_rewarded,
+    CustomerHistory.take_reward,
     lambda life: life.take_reward(keeps=False),
-    Life.change_tiers,
-    Life.leave,
-    Life.stop_referring,
+    CustomerHistory.change_tiers,
+    CustomerHistory.leave,
+    CustomerHistory.stop_referring,
 )
 """What happens to few."""

@@ -15,8 +15,8 @@ import msgspec
 from voucherify_async._transport.wire import format_instant
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox._store.errors import ApiError
-from voucherify_async.sandbox._store.gc import undisturbed
-from voucherify_async.sandbox._store.jobs import Table, columns_of
+from voucherify_async.sandbox._store.gc import gc_paused
+from voucherify_async.sandbox._store.jobs import CsvTable, columns_of
 from voucherify_async.sandbox._store.records import Record
 from voucherify_async.sandbox._store.store import Store
 from voucherify_async.sandbox._store.validation import DEEPEST, check_customer, instant, is_deep
@@ -51,7 +51,7 @@ def load_customers(store: Store, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"load: {path} cannot be read: it is no file")
     now = store.now()
     replace = read is _csv_rows  # as an import does
-    with undisturbed():
+    with gc_paused():
         for number, body in read(path):
             try:
                 _take(store, body, now, replace=replace)
@@ -92,7 +92,7 @@ def _csv_rows(path: Path) -> Iterator[Line]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             try:
-                table = Table(columns_of(reader))
+                table = CsvTable(columns_of(reader))
                 for row in filter(None, reader):
                     yield reader.line_num, table.customer(row)
             except UnicodeDecodeError:

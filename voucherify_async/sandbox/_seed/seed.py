@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from voucherify_async.models.base import EPOCH
-from voucherify_async.sandbox._seed.histories import ID_BITS, Life, World
+from voucherify_async.sandbox._seed.histories import ID_BITS, CustomerHistory, SeedContext
 from voucherify_async.sandbox._seed.names import (
     DESCRIPTIONS,
     DOMAINS,
@@ -19,7 +19,7 @@ from voucherify_async.sandbox._seed.names import (
     Person,
 )
 from voucherify_async.sandbox._seed.vouchers import Campaign, Redeemable
-from voucherify_async.sandbox._store.gc import undisturbed
+from voucherify_async.sandbox._store.gc import gc_paused
 from voucherify_async.sandbox._store.records import MILLISECOND, Record
 from voucherify_async.sandbox._store.store import Store
 
@@ -29,7 +29,7 @@ _NEWEST: Final = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC) - EPOCH) // MILLISECOND
 """Fixed, so that the same seed gives the same customers on any day. Nothing has happened after it."""
 _SPREAD: Final = 2 * 365 * 24 * 3600 * 1000
 _BURST_CHANCE: Final = 0.02
-_LONGEST_BURST: Final = 40
+_MAX_BURST: Final = 40
 """Bulk imports give many customers the same `created_at`."""
 _ADDRESSES: Final = 1024
 """Of each country; those who live in the same house share one object."""
@@ -44,9 +44,9 @@ def seed_customers(store: Store, count: int) -> None:
     """Fill the store with customers, their history and what they hold."""
     if not count:
         return
-    with undisturbed():
+    with gc_paused():
         opened = EPOCH + (_NEWEST - _SPREAD) * MILLISECOND
-        world, facts = World(store, opened, _NEWEST), _Facts(store)
+        world, facts = SeedContext(store, opened, _NEWEST), _Facts(store)
         for number, created in enumerate(_creation_times(store.random, count)):
             store.put(_customer(world, facts, number, created))
 
@@ -57,16 +57,16 @@ def _creation_times(chance: random.Random, count: int) -> list[int]:
     while len(gaps) < count:
         gaps.append(0.2 + chance.random())
         if chance.random() < _BURST_CHANCE:
-            gaps += [0.0] * (2 + int(chance.random() * _LONGEST_BURST))
+            gaps += [0.0] * (2 + int(chance.random() * _MAX_BURST))
     del gaps[count:]
     whole = sum(gaps) + 1
     return [_NEWEST - _SPREAD + int(place / whole * _SPREAD) for place in accumulate(gaps)]
 
 
-def _customer(world: World, facts: _Facts, number: int, created: int) -> Record:
+def _customer(world: SeedContext, facts: _Facts, number: int, created: int) -> Record:
     """The customer with this number, and all that has happened to it."""
     record = facts.record(number, EPOCH + created * MILLISECOND)
-    life = Life(world, record, created)
+    life = CustomerHistory(world, record, created)
     chance = world.bits(8)
     if chance & 3:
         life.live(number)

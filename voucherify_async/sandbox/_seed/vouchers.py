@@ -16,9 +16,9 @@ from voucherify_async._transport.wire import format_instant
 
 __all__ = [
     "NOTHING",
-    "About",
     "Amount",
     "Campaign",
+    "EventSubject",
     "Instant",
     "Order",
     "Product",
@@ -320,7 +320,7 @@ class Order(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
         }
 
 
-class About(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+class EventSubject(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What an event is about, as far as it is about that."""
 
     campaign: Campaign | None = None
@@ -341,5 +341,5 @@ class About(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     """Credits or points after that."""
 
 
-NOTHING: Final = About()
+NOTHING: Final = EventSubject()
 """What an event is about that is about the customer alone."""

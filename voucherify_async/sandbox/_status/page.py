@@ -22,7 +22,7 @@ import msgspec
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._http.faults import Faults, Latency, to_range
-from voucherify_async.sandbox._http.rate_limits import Quota, Reading
+from voucherify_async.sandbox._http.rate_limits import Quota, RateStatus
 from voucherify_async.sandbox._store.records import Job
 from voucherify_async.sandbox._store.store import Store
 
@@ -37,7 +37,7 @@ _METHODS: Final = {"/": "GET", _STATUS: "GET", _SETTINGS: "PATCH"}
 
 _REQUESTS_SHOWN: Final = 100
 _JOBS_SHOWN: Final = 50
-_LONGEST_SHOWN: Final = 500
+_MAX_SHOWN: Final = 500
 """Characters of a path or query; whoever has sent a longer one knows the rest."""
 
 _HEADERS: Final = {
@@ -67,7 +67,7 @@ class Reply:
     body: bytes
 
 
-class Shown(Protocol):
+class SandboxView(Protocol):
     """A sandbox, as far as it is shown and changed."""
 
     app_id: str
@@ -100,14 +100,14 @@ def is_about_itself(path: str) -> bool:
 
 
 def reply(
-    sandbox: Shown,
+    sandbox: SandboxView,
     method: str,
     path: str,
     headers: Mapping[str, str],
     body: bytes,
     *,
     hosts: Collection[str],
-    readings: Iterable[Reading],
+    readings: Iterable[RateStatus],
     page: Callable[[], str],
 ) -> Reply:
     """Answer a request for the page or for what it shows, or change what it asks for.
@@ -205,7 +205,7 @@ def _digests(html: str, name: str) -> Iterator[str]:
 # ---------------------------------------------------------------- what is shown
 
 
-def _status(sandbox: Shown, readings: Iterable[Reading]) -> Json:
+def _status(sandbox: SandboxView, readings: Iterable[RateStatus]) -> Json:
     store, seen = sandbox.store, sandbox.requests.seen
     store.advance()
     now = store.clock()
@@ -252,7 +252,7 @@ def _request(number: int, exchange: Exchange) -> Json:
 def _shown(text: str) -> str:
     # A path may be of any bytes; those that are no UTF-8 come as what JSON cannot hold.
     text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def _job(job: Job, now: float) -> Json:
@@ -272,7 +272,7 @@ def _job(job: Job, now: float) -> Json:
 # ---------------------------------------------------------------- what may be changed
 
 
-def _settings(sandbox: Shown) -> Json:
+def _settings(sandbox: SandboxView) -> Json:
     faults, quota = sandbox.faults, sandbox.rate_limit
     return {
         "latency": sandbox.latency,
@@ -289,7 +289,7 @@ def _settings(sandbox: Shown) -> Json:
     }
 
 
-def _read_changes(sandbox: Shown, body: bytes) -> Json:
+def _read_changes(sandbox: SandboxView, body: bytes) -> Json:
     """The attributes of the sandbox that are to be set; all of them can be, or none is."""
     try:
         given = msgspec.json.decode(body)

@@ -6,11 +6,11 @@ import contextlib
 import gc
 from collections.abc import Generator
 
-__all__ = ["undisturbed"]
+__all__ = ["gc_paused"]
 
 
 @contextlib.contextmanager
-def undisturbed() -> Generator[None]:
+def gc_paused() -> Generator[None]:
     """Make many objects, none of them garbage, all of which would be looked through again and again."""
     collecting = gc.isenabled()
     gc.disable()

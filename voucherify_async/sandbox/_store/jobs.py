@@ -16,7 +16,7 @@ import msgspec
 from voucherify_async._transport.wire import format_instant
 from voucherify_async.resources._csv import parse_row
 from voucherify_async.sandbox._store.errors import ApiError
-from voucherify_async.sandbox._store.gc import undisturbed
+from voucherify_async.sandbox._store.gc import gc_paused
 from voucherify_async.sandbox._store.records import Customers, to_instant
 from voucherify_async.sandbox._store.store import Store
 from voucherify_async.sandbox._store.validation import check_customer
@@ -25,8 +25,8 @@ __all__ = [
     "REPORT_PATH",
     "BulkUpdate",
     "CsvImport",
+    "CsvTable",
     "MetadataUpdate",
-    "Table",
     "columns_of",
     "find_report",
 ]
@@ -158,7 +158,7 @@ class CsvImport(msgspec.Struct, tag=True):
         except UnicodeDecodeError:
             raise ApiError(400, "invalid_csv", "The file is not UTF-8") from None
         try:
-            with undisturbed():
+            with gc_paused():
                 rows = _rows_of(io.StringIO(text, newline=""))
         except csv.Error as error:
             raise ApiError(400, "invalid_csv", str(error)) from None
@@ -170,7 +170,7 @@ class CsvImport(msgspec.Struct, tag=True):
 
     def do(self, customers: Customers, items: range) -> None:
         """Import a part of the rows."""
-        table = Table(self.columns)
+        table = CsvTable(self.columns)
         for number in items:
             row = self.rows[number]
             try:
@@ -250,7 +250,7 @@ def _import(customers: Customers, customer: Mapping[str, Any]) -> None:
     customers.upsert(customer, replace=True, by_id=by_id)
 
 
-class Table:
+class CsvTable:
     """Reads the rows of a CSV file as customers."""
 
     def __init__(self, columns: list[str]) -> None:

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from voucherify_async.sandbox._endpoints._event_data import show
-from voucherify_async.sandbox._seed.vouchers import NOTHING, About, Instant
+from voucherify_async.sandbox._seed.vouchers import NOTHING, EventSubject, Instant
 from voucherify_async.sandbox._store.jobs import BulkUpdate, CsvImport, MetadataUpdate
-from voucherify_async.sandbox._store.records import Event, Job, Record, Snapshot, Token, Work
+from voucherify_async.sandbox._store.records import Event, Job, JobWork, Record, Snapshot, Token
 from voucherify_async.sandbox._store.validation import DEEPEST, is_deep
 
 __all__ = [
@@ -37,13 +37,13 @@ class _Event(msgspec.Struct, gc=False, omit_defaults=True):
     kind: str
     at: Instant
     category: str
-    about: About = NOTHING
+    about: EventSubject = NOTHING
     customer: Snapshot | None = None
 
 
 def _work(kind: type, value: Any) -> Any:
     """What a job has to do, which the schema of a job leaves open."""
-    return msgspec.convert(value, BulkUpdate | CsvImport | MetadataUpdate) if kind is Work else value
+    return msgspec.convert(value, BulkUpdate | CsvImport | MetadataUpdate) if kind is JobWork else value
 
 
 write: Final = msgspec.json.Encoder().encode

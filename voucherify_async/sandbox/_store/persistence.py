@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Generator, Iterable
 from typing import Final
 
-from voucherify_async.sandbox._store.gc import undisturbed
+from voucherify_async.sandbox._store.gc import gc_paused
 from voucherify_async.sandbox._store.persisted_rows import (
     read_customer,
     read_events,
@@ -22,7 +22,7 @@ from voucherify_async.sandbox._store.persisted_rows import (
 from voucherify_async.sandbox._store.records import Event, Record
 from voucherify_async.sandbox._store.store import Changes, Store
 
-__all__ = ["State"]
+__all__ = ["StateFile"]
 
 _APPLICATION_ID: Final = 0x76735342
 """In the file's header: whose it is."""
@@ -36,11 +36,11 @@ _SCHEMA: Final = (
     "CREATE TABLE jobs (id TEXT PRIMARY KEY, body BLOB NOT NULL)",
     "CREATE TABLE tokens (id TEXT PRIMARY KEY, body BLOB NOT NULL)",
 )
-_LONGEST_VALUE: Final = 256 * 1024 * 1024
+_MAX_VALUE: Final = 256 * 1024 * 1024
 """In bytes. The longest that a request leads to is a job with 10 MB of control characters, six bytes each."""
 
 
-class State:
+class StateFile:
     """A file that holds what a store holds. It is locked until it is closed: one sandbox at a time."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -58,7 +58,7 @@ class State:
             # A sandbox may be made in one thread and run in another; never in two at once.
             database = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
             stack.callback(database.close)
-            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
             database.execute("PRAGMA locking_mode = EXCLUSIVE")
             database.execute("BEGIN IMMEDIATE")
             self._check(database)
@@ -120,7 +120,7 @@ class State:
             store.random = random.Random(f"{store.random.random()} {opened}")  # noqa: S311  # as the store's
             reason = ""
             try:
-                with undisturbed():
+                with gc_paused():
                     self._fill(store)
             except (ValueError, sqlite3.Error) as error:
                 reason = str(error)  # the error itself would hold on to the file

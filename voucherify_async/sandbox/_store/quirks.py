@@ -7,8 +7,8 @@ from typing import Any, Final
 
 __all__ = ["Quirks"]
 
-_LARGEST_PAGE: Final = 100
-_LONGEST_LAG: Final = 86_400
+_MAX_PAGE: Final = 100
+_MAX_LAG: Final = 86_400
 _OF_THE_LIST: Final = frozenset({"has_more", "total"})
 _OF_A_CUSTOMER: Final = frozenset(
     {
@@ -80,10 +80,10 @@ class Quirks:
     omit: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.page_cap <= _LARGEST_PAGE:
-            raise ValueError(f"page_cap must be from 1 to {_LARGEST_PAGE}, not {self.page_cap!r}")
-        if not 0 <= self.read_lag <= _LONGEST_LAG:
-            raise ValueError(f"read_lag must be from 0 to {_LONGEST_LAG} seconds, not {self.read_lag!r}")
+        if not 1 <= self.page_cap <= _MAX_PAGE:
+            raise ValueError(f"page_cap must be from 1 to {_MAX_PAGE}, not {self.page_cap!r}")
+        if not 0 <= self.read_lag <= _MAX_LAG:
+            raise ValueError(f"read_lag must be from 0 to {_MAX_LAG} seconds, not {self.read_lag!r}")
         if isinstance(self.omit, str):
             raise ValueError(f"omit must be a set of names, not {self.omit!r}")
         # A set that can be changed would change the rules without anyone looking.

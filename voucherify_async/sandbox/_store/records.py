@@ -15,7 +15,7 @@ import msgspec
 
 from voucherify_async._transport.wire import format_instant
 from voucherify_async.models.base import EPOCH
-from voucherify_async.sandbox._seed.vouchers import NOTHING, About, Instant, Redeemable, digits
+from voucherify_async.sandbox._seed.vouchers import NOTHING, EventSubject, Instant, Redeemable, digits
 
 __all__ = [
     "HEX_ID_BITS",
@@ -25,10 +25,10 @@ __all__ = [
     "Customers",
     "Event",
     "Job",
+    "JobWork",
     "Record",
     "Snapshot",
     "Token",
-    "Work",
     "hex_id",
     "to_instant",
 ]
@@ -107,7 +107,7 @@ class Event(msgspec.Struct, gc=False):
     at: Instant
     customer: Snapshot
     category: str
-    about: About = NOTHING
+    about: EventSubject = NOTHING
 
     @property
     def id(self) -> str:
@@ -182,7 +182,7 @@ class Customers(Protocol):
 
 
 @runtime_checkable
-class Work(Protocol):
+class JobWork(Protocol):
     """What a background job has to do."""
 
     def __len__(self) -> int:
@@ -225,7 +225,7 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     request_id: str
     created: float
     seconds: float
-    work: Work
+    work: JobWork
     starts: float = 0.0
     ends: float = 0.0
     first: int = 0

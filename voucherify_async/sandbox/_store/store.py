@@ -29,9 +29,9 @@ from voucherify_async.sandbox._store.records import (
     Bounds,
     Event,
     Job,
+    JobWork,
     Record,
     Token,
-    Work,
     hex_id,
     to_instant,
 )
@@ -323,7 +323,7 @@ class Store:
 
     # ------------------------------------------------------------ jobs
 
-    def schedule(self, kind: str, request_id: str, work: Work) -> Job:
+    def schedule(self, kind: str, request_id: str, work: JobWork) -> Job:
         """Queue a job behind those that wait."""
         self.advance()
         job = Job(
