@@ -55,15 +55,15 @@ def _exchanges_keep_the_contract(monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         yield
         return
     seen: list[Exchange] = []
-    keep = Sandbox._keep  # pyright: ignore[reportPrivateUsage]
+    record = Sandbox._record  # pyright: ignore[reportPrivateUsage]
 
     def listen(sandbox: Sandbox, exchange: Exchange) -> None:
         # The documents require some of what a sandbox may have been told to leave out, or lost on the way.
         if not sandbox.quirks.omit and exchange.fault is None:
             seen.append(exchange)
-        keep(sandbox, exchange)
+        record(sandbox, exchange)
 
-    monkeypatch.setattr(Sandbox, "_keep", listen)
+    monkeypatch.setattr(Sandbox, "_record", listen)
     yield
     documents = load(Path(OPENAPI))
     # What checks is not what is measured, and takes three times as long under a trace function.

@@ -108,10 +108,10 @@ _EXPORTS = {
     "resources._customer_jobs": ("SyncOptions",),
     "client": ("VoucherifyClient",),
 }
-"""The public names by the module that defines them, the lowest layer first.
+"""The public names by defining module, from the lowest layer to the highest.
 
-They are imported when they are first used: pytest imports the package along with its plugin wherever it is installed,
-and a run that uses none of the fixtures should not wait for aiohttp.
+Each name is imported on first use, so that importing the package does not import aiohttp: pytest loads the package
+with its plugin in every test run, including runs that do not use it.
 """
 
 if TYPE_CHECKING:
@@ -191,18 +191,18 @@ if TYPE_CHECKING:
     from voucherify_async.pagination.windows import Window as Window
     from voucherify_async.resources._customer_jobs import SyncOptions as SyncOptions
 
-else:  # a type checker would take `__getattr__` to mean that every name exists
+else:  # hidden from type checkers, for which `__getattr__` means that every name exists
     __all__ = sorted(name for names in _EXPORTS.values() for name in names)  # noqa: PLE0605  # it is a list
 
     def __getattr__(name: str) -> object:
         if name in __all__ or any(name == module.partition(".")[0] for module in _EXPORTS):
-            # The same order in every thread, so that no thread holds a module that another one waits for.
+            # Every thread imports in the same order, so that two threads cannot deadlock on the import locks.
             for module, names in _EXPORTS.items():
                 found = import_module(f"{__name__}.{module}")
                 if name in names:
                     return globals().setdefault(name, getattr(found, name))
                 if name in globals():
-                    return globals()[name]  # a submodule: importing it has made it an attribute
+                    return globals()[name]  # a submodule, which its import made an attribute
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__() -> set[str]:

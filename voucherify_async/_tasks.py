@@ -1,4 +1,4 @@
-"""Helpers for tasks: run coroutines at once without exception groups, and end a task in any case."""
+"""Helpers for asyncio tasks: run coroutines concurrently without exception groups, and reliably cancel a task."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ __all__ = ["cancel_and_wait", "gather"]
 T = TypeVar("T")
 
 
-class _CancelledElsewhereError(Exception):
-    """A coroutine was cancelled although its task was not: for example by a future that it waited for."""
+class _StrayCancellationError(Exception):
+    """A coroutine raised `CancelledError` although its task was not cancelled, for example from a cancelled future."""
 
 
 async def gather(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
-    """The results of coroutines that run at once; the first failure cancels the others, and is raised bare."""
+    """Run coroutines concurrently and return their results; raise the first error itself, after cancelling the rest."""
     failure: BaseException | None = None
     tasks: list[asyncio.Task[T]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks += [group.create_task(_loudly(coroutine)) for coroutine in coroutines]
+            tasks += [group.create_task(_raise_stray_cancellation(coroutine)) for coroutine in coroutines]
     except BaseExceptionGroup as failures:
         failure = failures.exceptions[0]
-    if isinstance(failure, _CancelledElsewhereError):
+    if isinstance(failure, _StrayCancellationError):
         failure = failure.__cause__
     if failure is not None:
-        raise failure  # outside, so that the group is not its context
+        raise failure  # not in the except block, so that the group does not become its __context__
     return [task.result() for task in tasks]
 
 
-async def _loudly(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Turn a cancellation that nobody requested into an error: a task group would take it for success."""
+async def _raise_stray_cancellation(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Turn a `CancelledError` of a task that was not cancelled into an error, which a task group does not ignore."""
     try:
         return await coroutine
     except asyncio.CancelledError as error:
@@ -40,11 +40,11 @@ async def _loudly(coroutine: Coroutine[Any, Any, T]) -> T:
         if task is None or task.cancelling():
             raise
         cancelled = error
-    raise _CancelledElsewhereError from cancelled
+    raise _StrayCancellationError from cancelled
 
 
 async def cancel_and_wait(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end, even if the caller is cancelled meanwhile."""
+    """Cancel a task and wait until it has ended, even if the caller is cancelled meanwhile."""
     task.cancel()
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,4 +1,4 @@
-"""The client: settings, lifetime, resources."""
+"""`VoucherifyClient`: its settings, lifetime and resources."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ __all__ = ["VoucherifyClient"]
 
 T = TypeVar("T")
 
-_SAFE_TO_REPEAT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 
 
 class VoucherifyClient:
-    """A client of the Voucherify API.
+    """A client for the Voucherify API.
 
     ::
 
         async with VoucherifyClient() as voucherify:
             customer = await voucherify.customers.get("crm-1")
 
-    One client serves any number of tasks of one event loop. Its connections are opened at first use.
+    Any number of tasks of one event loop can share a client. Connections are opened at first use.
     """
 
     def __init__(
@@ -94,42 +94,42 @@ class VoucherifyClient:
         connector: Connector | None = None,
         hooks: Iterable[Hook] = (),
     ) -> None:
-        """Check the settings; does no I/O.
+        """Create a client. Validates the settings; does no I/O.
 
         Args:
-            app_id: Application id; else `VOUCHERIFY_APP_ID`.
-            app_token: Its secret token; else `VOUCHERIFY_APP_TOKEN`.
-            auth: Another way to authenticate, `OAuthClientCredentials`, `OAuthToken` or an `Auth` of your own,
-                in place of the keys.
-            base_url: A `Region`, or the URL of a dedicated cluster or sandbox; else `VOUCHERIFY_BASE_URL`,
-                else Europe. Plain ``http://`` is refused except to loopback addresses.
-            api_version: Pins the version of the API, for example ``v2018-08-01``.
-            timeout: Seconds for one attempt, connecting included, from when it holds a place in the pool;
-                `Timeouts` for more; `None` sets no limit.
-            deadline: Seconds for a whole call, all waits and attempts included; for each page of a pager.
-            retry: When to repeat a failed attempt; `RetryPolicy(attempts=1)` never does.
-            rate_limiter: Says when requests may be sent; left out, an `AdaptiveRateLimiter` of its own; `None`
-                for none. Either way all calls wait when the service refuses one for its rate limit.
-            max_connections: Connections open at once.
+            app_id: Application id. Default: the environment variable `VOUCHERIFY_APP_ID`.
+            app_token: Secret token of the application. Default: the environment variable `VOUCHERIFY_APP_TOKEN`.
+            auth: Authentication other than API keys: `OAuthClientCredentials`, `OAuthToken` or your own `Auth`.
+            base_url: A `Region`, or the URL of a dedicated cluster or sandbox. Default: the environment variable
+                `VOUCHERIFY_BASE_URL`, otherwise `Region.EUROPE`. Plain ``http://`` is rejected except for
+                loopback addresses.
+            api_version: The version of the API to use, for example ``v2018-08-01``.
+            timeout: Seconds for one attempt, including connecting but not waiting for a slot in the connection
+                pool. Pass `Timeouts` to set each limit; `None` sets no limit.
+            deadline: Seconds for a whole call, including all waits and attempts. A pager applies it to each page.
+            retry: When to retry a failed attempt; `RetryPolicy(attempts=1)` never retries.
+            rate_limiter: Decides when requests may be sent. Default: a new `AdaptiveRateLimiter`; `None` sends
+                without a limiter. In any case all calls wait after the service responds with 429.
+            max_connections: The most connections open at once.
             keepalive_timeout: Seconds after which an idle connection is closed.
-            max_response_bytes: The longest answer to accept, in bytes after decompression.
-            headers: Sent with every request.
-            user_agent: In place of the package's own.
+            max_response_bytes: The largest response body to accept, in bytes after decompression.
+            headers: Headers to send with every request.
+            user_agent: Replaces the ``User-Agent`` of the package.
             proxy: URL of an HTTP proxy.
-            trust_env: Use the proxy that the environment names, read once when the pool opens.
-            ssl: In place of the default TLS settings. Verification cannot be switched off by a flag.
-            allow_http: Allow plain ``http://`` to any host.
-            connector: A connector of yours, which is used and never closed.
-            hooks: Objects with any of `on_request`, `on_response`, `on_retry`, `on_error`; see
+            trust_env: Whether to use the proxy from the environment, which is read once at the first request.
+            ssl: Replaces the default TLS settings. There is no flag that turns verification off.
+            allow_http: Whether to allow plain ``http://`` to any host.
+            connector: Your own aiohttp connector. The client does not close it.
+            hooks: Objects with any of the methods `on_request`, `on_response`, `on_retry` and `on_error`; see
                 `voucherify_async._transport.hooks`.
 
         Raises:
-            ConfigurationError: A setting is missing or makes no sense; names it.
+            ConfigurationError: A setting is missing or invalid; the message names it.
         """
-        identity = _identity(auth, app_id, app_token)
+        resolved = _resolve_auth(auth, app_id, app_token)
         del auth, app_id, app_token  # error reporters show the local variables of a traceback
-        if isinstance(identity, ConfigurationError):
-            raise identity
+        if isinstance(resolved, ConfigurationError):
+            raise resolved
         for name, count in (("max_connections", max_connections), ("max_response_bytes", max_response_bytes)):
             if not isinstance(count, int) or isinstance(count, bool) or count < 1:
                 raise ConfigurationError(f"{name} must be an integer from 1, not {count!r}")
@@ -140,7 +140,7 @@ class VoucherifyClient:
             if not isinstance(flag, bool):
                 raise ConfigurationError(f"{name} must be True or False, not {flag!r}")
         if connector is not None and not isinstance(connector, Connector):
-            raise ConfigurationError(f"connector must be a connector of aiohttp, not {connector!r}")
+            raise ConfigurationError(f"connector must be an aiohttp connector, not {connector!r}")
         check_seconds("keepalive_timeout", keepalive_timeout)
         url = base_url or read_setting("VOUCHERIFY_BASE_URL") or Region.EUROPE
         defaults = {"Accept": "application/json", "User-Agent": user_agent or _user_agent()}
@@ -161,11 +161,11 @@ class VoucherifyClient:
             )
         )
         options = CallOptions(
-            auth=TokenManager(identity, pool.clock)
-            if isinstance(identity, OAuthClientCredentials)
-            else identity,
-            timeouts=_timeouts(timeout),
-            deadline=_deadline(deadline),
+            auth=TokenManager(resolved, pool.clock)
+            if isinstance(resolved, OAuthClientCredentials)
+            else resolved,
+            timeouts=_as_timeouts(timeout),
+            deadline=_check_deadline(deadline),
             retry=retry,
             headers=check_headers("headers", headers or {}),
             rate_limiter=AdaptiveRateLimiter(clock=pool.clock)
@@ -176,15 +176,15 @@ class VoucherifyClient:
         self._sessions = SessionManager(pool, options)
 
     @classmethod
-    def _over(cls, sessions: SessionManager) -> Self:
+    def _from_sessions(cls, sessions: SessionManager) -> Self:
         client = cls.__new__(cls)
-        client._sessions = sessions  # noqa: SLF001  # its own
+        client._sessions = sessions  # noqa: SLF001  # an instance of this class
         return client
 
     def __repr__(self) -> str:
-        # An error reporter may ask before there are any, when a setting was refused.
-        where = self._sessions.pool.settings.base_url if hasattr(self, "_sessions") else "not set up"
-        return f"<{type(self).__name__} {where}>"
+        # `_sessions` is missing if `__init__` raised and an error reporter shows the traceback's variables.
+        base_url = self._sessions.pool.settings.base_url if hasattr(self, "_sessions") else "not set up"
+        return f"<{type(self).__name__} {base_url}>"
 
     async def __aenter__(self) -> Self:
         return self
@@ -195,7 +195,7 @@ class VoucherifyClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections. May be called twice; the client and its views cannot be used again."""
+        """Close the connections. The client and its views cannot be used afterwards. Idempotent."""
         await self._sessions.aclose()
 
     def with_options(
@@ -207,34 +207,36 @@ class VoucherifyClient:
         headers: Mapping[str, str] | UnsetType = UNSET,
         rate_limiter: RateLimiter | UnsetType | None = UNSET,
     ) -> Self:
-        """A view of the client with other settings, which shares its connections.
+        """A view of the client with other settings that shares its connections.
+
+        Arguments that are left out keep the client's values.
 
         Args:
-            timeout: As for the client.
-            deadline: As for the client.
-            retry: As for the client.
-            headers: Sent besides the client's own, and in place of those of the same name.
-            rate_limiter: As for the client; left out, the client's.
+            timeout: As in the constructor.
+            deadline: As in the constructor.
+            retry: As in the constructor.
+            headers: Headers to add to the client's; they replace those of the same name.
+            rate_limiter: As in the constructor.
 
         Raises:
-            ConfigurationError: A setting makes no sense; names it.
+            ConfigurationError: A setting is invalid; the message names it.
         """
         changes: dict[str, Any] = {}
         if timeout is not UNSET:
-            changes["timeouts"] = _timeouts(timeout)
+            changes["timeouts"] = _as_timeouts(timeout)
         if deadline is not UNSET:
-            changes["deadline"] = _deadline(deadline)
+            changes["deadline"] = _check_deadline(deadline)
         if retry is not UNSET:
             changes["retry"] = _check_retry(retry)
         if headers is not UNSET:
             changes["headers"] = {**self._sessions.options.headers, **check_headers("headers", headers)}
         if rate_limiter is not UNSET:
             changes["rate_limiter"] = _check_limiter(rate_limiter)
-        return self._over(self._sessions.with_options(**changes))
+        return self._from_sessions(self._sessions.with_options(**changes))
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The project's rate limit as the last answer described it; `None` before one did."""
+        """The project's rate limit as last reported in a response; `None` if no response has reported it yet."""
         return self._sessions.pool.rate_limit
 
     @cached_property
@@ -244,7 +246,7 @@ class VoucherifyClient:
 
     @cached_property
     def async_actions(self) -> AsyncActionsResource:
-        """Background jobs, which bulk calls start."""
+        """Background jobs that bulk operations start."""
         return AsyncActionsResource(self._sessions)
 
     @cached_property
@@ -301,39 +303,40 @@ class VoucherifyClient:
         into: Any = Any,
         repeatable: bool | None = None,
     ) -> Response[Any]:
-        """Call any endpoint, with all that the client does for its own.
+        """Call any endpoint, with the client's authentication, retries and rate limits.
 
         Args:
             method: HTTP method.
-            path: Path with ``{names}`` for its parameters, for example ``/v1/vouchers/{code}``. Errors, logs and
-                hooks name it, so leave ids to `path_params`.
-            path_params: The parameters; each becomes one segment, percent-encoded.
-            query: Query parameters; nested values become deep objects, `None` is left out.
+            path: Path template with ``{names}`` for its parameters, for example ``/v1/vouchers/{code}``. It
+                appears in errors, logs and hooks, so pass ids in `path_params`.
+            path_params: Values of the path parameters; each becomes one percent-encoded segment.
+            query: Query parameters. Nested values use brackets, as in ``created_at[before]``; `None` is omitted.
             json: JSON body.
-            form: Form-encoded body, or the fields beside `files`.
-            content: Body as bytes; give its ``Content-Type`` in `headers`.
-            files: Multipart body: file name, content and content type, by the name of the part.
-            headers: Further headers.
-            into: What to decode the answer into: any type that msgspec decodes, `bytes` for the body as it
-                is, `type(None)` for nothing. Left out: plain JSON values, `None` for an empty body.
-            repeatable: Whether the request may be sent twice; by default GET, HEAD, PUT and DELETE may.
+            form: Form-encoded body, or the form fields next to `files`.
+            content: Body as bytes; set its ``Content-Type`` in `headers`.
+            files: Multipart body: maps the name of each part to its file name, content and content type.
+            headers: Additional headers.
+            into: The type to decode the response into: any type that msgspec decodes, `bytes` for the raw body,
+                or `type(None)` to ignore the body. Default: plain JSON values, `None` for an empty body.
+            repeatable: Whether the request is idempotent, so that it may be sent again after a failure whose
+                outcome is unknown. Default: true for GET, HEAD, PUT and DELETE.
 
         Raises:
-            ValueError: An argument cannot be sent; names it.
+            ValueError: An argument is invalid; the message names it.
             VoucherifyError: The call failed.
         """
         if not isinstance(method, str) or not method.isascii() or not method.isalpha():
             raise ValueError(f"method must be an HTTP method, not {method!r}")
         if repeatable not in (None, True, False):
             raise ValueError(f"repeatable must be True, False or None, not {repeatable!r}")
-        _check_type("into", into)
+        _check_into("into", into)
         method = method.upper()
-        may_repeat = method in _SAFE_TO_REPEAT if repeatable is None else repeatable
+        may_repeat = method in _IDEMPOTENT_METHODS if repeatable is None else repeatable
         removes = method == "DELETE" and into in (Any, type(None))
         operation = Operation[Any](
             f"{method} {path}",
             method,
-            _checked_path(path),
+            _check_path(path),
             into,
             may_repeat,
             confidential=path.startswith("/v1/oauth/"),
@@ -344,7 +347,7 @@ class VoucherifyClient:
         request = Request(
             operation,
             f"{target}?{encoded}" if encoded else target,
-            _body(json, form, content, files),
+            _encode_body(json, form, content, files),
             check_headers("headers", {} if headers is None else headers),
             secrets=tuple(credentials_in(form or {})),
         )
@@ -386,20 +389,19 @@ class VoucherifyClient:
         rule: Rule[Any] | WalkRule | None = None,
         cursor: str | None = None,
     ) -> Pager[Any]:
-        """Stream any list endpoint.
+        """Iterate over the items of any list endpoint.
 
         Args:
-            path: Path with ``{names}`` for its parameters.
-            path_params: The parameters; each becomes one segment, percent-encoded.
-            query: Filters, and `limit` for the size of the pages.
-            items: The property of the answer that holds the items.
-            into: What an item decodes into; left out: a plain `dict`.
-            rule: How to walk the list, one of `voucherify_async.pagination` or your own; by page number
-                if left out.
-            cursor: Go on where a page's `next_cursor` says.
+            path: Path template with ``{names}`` for its parameters.
+            path_params: Values of the path parameters; each becomes one percent-encoded segment.
+            query: Filters, and `limit` for the page size.
+            items: The property of the response that contains the items.
+            into: The type to decode each item into. Default: `dict`.
+            rule: The pagination rule, from `voucherify_async.pagination` or your own. Default: by page number.
+            cursor: Where to resume: the `next_cursor` of a page.
 
         Raises:
-            ValueError: An argument cannot be sent, or `cursor` was made for another list; names it.
+            ValueError: An argument is invalid, or `cursor` belongs to another list; the message names it.
         """
         if query is not None and not is_mapping(query):
             raise ValueError(f"query must be a mapping, not {type(query).__name__}")
@@ -407,12 +409,12 @@ class VoucherifyClient:
             raise ValueError(f"items must be the name of a property, not {items!r}")
         if rule is not None and not (hasattr(rule, "name") and hasattr(rule, "state_type")):
             raise ValueError(f"rule must be a rule of voucherify_async.pagination or your own, not {rule!r}")
-        _check_type("into", into)
+        _check_into("into", into)
         filters = dict(query or {})
         limit = check_limit(filters.pop("limit", None))
         listing = Listing[Any](
             sessions=self._sessions,
-            operation=Operation[Any](f"GET {path}", "GET", _checked_path(path), Any),
+            operation=Operation[Any](f"GET {path}", "GET", _check_path(path), Any),
             path=encode_path(path, check_strings("path_params", path_params)),
             query=filters,
             items=items,
@@ -421,7 +423,7 @@ class VoucherifyClient:
         return Pager(listing, rule or PageNumberRule(), limit=limit, cursor=cursor)
 
 
-def _body(
+def _encode_body(
     json: Any,
     form: Mapping[str, str] | None,
     content: bytes | None,
@@ -447,12 +449,12 @@ def _body(
         case ["content"]:
             return encode_content("content", b"" if content is None else content)
         case ["files"]:
-            return encode_multipart(_parts(files), form)
+            return encode_multipart(_file_parts(files), form)
         case _:
-            raise ValueError(f"a request has one body, not {len(given)}: {', '.join(given)}")
+            raise ValueError(f"a request has only one body, not {len(given)}: {', '.join(given)}")
 
 
-def _parts(files: Any) -> dict[str, FilePart]:
+def _file_parts(files: Any) -> dict[str, FilePart]:
     if not is_mapping(files):
         raise ValueError(f"files must be a mapping, not {type(files).__name__}")
     for name, part in files.items():
@@ -461,21 +463,22 @@ def _parts(files: Any) -> dict[str, FilePart]:
     return {name: FilePart(*part) for name, part in files.items()}
 
 
-def _check_type(name: str, into: Any) -> None:
+def _check_into(name: str, into: Any) -> None:
     try:
         _check_decodable(into)
     except TypeError as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{name} must be a type that msgspec decodes, not {into!r}: {reason}") from None
+        raise ValueError(f"{name} must be a type that msgspec can decode, not {into!r}: {reason}") from None
 
 
 @lru_cache(maxsize=256)
 def _check_decodable(into: Any) -> None:
     msgspec.json.Decoder(into)
-    msgspec.json.schema(into)  # of classes that msgspec does not know, a decoder says so too late
+    # A decoder reports classes that msgspec does not support only when it decodes; the schema reports them here.
+    msgspec.json.schema(into)
 
 
-def _checked_path(path: str) -> str:
+def _check_path(path: str) -> str:
     if not isinstance(path, str):
         raise ValueError(f"path must be a string, not {type(path).__name__}")
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set("?# "):
@@ -483,10 +486,13 @@ def _checked_path(path: str) -> str:
     return path
 
 
-def _identity(
+def _resolve_auth(
     auth: Auth | OAuthClientCredentials | None, app_id: str | None, app_token: str | None
 ) -> Auth | OAuthClientCredentials | ConfigurationError:
-    """Who the calls come from: what was given, or the keys of the environment; or what is wrong with them."""
+    """The authentication to use, from the arguments or the environment; a `ConfigurationError` if it is invalid.
+
+    The error is returned, not raised, so that its traceback does not contain the keys.
+    """
     if auth is None:
         app_id = app_id or read_setting("VOUCHERIFY_APP_ID")
         app_token = app_token or read_setting("VOUCHERIFY_APP_TOKEN")
@@ -498,20 +504,22 @@ def _identity(
         try:
             return ApiKeys(app_id, app_token)
         except ConfigurationError as error:
-            return ConfigurationError(*error.args)  # with a traceback that does not have the keys
+            return ConfigurationError(*error.args)  # a copy without the traceback, which contains the keys
     if not isinstance(auth, Auth | OAuthClientCredentials) or isinstance(auth, type):
         kind = type(auth).__name__
         return ConfigurationError(
             f"auth must be an object such as OAuthToken(...) or OAuthClientCredentials(...), not {kind}"
         )
     if app_id is not None or app_token is not None:
-        return ConfigurationError("auth takes the place of app_id and app_token: give one or the other")
+        return ConfigurationError("auth replaces app_id and app_token: pass one or the other")
     return auth
 
 
 def _check_limiter(limiter: RateLimiter | None) -> RateLimiter | None:
     if limiter is not None and (not isinstance(limiter, RateLimiter) or isinstance(limiter, type)):
-        raise ConfigurationError(f"rate_limiter must have the methods of RateLimiter, not be {limiter!r}")
+        raise ConfigurationError(
+            f"rate_limiter must be an object with the methods of RateLimiter, not {limiter!r}"
+        )
     return limiter
 
 
@@ -521,14 +529,14 @@ def _check_retry(retry: RetryPolicy) -> RetryPolicy:
     return retry
 
 
-def _timeouts(timeout: float | Timeouts | None) -> Timeouts:
+def _as_timeouts(timeout: float | Timeouts | None) -> Timeouts:
     if isinstance(timeout, Timeouts):
         return timeout
     check_seconds("timeout", timeout)
     return Timeouts(attempt=timeout, read=timeout)
 
 
-def _deadline(deadline: float | None) -> float | None:
+def _check_deadline(deadline: float | None) -> float | None:
     check_seconds("deadline", deadline)
     return deadline
 

@@ -1,16 +1,16 @@
-"""Everything this package raises on purpose.
+"""The exceptions that this package raises.
 
 VoucherifyError
-├─ ConfigurationError               the client cannot work as it was set up
-├─ TransportError                   no usable answer came
-│  ├─ ConnectionFailedError         refused, reset, broken off
-│  ├─ PoolTimeoutError              no place in the connection pool in time
+├─ ConfigurationError               invalid settings, or the client is used where it cannot work
+├─ TransportError                   no usable response
+│  ├─ ConnectionFailedError         connection refused, reset or closed
+│  ├─ PoolTimeoutError              no free slot in the connection pool in time
 │  ├─ ConnectTimeoutError           no connection in time
-│  ├─ ReadTimeoutError              connected, but no (whole) answer in time
+│  ├─ ReadTimeoutError              connected, but no complete response in time
 │  ├─ ProxyError                    the proxy could not be reached, or refused the connection
-│  ├─ OutcomeUnknownError           sent, unanswered, and not safe to repeat
-│  └─ DeadlineExceededError         the whole call ran out of time
-├─ APIStatusError                   the service answered with an error
+│  ├─ OutcomeUnknownError           sent, no usable response, and not safe to retry
+│  └─ DeadlineExceededError         the deadline of the whole call expired
+├─ APIStatusError                   the service responded with an error status
 │  ├─ BadRequestError               400
 │  ├─ AuthenticationError           401
 │  ├─ PaymentRequiredError          402
@@ -24,19 +24,18 @@ VoucherifyError
 │  ├─ LockedError                   423
 │  ├─ RateLimitError                429
 │  └─ ServerError                   5xx
-├─ DecodeError                      the answer came, and is not what the API promises
+├─ DecodeError                      the response does not match the API
 ├─ PaginationError
-│  ├─ PageLimitError                page numbers end at 99, and there is more
-│  ├─ PaginationStalledError        the walk cannot go on without losing items
-│  └─ InvalidCursorError            the cursor is damaged, or of another list; also a ValueError
+│  ├─ PageLimitError                the list is longer than the 99 pages that page numbers can address
+│  ├─ PaginationStalledError        the iteration cannot continue without skipping items
+│  └─ InvalidCursorError            the cursor is damaged or belongs to another list; also a ValueError
 ├─ AsyncActionError
-│  ├─ AsyncActionFailedError        the job ended as failed
-│  └─ AsyncActionTimeoutError       the job has not ended in time; it goes on
-├─ SyncStateError                   the file of a sync's state cannot be used; `reason` says why
-└─ SyncTimeoutError                 the sync has not ended in time; its open jobs go on; also a TimeoutError
+│  ├─ AsyncActionFailedError        the job failed
+│  └─ AsyncActionTimeoutError       the job did not finish in time; it continues
+├─ SyncStateError                   the state file of a sync cannot be used; `reason` says why
+└─ SyncTimeoutError                 the sync did not finish in time; its open jobs continue; also a TimeoutError
 
-Bad arguments are not in the tree: they raise `ValueError` that names the argument, before anything is
-sent.
+Invalid arguments raise a `ValueError` that names the argument, before anything is sent.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ __all__ = [
 
 
 class _Common(TypedDict, total=False):
-    """What every error can be given; see `VoucherifyError`."""
+    """Keyword arguments of every error; see `VoucherifyError`."""
 
     operation: str | None
     request_id: str | None
@@ -91,20 +90,20 @@ class _Common(TypedDict, total=False):
 
 
 class VoucherifyError(Exception):
-    """The base of every error of this package.
+    """The base class of all errors of this package.
 
     Attributes:
-        operation: The operation that failed, for example ``customers.get``; `None` outside a call.
+        operation: The operation that failed, for example ``customers.get``; `None` outside of a call.
         request_id: The service's id of the request, if it gave one.
-        attempts: What went wrong in the attempts before the last, oldest first.
-        may_have_been_applied: False only when the service certainly did not act on the call.
-        report: Of what a sync job had to stop for: its `SyncReport` until then. Otherwise `None`.
+        attempts: The errors of the attempts before the last, oldest first.
+        may_have_been_applied: False only if the service certainly did not act on the call.
+        report: The `SyncReport` so far, if this error stopped a sync job; otherwise `None`.
     """
 
     report: Any = None
 
-    # Every argument but the first is keyword-only and has a default, and everything is kept in __dict__:
-    # that is what BaseException.__reduce__ needs to pickle and copy all classes of the tree.
+    # All arguments but the first are keyword-only with defaults, and all attributes are in __dict__, because
+    # BaseException.__reduce__ then can pickle and copy every subclass.
 
     def __init__(
         self,
@@ -133,34 +132,34 @@ class VoucherifyError(Exception):
 
 
 class ConfigurationError(VoucherifyError):
-    """The client cannot work as it was set up, or is used where it cannot be."""
+    """A setting is invalid, or the client is used where it cannot work, such as after it was closed."""
 
 
 class TransportError(VoucherifyError):
-    """No usable answer came."""
+    """No usable response was received."""
 
 
 class ConnectionFailedError(TransportError):
-    """The connection could not be made, or broke before a whole answer came."""
+    """The connection could not be opened, or broke before the response was complete."""
 
 
 class PoolTimeoutError(TransportError):
-    """No place in the connection pool became free in time; nothing was sent."""
+    """No slot in the connection pool became free in time; nothing was sent."""
 
 
 class ConnectTimeoutError(TransportError):
-    """No connection was made in time; nothing was sent."""
+    """No connection was opened in time; nothing was sent."""
 
 
 class ReadTimeoutError(TransportError):
-    """The service was reached and did not give a whole answer in time."""
+    """Connected to the service, but no complete response was received in time."""
 
 
 class ProxyError(TransportError):
     """The proxy could not be reached, or did not open a connection to the service; nothing was sent to the service.
 
     Attributes:
-        status: The HTTP status with which the proxy refused; `None` if it did not answer with one.
+        status: The HTTP status of the proxy's refusal; `None` if it sent none.
     """
 
     def __init__(self, message: str = "", *, status: int | None = None, **common: Unpack[_Common]) -> None:
@@ -169,37 +168,37 @@ class ProxyError(TransportError):
 
 
 class OutcomeUnknownError(TransportError):
-    """The request was sent, no usable answer came, and sending it again could apply it twice.
+    """The request was sent, no usable response was received, and a retry could apply it twice.
 
-    The failure itself is the last of `attempts`. Look up what became of the call before making it again.
+    The underlying error is the last of `attempts`. Check whether the call was applied before you repeat it.
     """
 
 
 class DeadlineExceededError(TransportError):
-    """The call did not end within its deadline, all waits and attempts included.
+    """The call did not finish within its deadline, all waits and attempts included.
 
-    Also of a call that was not sent, as a rate limit would hold it beyond its deadline: then it is raised at
-    once, and its `__cause__` is the `RateLimitError` that says which limit that is.
+    Also raised at once, without sending the call, if a rate limit would delay it beyond its deadline. The
+    `__cause__` is then a `RateLimitError` that names the limit.
 
     Attributes:
-        retry_after: Seconds until the rate limit lets the next call through, if that is what the call did not
-            wait for; otherwise `None`.
+        retry_after: If a rate limit would delay the call beyond its deadline, the seconds until it allows the next
+            call; otherwise `None`.
     """
 
     retry_after: float | None = None
 
 
 class APIStatusError(VoucherifyError):
-    """The service answered, and the answer is an error.
+    """The service responded with an error status.
 
     Attributes:
         status: HTTP status code.
-        code: The error code in the body; the status where the body has none.
+        code: The error code in the body; the HTTP status if the body has none.
         key: The machine-readable kind of the error, for example ``not_found``.
-        message: What the service says.
-        details: More of it, if given.
-        resource_id: The id of the object concerned, if given.
-        resource_type: Its type, for example ``customer``, if given.
+        message: The service's error message.
+        details: More details, if given.
+        resource_id: The id of the affected object, if given.
+        resource_type: The type of the affected object, for example ``customer``, if given.
     """
 
     def __init__(
@@ -229,7 +228,7 @@ class APIStatusError(VoucherifyError):
 
 
 class BadRequestError(APIStatusError):
-    """400: a parameter, the query or the body was not accepted."""
+    """400: a parameter, the query or the body is invalid."""
 
 
 class AuthenticationError(APIStatusError):
@@ -249,23 +248,23 @@ class NotFoundError(APIStatusError):
 
 
 class MethodNotAllowedError(APIStatusError):
-    """405: the endpoint does not know the method."""
+    """405: the endpoint does not support the method."""
 
 
 class NotAcceptableError(APIStatusError):
-    """406: the service cannot answer in the accepted format."""
+    """406: the service cannot respond in the accepted format."""
 
 
 class ConflictError(APIStatusError):
-    """409: the call contradicts the object's current state."""
+    """409: the call conflicts with the current state of the object."""
 
 
 class PayloadTooLargeError(APIStatusError):
-    """413: the body is above the service's limit (10 MB)."""
+    """413: the body is larger than the service's limit (10 MB)."""
 
 
 class UnsupportedMediaTypeError(APIStatusError):
-    """415: the body is in a format the endpoint does not take."""
+    """415: the endpoint does not support the format of the body."""
 
 
 class LockedError(APIStatusError):
@@ -275,12 +274,13 @@ class LockedError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: too many calls.
 
-    Also of a call that was not sent, as the service is known to take none for longer than is accepted.
+    Also raised for a call that was not sent, because it would have to wait longer than
+    `RetryPolicy.max_server_wait` for a rate limit.
 
     Attributes:
-        retry_after: Seconds until the next call may be made, or `None` if the service does not say.
-        kind: Which limit was hit: ``api_calls``, ``bulk_api_calls``, ``api_calls_cycle`` (the plan's
-            cycle is used up: waiting does not help), ``webhook_calls``, or `None`.
+        retry_after: Seconds until the next call may be made; `None` if unknown.
+        kind: The limit that was hit: ``api_calls``, ``bulk_api_calls``, ``api_calls_cycle`` (the quota of the plan
+            is used up: waiting does not help), ``webhook_calls``, or `None` if unknown.
     """
 
     retry_after: float | None = None
@@ -288,17 +288,17 @@ class RateLimitError(APIStatusError):
 
 
 class ServerError(APIStatusError):
-    """5xx: the service, or a proxy before it, failed."""
+    """5xx: the service, or a proxy in front of it, failed."""
 
 
 class DecodeError(VoucherifyError):
-    """An answer came, and it is not what the API promises.
+    """A response was received, but it does not match the API.
 
     Attributes:
-        status: HTTP status code of the answer.
-        body: The beginning of its body; empty where the body may hold a secret.
-        item_id: For one item of a list: its id, if it has one.
-        position: For one item of a list: its index in the page, from 0.
+        status: HTTP status code of the response.
+        body: The beginning of the response body; empty if it may contain a secret.
+        item_id: The id of the invalid list item, if it has one; `None` if the error is not about one item.
+        position: The index of the invalid list item in the page, from 0; `None` if the error is not about one item.
     """
 
     def __init__(
@@ -319,26 +319,26 @@ class DecodeError(VoucherifyError):
 
 
 class PaginationError(VoucherifyError):
-    """A walk over a list cannot go on."""
+    """The iteration over a list cannot continue."""
 
 
 class PageLimitError(PaginationError):
-    """Page numbers end at 99, and there is more than 99 pages hold."""
+    """The list is longer than 99 pages, the most that page numbers can address."""
 
 
 class PaginationStalledError(PaginationError):
-    """The walk cannot move on without losing items."""
+    """The iteration cannot continue without skipping items."""
 
 
 class InvalidCursorError(PaginationError, ValueError):
-    """The cursor is damaged, or was made for another list, with other filters, or by another version."""
+    """The cursor is damaged, or was made for another list, other filters or another package version."""
 
 
 class AsyncActionError(VoucherifyError):
-    """A background job did not come to a good end.
+    """A background job failed or did not finish in time.
 
     Attributes:
-        action: The job as last seen, an `AsyncAction`.
+        action: The last known state of the job, an `AsyncAction`.
     """
 
     def __init__(self, message: str = "", *, action: Any = None, **common: Unpack[_Common]) -> None:
@@ -348,20 +348,20 @@ class AsyncActionError(VoucherifyError):
 
 
 class AsyncActionFailedError(AsyncActionError):
-    """The job ended, and the service calls it failed."""
+    """The job ended with the status ``FAILED``."""
 
 
 class AsyncActionTimeoutError(AsyncActionError):
-    """The job has not ended in time. It goes on: wait again with the same id."""
+    """The job did not finish in time. It continues: wait again with the same id."""
 
 
 class SyncStateError(VoucherifyError):
-    """The file of a sync's state cannot be used.
+    """The state file of a sync cannot be used.
 
     Attributes:
-        reason: ``other_project``, ``other_kind``, ``in_use``, ``damaged`` or ``unwritable``. Of these only
-            ``in_use`` passes by itself.
-        path: The file.
+        reason: ``other_project``, ``other_kind``, ``in_use``, ``damaged`` or ``unwritable``. Only ``in_use`` may
+            resolve by itself.
+        path: The path of the file.
     """
 
     def __init__(
@@ -373,7 +373,7 @@ class SyncStateError(VoucherifyError):
 
 
 class SyncTimeoutError(VoucherifyError, TimeoutError):
-    """A sync job has not ended in time. Its open background jobs go on; they are in `report`, a `SyncReport`."""
+    """A sync did not finish in time. Its open background jobs continue; `report`, a `SyncReport`, lists them."""
 
 
 _BY_STATUS: Final[dict[int, type[APIStatusError]]] = {
@@ -393,7 +393,7 @@ _BY_STATUS: Final[dict[int, type[APIStatusError]]] = {
 
 
 def status_error_class(status: int) -> type[APIStatusError]:
-    """The class for an HTTP status that is not a success."""
+    """The exception class for an HTTP error status."""
     if status >= 500:
         return ServerError
     return _BY_STATUS.get(status, APIStatusError)

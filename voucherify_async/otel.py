@@ -1,17 +1,17 @@
-"""OpenTelemetry: a span for each call, and metrics. Needs the optional extra ``otel``.
+"""OpenTelemetry: a span per call, and metrics. Requires the optional extra ``otel``.
 
 ::
 
     async with VoucherifyClient(hooks=[OpenTelemetryHook()]) as voucherify:
         ...
 
-Names are those of the HTTP semantic conventions, https://opentelemetry.io/docs/specs/semconv/http/; what these
-do not know begins with ``voucherify.``.
+Attribute names follow the HTTP semantic conventions, https://opentelemetry.io/docs/specs/semconv/http/. Names that
+these do not define begin with ``voucherify.``.
 
-No filled URL is told: ids in it are personal data, and so are the filters in its query. ``url.full``, which
-the conventions require, is scrubbed as they ask: it is the base URL and the template of the path, as in
-``https://api.voucherify.io/v1/customers/{customer_id}``. A path given to `VoucherifyClient.request` is taken
-for a template: ids belong in its `path_params`.
+Actual URLs are not exported: ids in the path and filters in the query are personal data. ``url.full``, which the
+conventions require, is redacted as they demand: it is the base URL and the path template, for example
+``https://api.voucherify.io/v1/customers/{customer_id}``. The path argument of `VoucherifyClient.request` is treated as
+a template, so pass ids in its `path_params`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ except ImportError as error:
 
 __all__ = ["OpenTelemetryHook"]
 
-# As of the semantic conventions 1.41. Constants of our own, as opentelemetry-api has none, and the package
-# that has them gives no promise of stability.
+# Semantic conventions 1.41. Defined here because opentelemetry-api has no such constants, and the package that has
+# them does not promise stability.
 _SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.41.0"
 _METHOD: Final = "http.request.method"
 _RESEND_COUNT: Final = "http.request.resend_count"
@@ -54,11 +54,11 @@ _CANCELLED: Final = "voucherify.cancelled"
 _RATE_LIMIT_WAIT: Final = "voucherify.rate_limit.wait"
 _RETRY_DELAY: Final = "voucherify.retry.delay"
 
-_REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""The bounds of the buckets that the conventions advise for requests."""
+_REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Histogram bucket boundaries that the conventions recommend for requests."""
 
-_CALL_SECONDS: Final = (*_REQUEST_SECONDS, 30.0, 60.0, 120.0)
-"""A call may wait for the rate limit, by default up to a minute before each attempt."""
+_CALL_BUCKETS: Final = (*_REQUEST_BUCKETS, 30.0, 60.0, 120.0)
+"""Higher buckets for calls: each attempt may wait for the rate limit, by default up to a minute."""
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -67,16 +67,16 @@ _Attributes = dict[str, str | int | float | bool]
 
 @dataclass(slots=True, eq=False)
 class _Call:
-    """What is known of a call while it runs.
+    """The state of a running call.
 
     Attributes:
-        span: Its span.
-        began: When it began, in nanoseconds since 1970.
-        attributes: What all its metrics have.
-        requests: How many it has sent.
-        sent_at: When the request was sent that is under way, in seconds since the call began.
-        pause: Seconds that are waited because the service refused the attempt before for its rate limit.
-        waited: Seconds that rate limits have held it back.
+        span: The span of the call.
+        began: When the call began, in epoch nanoseconds.
+        attributes: The attributes of all metrics of the call.
+        requests: How many requests were sent.
+        sent_at: When the request in flight was sent, in seconds since the call began; `None` without one.
+        pause: The delay before the next attempt, in seconds, if the last one was refused with a 429; otherwise 0.
+        waited: Seconds that the call has waited for rate limits.
     """
 
     span: Span
@@ -88,114 +88,115 @@ class _Call:
     waited: float = 0.0
 
     def time_of(self, event: CallEvent) -> int:
-        # All times of a span are of one clock: a step of the system's time cannot turn them around.
+        # All times of a span come from one monotonic clock, so that changes of the system time cannot reorder them.
         return self.began + round(event.elapsed * 1e9)
 
 
 class OpenTelemetryHook:
-    """A hook that tells OpenTelemetry of calls. One may serve any number of clients.
+    """A hook that reports calls to OpenTelemetry. One instance can serve any number of clients.
 
-    Each call is one span of kind CLIENT, however many attempts it takes: it begins with the call and ends when
-    the answer has been read, or with the error, and has all waits in it. It is a child of the span that is
-    current where the call is made. Its status is ERROR if the call raised, and ``error.type`` then says what:
-    the HTTP status of the answer, or else the name of the exception's class. A call whose task was cancelled
-    is no error, and has ``voucherify.cancelled``. Attempts that are made again are events in the span.
+    Each call is one span of kind CLIENT, regardless of the number of attempts. It begins with the call, ends when
+    the response was read or the call failed, and includes all waits. Its parent is the current span of the code
+    that makes the call. If the call raised, the span status is ERROR, and ``error.type`` is the HTTP status of the
+    response, or the name of the exception class if there was none. A call whose task was cancelled is not an
+    error; its span has the attribute ``voucherify.cancelled``. Each retry is a span event.
 
     The metrics are:
 
     ``voucherify.client.call.duration``
-        Histogram of seconds: calls, all waits and attempts included.
+        Histogram, in seconds: duration of calls, all waits and attempts included.
     ``http.client.request.duration``
-        Histogram of seconds: attempts, each from sending it to the end of its answer.
+        Histogram, in seconds: duration of attempts, each from sending the request to the end of its response.
     ``voucherify.client.retries``
-        Counter of attempts that failed and were made again.
+        Counter: attempts that failed and were retried.
     ``voucherify.client.rate_limit.wait``
-        Histogram of seconds: what rate limits held attempts back, by the pause after a 429 too. Attempts that
-        were not held back do not count.
+        Histogram, in seconds: time that attempts waited for rate limits, pauses after a 429 included. Attempts
+        that did not wait are not counted.
 
-    The token that `OAuthClientCredentials` gets is a call of its own, with a span of its own. Requests carry no
-    trace context. Leave the instrumentation of aiohttp's client off for these calls, or see each twice.
+    A token request of `OAuthClientCredentials` is a separate call with its own span. Requests do not propagate the
+    trace context. Do not also enable the aiohttp client instrumentation for these calls: it would report each
+    request twice.
     """
 
     def __init__(
         self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None
     ) -> None:
-        """Make the instruments.
+        """Create the tracer and the instruments.
 
         Args:
-            tracer_provider: In place of the global one.
-            meter_provider: In place of the global one.
+            tracer_provider: The tracer provider; default is the global one.
+            meter_provider: The meter provider; default is the global one.
         """
-        name, own = "voucherify_async", package_version()
-        self._tracer = get_tracer(name, own, tracer_provider, schema_url=_SCHEMA_URL)
-        meter = get_meter(name, own, meter_provider, schema_url=_SCHEMA_URL)
+        name, version = "voucherify_async", package_version()
+        self._tracer = get_tracer(name, version, tracer_provider, schema_url=_SCHEMA_URL)
+        meter = get_meter(name, version, meter_provider, schema_url=_SCHEMA_URL)
         self._call_duration = meter.create_histogram(
             "voucherify.client.call.duration",
             unit="s",
             description="Duration of calls, all waits and attempts included.",
-            explicit_bucket_boundaries_advisory=_CALL_SECONDS,
+            explicit_bucket_boundaries_advisory=_CALL_BUCKETS,
         )
         self._request_duration = meter.create_histogram(
             _REQUEST_DURATION,
             unit="s",
             description="Duration of HTTP client requests.",
-            explicit_bucket_boundaries_advisory=_REQUEST_SECONDS,
+            explicit_bucket_boundaries_advisory=_REQUEST_BUCKETS,
         )
         self._retries = meter.create_counter(
             "voucherify.client.retries",
             unit="{retry}",
-            description="Attempts that failed and were made again.",
+            description="Attempts that failed and were retried.",
         )
         self._rate_limit_wait = meter.create_histogram(
             "voucherify.client.rate_limit.wait",
             unit="s",
-            description="What rate limits held attempts back.",
-            explicit_bucket_boundaries_advisory=_CALL_SECONDS,
+            description="Time that attempts waited for rate limits.",
+            explicit_bucket_boundaries_advisory=_CALL_BUCKETS,
         )
         self._calls: dict[int, _Call] = {}
 
     def on_request(self, event: RequestEvent, /) -> None:
-        """An attempt is about to be sent."""
-        call = self._running(event)
+        """Start the span with the first attempt, and record the wait for rate limits."""
+        call = self._get_or_begin(event)
         call.requests += 1
         call.sent_at = event.elapsed
         self._record_wait(call, call.pause + event.waited)
 
     def on_retry(self, event: RetryEvent, /) -> None:
-        """An attempt failed and will be made again."""
-        call = self._running(event)
-        outcome = _failure(event.status, event.error_type)
+        """Record a failed attempt that will be retried."""
+        call = self._get_or_begin(event)
+        outcome = _error_attributes(event.status, event.error_type)
         self._end_attempt(call, event, outcome)
         call.pause = event.delay if event.status == 429 else 0.0
         call.span.add_event("voucherify.retry", {**outcome, _RETRY_DELAY: event.delay}, call.time_of(event))
         self._retries.add(1, {**call.attributes, **outcome})
 
     def on_response(self, event: ResponseEvent, /) -> None:
-        """An attempt was answered; of an answer that is not the last, a retry or an error tells the rest."""
+        """End the span if this is the final response; otherwise `on_retry` or `on_error` follows."""
         if event.final:
-            # No error even where it is a 404: what was to be removed is gone.
-            self._end(self._ended(event), event, {_STATUS: event.status}, event.request_id)
+            # Not an error, not even for a 404: the object of a delete was already gone.
+            self._end(self._pop(event), event, {_STATUS: event.status}, event.request_id)
 
     def on_error(self, event: ErrorEvent, /) -> None:
-        """A call ended without a result."""
-        call = self._ended(event)
+        """End the span of a failed or cancelled call."""
+        call = self._pop(event)
         self._record_wait(call, event.waited)
         if event.cancelled:
-            # The conventions: a cancellation that the caller wants is no error. It leaves status and type unset.
+            # The conventions do not treat an intended cancellation as an error: status and error.type stay unset.
             outcome: _Attributes = {_CANCELLED: True}
         else:
-            outcome = _failure(event.status, event.error_type)
+            outcome = _error_attributes(event.status, event.error_type)
             call.span.set_status(Status(StatusCode.ERROR))
         self._end(call, event, outcome, event.request_id)
 
-    def _running(self, event: CallEvent) -> _Call:
+    def _get_or_begin(self, event: CallEvent) -> _Call:
         call = self._calls.get(event.call_id)
         if call is None:
             call = self._calls[event.call_id] = self._begin(event)
         return call
 
-    def _ended(self, event: CallEvent) -> _Call:
-        """The call of its last event, forgotten before anything else can fail."""
+    def _pop(self, event: CallEvent) -> _Call:
+        """Remove and return the call of its last event. Removed first, so that no exception can leak it."""
         return self._calls.pop(event.call_id, None) or self._begin(event)
 
     def _begin(self, event: CallEvent) -> _Call:
@@ -231,21 +232,21 @@ class OpenTelemetryHook:
             call.sent_at = None
 
     def _end(self, call: _Call, event: CallEvent, outcome: _Attributes, request_id: str | None) -> None:
-        facts = dict(outcome)
+        attributes = dict(outcome)
         if call.requests > 1:
-            facts[_RESEND_COUNT] = call.requests - 1
+            attributes[_RESEND_COUNT] = call.requests - 1
         if call.waited > 0:
-            facts[_RATE_LIMIT_WAIT] = call.waited
+            attributes[_RATE_LIMIT_WAIT] = call.waited
         if request_id is not None:
-            facts[_REQUEST_ID] = request_id
-        call.span.set_attributes(facts)
+            attributes[_REQUEST_ID] = request_id
+        call.span.set_attributes(attributes)
         call.span.end(call.time_of(event))
         self._end_attempt(call, event, outcome)
         self._call_duration.record(event.elapsed, {**call.attributes, **outcome})
 
 
-def _failure(status: int | None, error_type: str) -> _Attributes:
-    """What the conventions say of an error: a status that is one is its own type."""
+def _error_attributes(status: int | None, error_type: str) -> _Attributes:
+    """The error attributes of the conventions: for an error status, ``error.type`` is the status itself."""
     if status is None:
         return {_ERROR_TYPE: error_type}
     return {_STATUS: status, _ERROR_TYPE: error_type if 200 <= status < 300 else str(status)}

@@ -1,4 +1,4 @@
-"""The sandbox in pytest, which finds this plugin by itself: a fresh one for each test that asks for it.
+"""Pytest fixtures that run a new sandbox for each test. Pytest loads this plugin automatically.
 
 ::
 
@@ -6,8 +6,9 @@
     async def test_reads_them_all(voucherify):
         assert len(await voucherify.customers.list().to_list()) == 50
 
-`voucherify_sandbox` serves any test and any client, `voucherify` is for asynchronous tests. The marker takes
-the keyword arguments of `Sandbox`; those on a class or a module hold for its tests, and the closest one wins.
+`voucherify_sandbox` works in any test and with any client; `voucherify` is a client for asynchronous tests. The
+marker `voucherify` takes the keyword arguments of `Sandbox`. A marker on a class or a module applies to all of its
+tests. If several markers set the same argument, the one closest to the test wins.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-if TYPE_CHECKING:  # pytest imports this module in every run: what a fixture needs, it imports by itself
+if TYPE_CHECKING:  # pytest imports this module in every run: fixtures import what they need
     from voucherify_async.client import VoucherifyClient
     from voucherify_async.sandbox import Sandbox
 
@@ -27,7 +28,7 @@ __all__ = ["pytest_configure", "voucherify", "voucherify_sandbox"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Register the marker `voucherify`."""
     config.addinivalue_line(
         "markers",
         "voucherify(**settings): keyword arguments of `voucherify_async.sandbox.Sandbox`, for the fixtures "
@@ -37,85 +38,87 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def voucherify_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
-    """A running `Sandbox`, made as `@pytest.mark.voucherify(...)` says.
+    """A running `Sandbox` with the arguments of `@pytest.mark.voucherify(...)`.
 
-    It has a thread of its own: the test may be synchronous, or run in any loop.
+    It runs in its own thread, so the test can be synchronous or use any event loop.
     """
-    from voucherify_async.sandbox import Sandbox  # noqa: PLC0415  # only for a test that asks for it
+    from voucherify_async.sandbox import Sandbox  # noqa: PLC0415  # imported only for tests that use it
 
-    with Sandbox(**_settings(request, inspect.signature(Sandbox).parameters)) as sandbox:
+    with Sandbox(**_sandbox_settings(request, inspect.signature(Sandbox).parameters)) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def voucherify(request: pytest.FixtureRequest) -> VoucherifyClient:
-    """A `VoucherifyClient` of `voucherify_sandbox`, for an asynchronous test; closed after it, in its loop.
+    """A `VoucherifyClient` connected to `voucherify_sandbox`, for asynchronous tests. It is closed after the test.
 
-    What runs the test runs it too: pytest-asyncio or anyio's plugin.
+    It runs in the event loop of the test, under pytest-asyncio or anyio's plugin.
     """
-    client: VoucherifyClient = request.getfixturevalue(_fixture_in_loop_of(request))
+    client: VoucherifyClient = request.getfixturevalue(_client_fixture_name(request))
     return client
 
 
 @pytest.fixture
-async def _voucherify_in_anyio(voucherify_sandbox: Sandbox) -> AsyncIterator[VoucherifyClient]:
+async def _voucherify_anyio(voucherify_sandbox: Sandbox) -> AsyncIterator[VoucherifyClient]:
     async with voucherify_sandbox.client() as client:
         yield client
 
 
-def _fixture_in_loop_of(request: pytest.FixtureRequest) -> str:
-    """The name of the fixture that makes a client in the loop of the test."""
-    # By its option, since it may have been loaded under more than one name.
-    pytest_asyncio_is_there = hasattr(request.config.option, "asyncio_mode")
-    mark = request.node.get_closest_marker("asyncio") if pytest_asyncio_is_there else None
+def _client_fixture_name(request: pytest.FixtureRequest) -> str:
+    """The name of the fixture that creates a client in the event loop of the test."""
+    # Detect pytest-asyncio by its option, because it can be loaded under different plugin names.
+    has_pytest_asyncio = hasattr(request.config.option, "asyncio_mode")
+    mark = request.node.get_closest_marker("asyncio") if has_pytest_asyncio else None
     if "anyio_backend" in request.fixturenames:
-        if mark is not None:  # then anyio runs the fixtures in a loop of its own, and pytest-asyncio the test
+        if (
+            mark is not None
+        ):  # anyio would run the fixtures in one loop, and pytest-asyncio the test in another
             _fail(
                 request,
-                "both pytest-asyncio and anyio's plugin take it for theirs: leave out the mark, or the auto "
-                "mode, of one of them",
+                "both pytest-asyncio and anyio's plugin handle this test: remove the mark, or the auto mode, "
+                "of one of them",
             )
         backend = request.getfixturevalue("anyio_backend_name")
         if backend != "asyncio":
             _fail(
                 request,
-                f"anyio runs it on {backend}, and VoucherifyClient needs asyncio: have the fixture "
+                f"anyio runs this test on {backend}, but VoucherifyClient requires asyncio: make the fixture "
                 "anyio_backend return 'asyncio', or use voucherify_sandbox with another client",
             )
-        return "_voucherify_in_anyio"
-    if not pytest_asyncio_is_there:
+        return "_voucherify_anyio"
+    if not has_pytest_asyncio:
         _fail(
             request,
-            "the fixture voucherify is for asynchronous tests, and nothing runs this as one: mark it with "
-            "@pytest.mark.anyio or install pytest-asyncio; a synchronous test uses voucherify_sandbox",
+            "the fixture voucherify is for asynchronous tests, but no plugin runs this test as one: mark it with "
+            "@pytest.mark.anyio or install pytest-asyncio; for a synchronous test, use voucherify_sandbox",
         )
-    return _declare_in_pytest_asyncio(request.config, mark)
+    return _register_pytest_asyncio_fixture(request.config, mark)
 
 
-def _declare_in_pytest_asyncio(config: pytest.Config, mark: pytest.Mark | None) -> str:
-    """Declare a fixture for the loop that the test runs in, and give its name."""
-    import pytest_asyncio  # noqa: PLC0415  # need not be installed
+def _register_pytest_asyncio_fixture(config: pytest.Config, mark: pytest.Mark | None) -> str:
+    """Register a client fixture for the event loop of the test, and return the fixture's name."""
+    import pytest_asyncio  # noqa: PLC0415  # an optional dependency
 
-    # A synchronous test has no loop. Its asynchronous fixtures have one, and may want the client.
+    # A synchronous test has no mark, but its asynchronous fixtures can use the client, in their default loop.
     loop_scope = None
     if mark is not None:
         loop_scope = mark.kwargs.get("loop_scope") or config.getini("asyncio_default_test_loop_scope")
-    name = f"_voucherify_in_{loop_scope}_loop"
+    name = f"_voucherify_{loop_scope}_loop"
     if not config.pluginmanager.has_plugin(name):
 
         @pytest_asyncio.fixture(name=name, loop_scope=loop_scope)
-        async def connected(voucherify_sandbox: Sandbox) -> AsyncIterator[VoucherifyClient]:
+        async def client_fixture(voucherify_sandbox: Sandbox) -> AsyncIterator[VoucherifyClient]:
             async with voucherify_sandbox.client() as client:
                 yield client
 
         plugin = ModuleType(name)
-        vars(plugin)[name] = connected
+        vars(plugin)[name] = client_fixture
         config.pluginmanager.register(plugin, name)
     return name
 
 
-def _settings(request: pytest.FixtureRequest, known: Collection[str]) -> dict[str, Any]:
-    """What the markers of a test say, taken together."""
+def _sandbox_settings(request: pytest.FixtureRequest, known: Collection[str]) -> dict[str, Any]:
+    """Merge the keyword arguments of all markers of a test."""
     settings: dict[str, Any] = {}
     for mark in request.node.iter_markers("voucherify"):  # the closest comes first
         if mark.args:
@@ -123,7 +126,10 @@ def _settings(request: pytest.FixtureRequest, known: Collection[str]) -> dict[st
         settings = mark.kwargs | settings
     for name in settings:
         if name not in known:
-            _fail(request, f"@pytest.mark.voucherify has no argument {name!r}; it has {', '.join(known)}")
+            _fail(
+                request,
+                f"@pytest.mark.voucherify has no argument {name!r}; its arguments are {', '.join(known)}",
+            )
     return settings
 
 

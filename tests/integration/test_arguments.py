@@ -216,9 +216,9 @@ class Holder(msgspec.Struct):
 async def test_a_type_that_cannot_be_decoded(
     sandbox: Sandbox, voucherify: VoucherifyClient, into: Any
 ) -> None:
-    with pytest.raises(ValueError, match="into must be a type that msgspec decodes"):
+    with pytest.raises(ValueError, match="into must be a type that msgspec can decode"):
         await voucherify.request("POST", "/v1/customers", json={}, into=into)
-    with pytest.raises(ValueError, match="into must be a type that msgspec decodes"):
+    with pytest.raises(ValueError, match="into must be a type that msgspec can decode"):
         voucherify.paginate("/v1/customers", items="customers", into=into)
     assert not sandbox.requests
 

@@ -117,14 +117,16 @@ async def test_an_attempt_ends_in_time(
 ) -> None:
     # Nothing but the limit of the attempt ends it: something may come all the time.
     async with hosted(first, timeout=Timeouts(attempt=0.2, read=None, connect=None)) as (host, client):
-        late = pytest.raises((ReadTimeoutError, OutcomeUnknownError), match=r"no whole answer within 0.2 s")
+        late = pytest.raises(
+            (ReadTimeoutError, OutcomeUnknownError), match=r"no complete response within 0.2 s"
+        )
         with late as caught:
             await asyncio.wait_for(call(client), 10)
         assert caught.value.may_have_been_applied
         await asyncio.wait_for(host.broken_off.wait(), 10)
         assert len(host.heads) == 1
         assert (await client.customers.get("cust_1")).id == "cust_1"
-        assert not client._sessions.pool._watchdog._due.get(0.2)
+        assert not client._sessions.pool._watchdog._due_times.get(0.2)
 
 
 async def test_an_answer_that_comes_before_the_body_is_sent_is_what_counts() -> None:

@@ -124,10 +124,10 @@ class World:
 
     def free_places(self) -> int:
         pool = self.client._sessions.pool
-        return pool.settings.max_connections if pool._places is None else pool._places.value
+        return pool.settings.max_connections if pool._slots is None else pool._slots.value
 
     def waiting_for_a_place(self) -> int:
-        places = self.client._sessions.pool._places
+        places = self.client._sessions.pool._slots
         return 0 if places is None else places.statistics().tasks_waiting
 
     def protocols(self) -> list[Any]:
@@ -147,17 +147,17 @@ class World:
         assert self.pauses.asleep == {}
 
     def check_lines(self) -> None:
-        lines = [*self.client._sessions.pool.gate.lines.values()]
+        lines = [*self.client._sessions.pool.gate.queues.values()]
         limiter = self.client._sessions.options.rate_limiter
         if isinstance(limiter, LocalRateLimiter):
-            assert limiter._pace._under_way == 0
-            lines.append(limiter._line)
+            assert limiter._pace._in_flight == 0
+            lines.append(limiter._queue)
         if isinstance(limiter, Counting):
             assert limiter.under_way == 0
         if isinstance(limiter, AdaptiveRateLimiter):
-            assert not any(pace._under_way for pace, _ in limiter._lanes.values())
-            lines += [line for _, line in limiter._lanes.values()]
-        assert [(line._waiting, line._turn.locked()) for line in lines] == [(0, False)] * len(lines)
+            assert not any(pace._in_flight for pace, _ in limiter._by_kind.values())
+            lines += [line for _, line in limiter._by_kind.values()]
+        assert [(line._waiting, line._first_lock.locked()) for line in lines] == [(0, False)] * len(lines)
 
 
 @asynccontextmanager
@@ -242,14 +242,14 @@ async def renewing(
 
     server = await stack.enter_async_context(raw_server(slowly, CUSTOMER))
     here = await stack.enter_async_context(world(server, auth=CREDENTIALS))
-    keeper = here.client._sessions.options.auth
-    assert isinstance(keeper, TokenManager)
+    manager = here.client._sessions.options.auth
+    assert isinstance(manager, TokenManager)
 
     async def finish() -> None:
         go_on.set()
-        await until(lambda: keeper._renewal is None)
+        await until(lambda: manager._refresh_task is None)
 
-    return here, server, keeper, finish
+    return here, server, manager, finish
 
 
 async def leads_a_renewal(stack: AsyncExitStack) -> Stuck:
@@ -278,11 +278,11 @@ async def leads_a_renewal_that_others_wait_for(stack: AsyncExitStack) -> Stuck:
 
 
 async def follows_a_renewal(stack: AsyncExitStack) -> Stuck:
-    here, server, keeper, finish = await renewing(stack)
+    here, server, manager, finish = await renewing(stack)
     leader, _ = others(here)
 
     def is_reached() -> bool:
-        waiting = getattr(keeper._renewal, "_callbacks", None) or ()
+        waiting = getattr(manager._refresh_task, "_callbacks", None) or ()
         return len(server.requests) == 1 and len(waiting) == 2
 
     async def relieve() -> None:
@@ -320,7 +320,7 @@ def waits_at_the_gate(ahead: int) -> Stage:
             here.pauses.run()
             await asyncio.gather(*first)
 
-        return Stuck(here, lambda: gate.lines["api_calls"]._waiting == ahead + 1, create, relieve=relieve)
+        return Stuck(here, lambda: gate.queues["api_calls"]._waiting == ahead + 1, create, relieve=relieve)
 
     return stage
 
@@ -342,7 +342,7 @@ def waits_for_the_window(ahead: int) -> Stage:
             here.pauses.run()
             await asyncio.gather(*first)
 
-        return Stuck(here, lambda: limiter._line._waiting == ahead + 1, create, relieve=relieve)
+        return Stuck(here, lambda: limiter._queue._waiting == ahead + 1, create, relieve=relieve)
 
     return stage
 
@@ -352,7 +352,7 @@ async def waits_for_the_end_of_another(stack: AsyncExitStack) -> Stuck:
     server = await stack.enter_async_context(raw_server(stall, CUSTOMER))
     limiter = LocalRateLimiter(1, 60)
     here = await stack.enter_async_context(world(server, rate_limiter=limiter, max_connections=2))
-    limiter._clock = limiter._line._clock = here.pauses.clock()
+    limiter._clock = limiter._queue._clock = here.pauses.clock()
     _, end = others(here)
     await until(lambda: len(server.requests) == 1)
 
@@ -360,7 +360,7 @@ async def waits_for_the_end_of_another(stack: AsyncExitStack) -> Stuck:
         await end()
         here.pauses.run()
 
-    return Stuck(here, lambda: limiter._line._waiting == 1, create, relieve=relieve)
+    return Stuck(here, lambda: limiter._queue._waiting == 1, create, relieve=relieve)
 
 
 def limited(remaining: int) -> bytes:
@@ -391,7 +391,7 @@ async def waits_for_an_answer_to_another(stack: AsyncExitStack) -> Stuck:
     await until(lambda: len(server.requests) == 2)
     limiter = here.client._sessions.options.rate_limiter
     assert isinstance(limiter, AdaptiveRateLimiter)
-    _, line = limiter._lanes["api_calls"]
+    _, line = limiter._by_kind["api_calls"]
     return Stuck(here, lambda: line._waiting == 1, create, relieve=relieve)
 
 
@@ -408,7 +408,7 @@ async def has_leave_and_waits_for_a_place(stack: AsyncExitStack) -> Stuck:
 
     def is_reached() -> bool:
         # Both wait at the gate; the first goes through, and takes the place.
-        if here.client._sessions.pool.gate.lines["api_calls"]._waiting == 2:
+        if here.client._sessions.pool.gate.queues["api_calls"]._waiting == 2:
             pauses.run()
         return here.waiting_for_a_place() == 1
 

@@ -125,7 +125,7 @@ async def test_a_pipe_that_gives_nothing_yet(sandbox: Sandbox, voucherify: Vouch
     with (
         raw(there, "rb") as file,
         raw(here, "wb"),
-        pytest.raises(ValueError, match=r"^file is not blocking"),
+        pytest.raises(ValueError, match=r"^file is non-blocking"),
     ):
         await voucherify.customers.import_csv(file)
     with pytest.raises(ValueError, match=r"^file must be open in binary mode"):
@@ -150,8 +150,8 @@ HEADERS = [
     (b"Source_id;Name\na;Ada\n", "separated by semicolons"),
     (b"Source_id\tName\na\tAda\n", "separated by tabs"),
     (b"Source_id,Name,,\na,Ada,,\n", "column 3, 4 has no name"),
-    (b"Source_id,Name,name\na,Ada,Bob\n", "'name' stands in it more than once"),
-    (b"Source id,Name\na,Ada\n", "'Source id': names must not have spaces"),
+    (b"Source_id,Name,name\na,Ada,Bob\n", "'name' appears more than once"),
+    (b"Source id,Name\na,Ada\n", "'Source id': column names must not contain spaces"),
     ("Source_id,Name\na,Ada\n".encode("utf-16"), "UTF-16"),
     ("Source_id,Name\na,Ada\n".encode("utf-16-le"), "UTF-16"),
     (b"Source_id,Name\ra,Ada\r", "CR without an LF"),
@@ -225,13 +225,13 @@ async def test_a_line_that_cannot_be_read_comes_with_a_report(
     sandbox: Sandbox, quick: VoucherifyClient, tmp_path: Path
 ) -> None:
     content = b"Source_id\n" + b"".join(b"crm-%d\n" % number for number in range(3_000)) + b'"a"b\nc\n'
-    with pytest.raises(ValueError, match="^path: line 3002: there is text after the quote") as caught:
+    with pytest.raises(ValueError, match="^path: line 3002: there is text after the closing quote") as caught:
         await quick.customers.sync_csv(write(tmp_path, content), concurrency=1, max_body_items=500)
     report = getattr(caught.value, "report", None)
     assert isinstance(report, SyncReport)
     assert report.read == 3_000
     assert report.succeeded == len(sandbox.store.customers) - report.sent + report.succeeded
-    with pytest.raises(ValueError, match="^file: line 3002: there is text after the quote"):
+    with pytest.raises(ValueError, match="^file: line 3002: there is text after the closing quote"):
         await quick.customers.import_csv(content)
 
 
@@ -240,7 +240,7 @@ async def test_rows_of_a_dict_reader(sandbox: Sandbox, quick: VoucherifyClient) 
     rows = list(csv.DictReader(io.StringIO(table)))
     report = await quick.customers.sync(rows)
     assert [(failure.source_id, failure.message) for failure in report.failures] == [
-        ("b", "birthdate: it must be a date in the form YYYY-MM-DD, or None")
+        ("b", "birthdate: must be a date in the form YYYY-MM-DD, or None")
     ]
     report = await quick.customers.sync({name: text or None for name, text in row.items()} for row in rows)
     assert report.succeeded == 2

@@ -13,7 +13,7 @@ DEMO = str(Path(__file__).parents[2] / "examples" / "demo.py")
 
 async def test_it_does_the_main_job(capsys: pytest.CaptureFixture[str]) -> None:
     main = runpy.run_path(DEMO)["main"]
-    main.__globals__.update(SEEDED=300, IN_BULK=200, IN_CSV=50, IN_SYNC=400)
+    main.__globals__.update(SEED_CUSTOMERS=300, BULK_CUSTOMERS=200, CSV_ROWS=50, SYNC_CUSTOMERS=400)
     await main()
     out = capsys.readouterr().out
     assert "300 customers" in out
@@ -27,5 +27,5 @@ async def test_it_does_the_main_job(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_it_fails_loudly() -> None:
     demo: dict[str, Any] = runpy.run_path(DEMO)
-    with pytest.raises(demo["WrongNumberError"], match="customers: 4, and it must be 5"):
+    with pytest.raises(demo["UnexpectedResultError"], match="customers: expected 5, got 4"):
         demo["expect"]("customers", 4, 5)

@@ -95,7 +95,7 @@ def test_it_streams_nothing(run: Run, output: Path) -> None:
 def test_it_does_not_overwrite_what_is_complete(run: Run, output: Path) -> None:
     output.write_text("mine\n")
     status, _, err = run("--sandbox", "120")
-    assert (status, err) == (1, f"{output} is complete, or of others: --force starts anew\n")
+    assert (status, err) == (1, f"{output} is complete, or from another program: --force overwrites it\n")
     assert output.read_text() == "mine\n"
 
     assert run("--sandbox", "120", "--force")[0] == 0
@@ -112,7 +112,7 @@ def test_it_cuts_a_torn_page_off_and_goes_on(
     stop_after(2, example, monkeypatch)
     status, _, err = run("--sandbox", "350")
     assert status == 1
-    assert "No space left on device\nThe same command goes on where it stopped.\n" in err
+    assert "No space left on device\nRun the same command to continue.\n" in err
     recorded = json.loads(state.read_bytes())
     assert output.stat().st_size == recorded["length"]
     with output.open("ab") as file:
@@ -121,7 +121,7 @@ def test_it_cuts_a_torn_page_off_and_goes_on(
 
     status, out, _ = run("--sandbox", "350")
     assert status == 0
-    assert f"Going on after {recorded['customers']} customers." in out
+    assert f"Continuing after {recorded['customers']} customers." in out
     assert output.read_bytes() == whole
     assert [file.name for file in output.parent.iterdir()] == [output.name]
 
@@ -129,10 +129,10 @@ def test_it_cuts_a_torn_page_off_and_goes_on(
 @pytest.mark.parametrize(
     ("damage", "arguments", "message"),
     [
-        (lambda output, state: None, ["--sandbox", "351"], "was begun with a sandbox of 350, city None"),
+        (lambda output, state: None, ["--sandbox", "351"], "was started with a sandbox of 350, city None"),
         (lambda output, state: None, ["--sandbox", "350", "--city", "London"], "not with .*, city London"),
-        (lambda output, state: output.write_text("{}"), ["--sandbox", "350"], "is shorter than it was"),
-        (lambda output, state: output.unlink(), ["--sandbox", "350"], "is shorter than it was"),
+        (lambda output, state: output.write_text("{}"), ["--sandbox", "350"], "is shorter than recorded"),
+        (lambda output, state: output.unlink(), ["--sandbox", "350"], "is shorter than recorded"),
         (lambda output, state: state.write_text("{"), ["--sandbox", "350"], "state is damaged"),
     ],
     ids=["another service", "another city", "shorter file", "no file", "damaged state"],
@@ -178,4 +178,4 @@ def test_it_says_that_the_service_cannot_be_reached(
     status, _, err = run()
     assert status == 1
     assert "customers.list" in err
-    assert "The same command goes on where it stopped." in err
+    assert "Run the same command to continue." in err

@@ -214,9 +214,9 @@ class Coroutine:
 @pytest.mark.parametrize(
     ("hook", "problem"),
     [
-        (object(), "hooks must be objects with any of on_request, on_response, on_retry, on_error"),
+        (object(), "hooks must be objects with at least one of on_request, on_response, on_retry, on_error"),
         (Recorder, "hooks must be objects"),
-        (Coroutine(), "hooks are plain functions"),
+        (Coroutine(), "hooks must be plain functions"),
     ],
 )
 def test_what_is_no_hook(hook: Any, problem: str) -> None:
@@ -239,7 +239,7 @@ class TestLog:
         ]
         assert [level for level, _ in lines] == ["DEBUG", "WARNING", "DEBUG", "WARNING", "DEBUG"]
         assert lines[0][1] == "customers.get: attempt 1: 503"
-        assert lines[1][1] == "customers.get: attempt 1 failed (ServerError); the next in 0.50 s"
+        assert lines[1][1] == "customers.get: attempt 1 failed (ServerError); next attempt in 0.50 s"
         assert lines[2][1] == "customers.get: attempt 2: ConnectionFailedError"
         assert lines[4][1] == "customers.get: attempt 3: 200"
         assert not any("ada" in line for _, line in lines)
@@ -257,8 +257,8 @@ class TestLog:
         waits = [record.getMessage() for record in caplog.records]
         assert waits == (
             [
-                "the rate limit of api_calls holds calls back",
-                "calls go on after 30.0 s for the rate limit of api_calls",
+                "calls are waiting for the api_calls rate limit",
+                "calls resume after waiting 30.0 s for the api_calls rate limit",
             ]
             if warned
             else []

@@ -322,7 +322,9 @@ class TestAnswers:
         self, client: VoucherifyClient, answers: aioresponses, payload: Any
     ) -> None:
         answers.get(URL, payload=payload)
-        with pytest.raises(DecodeError, match=r"customers\.list: the answer is not of the promised shape"):
+        with pytest.raises(
+            DecodeError, match=r"customers\.list: the response does not match the expected type"
+        ):
             await client.customers.list().to_list()
 
     async def test_a_stalled_walk_names_the_operation(

@@ -152,5 +152,5 @@ async def test_it_is_entered_once(voucherify: VoucherifyClient) -> None:
     prefetch = voucherify.customers.list().prefetch()
     async with prefetch:
         pass
-    with pytest.raises(RuntimeError, match="make another"):
+    with pytest.raises(RuntimeError, match="can be entered only once"):
         await prefetch.__aenter__()

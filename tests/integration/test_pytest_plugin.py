@@ -138,9 +138,9 @@ def test_the_closest_marker_wins(pytester: pytest.Pytester) -> None:
     [
         (ASYNCIO_AUTO, "voucherify(custmers=5)", "@pytest.mark.voucherify has no argument 'custmers';"),
         (ASYNCIO_AUTO, "voucherify(5)", "@pytest.mark.voucherify takes keyword arguments only, not 5"),
-        (ANYIO, "anyio", "anyio runs it on trio, and VoucherifyClient needs asyncio:"),
-        (f"{ASYNCIO_AUTO} {ANYIO}", "anyio", "both pytest-asyncio and anyio's plugin take it for theirs:"),
-        ("", "voucherify", "the fixture voucherify is for asynchronous tests, and nothing runs this as one:"),
+        (ANYIO, "anyio", "anyio runs this test on trio, but VoucherifyClient requires asyncio:"),
+        (f"{ASYNCIO_AUTO} {ANYIO}", "anyio", "both pytest-asyncio and anyio's plugin handle this test:"),
+        ("", "voucherify", "the fixture voucherify is for asynchronous tests, but no plugin runs this test as one:"),
     ],
 )  # fmt: skip
 def test_says_which_test_has_what_problem(

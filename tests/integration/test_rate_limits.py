@@ -135,13 +135,13 @@ class TestGate:
         arrivals: list[float] = []
         settings: dict[str, Any] = {"rate_limiter": None} if limiter == "none" else {}
         async with limited_sandbox(Quota(300, fixed=True), **settings) as (sandbox, voucherify, clock):
-            keep = sandbox._keep
+            record = sandbox._record
 
             def listen(exchange: Exchange) -> None:
                 arrivals.append(clock.monotonic())
-                keep(exchange)
+                record(exchange)
 
-            monkeypatch.setattr(sandbox, "_keep", listen)
+            monkeypatch.setattr(sandbox, "_record", listen)
             for number in range(300):
                 await voucherify.customers.create(source_id=f"crm-{number}")
             arrivals.clear()
@@ -252,7 +252,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     ]
 
 
-TOLD = ["the rate limit", "calls go on af"]
+TOLD = ["calls are wait", "calls resume a"]
 
 
 class TestLog:
@@ -323,7 +323,7 @@ class TestLog:
                 paced = client.with_options(rate_limiter=limiter)
                 await paced.customers.get("a")
                 await paced.customers.get("a")
-            assert len(client._sessions.pool.held._episodes) <= 33
+            assert len(client._sessions.pool.throttle_log._episodes) <= 33
 
 
 class TestDeadline:
@@ -335,7 +335,7 @@ class TestDeadline:
                 await client.with_options(deadline=10).customers.get("a")
         error = caught.value
         assert str(error) == (
-            "customers.get: the rate limit would hold the call for 40.0 s, longer than the deadline of 10 s; "
+            "customers.get: the rate limit would delay the call for 40.0 s, longer than the deadline of 10 s; "
             "nothing was sent"
         )
         assert error.retry_after == 40.0
@@ -359,7 +359,7 @@ class TestDeadline:
             local = LocalRateLimiter(1, 30.0, clock=client._sessions.clock)
             paced = client.with_options(rate_limiter=Wrapped() if own else local, deadline=5)
             await paced.customers.get("a")
-            with pytest.raises(DeadlineExceededError, match=r"hold the call for 30\.0 s") as caught:
+            with pytest.raises(DeadlineExceededError, match=r"delay the call for 30\.0 s") as caught:
                 await paced.customers.get("a")
         assert caught.value.retry_after == pytest.approx(30.0)
         assert len(server.requests) == 1
@@ -383,7 +383,7 @@ class TestDeadline:
             while not server.requests:  # noqa: ASYNC110  # a socket sets no event
                 await asyncio.sleep(0.001)
             with pytest.raises(
-                DeadlineExceededError, match=r"held the call for the whole deadline of 0\.05 s"
+                DeadlineExceededError, match=r"delayed the call for the whole deadline of 0\.05 s"
             ):
                 await paced.with_options(deadline=0.05).customers.get("a")
             first.cancel()
@@ -391,7 +391,7 @@ class TestDeadline:
 
     async def test_other_calls_past_their_deadline_have_no_time_to_try_again(self) -> None:
         async with served(stall, deadline=0.05) as (_server, client):
-            with pytest.raises(DeadlineExceededError, match="no usable answer") as caught:
+            with pytest.raises(DeadlineExceededError, match="no usable response") as caught:
                 await client.customers.get("a")
         assert caught.value.retry_after is None
 
@@ -421,7 +421,7 @@ class TestAdaptive:
             without_waiting(client)
             await client.customers.get("a")
             hasty = client.with_options(retry=RetryPolicy(max_server_wait=30))
-            with pytest.raises(RateLimitError, match="lets no call through for 50.0 s") as caught:
+            with pytest.raises(RateLimitError, match="allows no call for 50.0 s") as caught:
                 await hasty.customers.get("a")
             await client.customers.get("a")
         assert (caught.value.retry_after, caught.value.kind, caught.value.status) == (
@@ -524,7 +524,5 @@ class TestOnesOwn:
                 raise AssertionError("no leave was given")
 
         async with VoucherifyClient("id", "token", rate_limiter=Closed()) as client:
-            with pytest.raises(
-                RateLimitError, match="not sent: the rate limit lets no call through for 99.0 s"
-            ):
+            with pytest.raises(RateLimitError, match="not sent: the rate limit allows no call for 99.0 s"):
                 await client.customers.get("a")

@@ -146,7 +146,7 @@ async def check_hooks(found: Any, voucherify: VoucherifyClient, saved: Any, out:
         with redirect_stdout(io.StringIO()) as told, pytest.raises(NotFoundError):
             await client.customers.get("a")
     assert told.getvalue() == (
-        "customers.get failed with ServerError and is made again in 0.0 s\n"
+        "customers.get failed with ServerError and is retried in 0.0 s\n"
         "customers.get NotFoundError None False\n"
     )
 

@@ -158,7 +158,7 @@ async def test_interrupted_and_started_again(tmp_path: Path) -> None:
         walk = Walk(sandbox, tmp_path / "customers.ndjson")
         status, _, err = await walk.stop(signal.SIGINT, lambda: walk.state.get("customers", 0) >= 200)
         assert status == 130, err
-        assert "Interrupted. The same command goes on where it stopped." in err
+        assert "Interrupted. Run the same command to continue." in err
         assert "Traceback" not in err
         done = walk.state["customers"]
         assert 200 <= done < 800
@@ -166,7 +166,7 @@ async def test_interrupted_and_started_again(tmp_path: Path) -> None:
 
         status, out, err = await walk.finish()
         assert status == 0, err
-        assert f"Going on after {done:,} customers." in out
+        assert f"Continuing after {done:,} customers." in out
         walk.assert_complete()
 
 

@@ -242,7 +242,7 @@ class TestHowMuchIsKept:
     async def test_as_many_as_are_to_be_kept(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(exchanges, "_KEPT", 3)
+        monkeypatch.setattr(exchanges, "_MAX_EXCHANGES", 3)
         for number in range(5):
             await self.ask(http, number)
         assert self.kept(sandbox) == ["2", "3", "4"]
@@ -250,7 +250,7 @@ class TestHowMuchIsKept:
     async def test_fewer_when_their_bodies_are_large(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(exchanges, "_BYTES_KEPT", 10_000)
+        monkeypatch.setattr(exchanges, "_MAX_TOTAL_BYTES", 10_000)
         for number, size in enumerate([4_000, 4_000, 0, 4_000]):
             await self.ask(http, number, size)
         assert self.kept(sandbox) == ["1", "2", "3"]
@@ -330,7 +330,7 @@ def test_a_job_that_breaks_ends_as_failed_and_disturbs_nobody(caplog: pytest.Log
     store.advance()
     shown = job.to_json(now)
     assert (shown["status"], shown["operation_status"]) == ("FAILED", "FAILED")
-    assert "broke" in caplog.text
+    assert "failed with an exception" in caplog.text
     assert store.now().timestamp() == 5.0
 
 

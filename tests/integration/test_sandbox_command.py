@@ -84,7 +84,7 @@ async def test_where_it_listens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     async with serving(monkeypatch, capsys) as (_, out):
         assert "anyone" not in out
     async with serving(monkeypatch, capsys, "--host", "0.0.0.0") as (_, out):
-        assert "\nCareful: anyone who can reach this machine can read and change everything in the" in out
+        assert "\nWarning: anyone who can reach this machine can read and change everything in the" in out
         assert "BASE_URL=http://127.0.0.1:" in out
 
 
@@ -93,20 +93,20 @@ BAD: list[Any] = [
     (["--rate-limit", "many"], "argument --rate-limit: invalid int value: 'many'"),
     (["--port", "99999"], "port must be from 0 to 65535, not 99999"),
     (["--port", "-1"], "port must be from 0 to 65535, not -1"),
-    (["--host", ""], "host must not be empty; 0.0.0.0 stands for every address"),
+    (["--host", ""], "host must not be empty; use 0.0.0.0 to listen on every address"),
     (["--customers", "-1"], "customers must not be negative, not -1"),
     (["--job-seconds", "-1"], "job_seconds must not be negative, not -1.0"),
     (["--latency", "-1"], "latency must not be negative, not -1.0"),
     (["--latency", "nan"], "latency must be seconds or a range (low, high), not nan"),
-    (["--latency", "0.2-0.1"], "latency must be a range (low, high) that does not fall, not (0.2, 0.1)"),
+    (["--latency", "0.2-0.1"], "latency must be a range (low, high) with low <= high, not (0.2, 0.1)"),
     (["--latency", "soon"], "argument --latency: give seconds or a range such as 0.05-0.2, not 'soon'"),
     (["--latency", "1-2-3"], "argument --latency: give seconds or a range such as 0.05-0.2, not '1-2-3'"),
     (["--latency", "1.1.1"], "argument --latency: give seconds or a range such as 0.05-0.2, not '1.1.1'"),
     (
         ["--fault", "fire=0.1"],
         (
-            "argument --fault: there is no fault 'fire';"
-            " there are reset, stale-keepalive, stall, truncate, and statuses like 503"
+            "argument --fault: unknown fault 'fire':"
+            " use reset, stale-keepalive, stall, truncate or an HTTP status such as 503"
         ),
     ),
     (["--fault", "reset"], "argument --fault: give a probability, as in reset=0.01, not 'reset'"),
@@ -116,7 +116,7 @@ BAD: list[Any] = [
     (["--fault", "503=-1"], "status[503] must be a probability from 0 to 1, not -1.0"),
     (
         ["--fault", "reset=0.6", "--fault", "503=0.6"],
-        "reset, truncate, status, stall and stale_keepalive must be at most 1 together, not 1.2",
+        "reset, truncate, status, stall and stale_keepalive must add up to at most 1, not 1.2",
     ),
 ]
 

@@ -126,7 +126,7 @@ async def test_stall() -> None:
         assert [facts(exchange) for exchange in sandbox.requests] == [("stall", 0, b"")] * 20
         # Whoever stalls is done when the client has gone away.
         async with asyncio.timeout(5):
-            while sandbox._accidents._stalled:  # noqa: ASYNC110  # a socket sets no event
+            while sandbox._fault_injector._stalled:  # noqa: ASYNC110  # a socket sets no event
                 await asyncio.sleep(0.001)
 
 
@@ -177,7 +177,7 @@ async def test_dead_connections_are_not_remembered_for_ever() -> None:
             async with connected(sandbox) as client:
                 client.send("GET", "/v1/customers")
                 await client.answer()
-        assert len(sandbox._accidents._dead) < 10
+        assert len(sandbox._fault_injector._stale) < 10
 
 
 @pytest.mark.parametrize("status", [400, 413, 418, 429, 500, 503, 599])

@@ -13,7 +13,7 @@ import pytest
 
 from voucherify_async import FilterConditions, RedeemableFilters, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._store.records import Record
 
 NEVER = {
@@ -183,7 +183,7 @@ def test_orders_cost_less_only_once_they_are_paid(filled: Sandbox) -> None:
     for event in record.activity:
         order = event.about.order
         if event.kind in {"customer.order.created", "customer.order.paid"} and order and order.discount:
-            shown = show(event)["data"]["data"]["order"]
+            shown = event_json(event)["data"]["data"]["order"]
             discounts[shown["status"]] = shown["total_discount_amount"]
             assert shown["total_amount"] == shown["amount"] - shown["total_discount_amount"]
     assert discounts["CREATED"] == 0

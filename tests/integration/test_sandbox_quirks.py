@@ -99,9 +99,9 @@ async def test_inclusive_bounds(
 
 @pytest.mark.parametrize("inclusive", [True, False])
 def test_what_was_never_updated_is_within_no_bound(inclusive: bool) -> None:
-    assert Bounds(inclusive=inclusive).hold(None)
-    assert not Bounds(after=EPOCH, inclusive=inclusive).hold(None)
-    assert not Bounds(before=EPOCH, inclusive=inclusive).hold(None)
+    assert Bounds(inclusive=inclusive).contains(None)
+    assert not Bounds(after=EPOCH, inclusive=inclusive).contains(None)
+    assert not Bounds(before=EPOCH, inclusive=inclusive).contains(None)
 
 
 @pytest.mark.parametrize("order", [*ORDERS, "updated_at", "-updated_at"])

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._store.jobs import BulkUpdate
 from voucherify_async.sandbox._store.persistence import StateFile
@@ -35,7 +35,7 @@ def held(store: Store) -> dict[str, Any]:
     store.advance()
     return {
         "customers": [
-            (record.to_json(), [show(event) for event in record.activity],
+            (record.to_json(), [event_json(event) for event in record.activity],
              [redeemable.to_json() for redeemable in record.redeemables])
             for record in store.customers.values()
         ],
@@ -82,7 +82,7 @@ async def test_ids_do_not_come_again(path: Path) -> None:
 
 async def test_jobs_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that waits, and one of which a part is done."""
-    monkeypatch.setattr("voucherify_async.sandbox._store.store._TURN", 100)
+    monkeypatch.setattr("voucherify_async.sandbox._store.store._SLICE_SIZE", 100)
     now = 1000.0
     async with (
         Sandbox(state=path, job_seconds=100.0, job_seconds_per_item=0) as sandbox,
@@ -143,7 +143,7 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
 
 def test_one_sandbox_at_a_time(path: Path) -> None:
     first = Sandbox(state=path)
-    with pytest.raises(ValueError, match=r"^state: cannot keep anything in .*: database is locked"):
+    with pytest.raises(ValueError, match=r"^state: cannot use .*: database is locked"):
         Sandbox(state=path)
     with first:
         pass

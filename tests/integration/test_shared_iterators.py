@@ -82,7 +82,7 @@ async def test_after_a_failure_the_same_iterator_goes_on() -> None:
 async def test_a_stream_or_prefetch_that_was_not_entered(voucherify: VoucherifyClient) -> None:
     unopened: list[Any] = [voucherify.customers.stream(), voucherify.customers.list().prefetch()]
     for items in unopened:
-        with pytest.raises(RuntimeError, match="enter the block first: `async with"):
+        with pytest.raises(RuntimeError, match="enter the context first: `async with"):
             aiter(items)
 
 
@@ -96,7 +96,7 @@ async def test_leaving_the_block_while_another_task_reads() -> None:
         async with voucherify.customers.stream(concurrency=2) as customers:
             task = asyncio.create_task(read(customers))
             await asyncio.sleep(0)
-        with pytest.raises(RuntimeError, match="the block of `stream` has been left"):
+        with pytest.raises(RuntimeError, match="the `async with` block of `stream` has ended"):
             await task
 
 

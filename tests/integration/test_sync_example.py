@@ -109,7 +109,7 @@ async def test_it_syncs_json_lines(
     status, out, err = await run_against(write_lines(tmp_path / f"customers{suffix}", 1_250))
     assert (status, out) == (
         0,
-        "1,250 read: 1,250 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
+        "1,250 read: 1,250 succeeded, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
     )
     assert "1250/1250" in err
     assert {record.source_id for record in sandbox.store.customers.values()} == {
@@ -122,7 +122,7 @@ async def test_it_syncs_csv(run_against: Against, sandbox: Sandbox, tmp_path: Pa
     status, out, err = await run_against(write_csv(tmp_path / "customers.csv", 120))
     assert (status, out) == (
         0,
-        "120 read: 120 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
+        "120 read: 120 succeeded, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
     )
     assert "120/120" in err  # rows, though each has two lines
     found = {record.source_id: record for record in sandbox.store.customers.values()}
@@ -137,12 +137,12 @@ def test_it_tries_a_sandbox_out(run: Run, tmp_path: Path, name: str) -> None:
     status, out, _ = run(write(tmp_path / name, 30), "--sandbox")
     assert (status, out) == (
         0,
-        "30 read: 30 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
+        "30 read: 30 succeeded, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
     )
 
 
 def test_it_syncs_nothing(run: Run, tmp_path: Path) -> None:
-    nothing = "0 read: 0 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 0 jobs.\n"
+    nothing = "0 read: 0 succeeded, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 0 jobs.\n"
     assert run(write_lines(tmp_path / "customers.ndjson", 0), "--sandbox")[:2] == (0, nothing)
     assert run(write_csv(tmp_path / "customers.csv", 0), "--sandbox")[:2] == (0, nothing)
 
@@ -173,7 +173,7 @@ def test_it_lists_lines_that_are_no_customers(run: Run, tmp_path: Path) -> None:
     ]
     assert all(row[3] for row in rows)
     assert "surname" in rows[4][3]
-    assert out.endswith("9 read: 3 made it, 0 failed, 6 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
+    assert out.endswith("9 read: 3 succeeded, 0 failed, 6 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
 
 
 def test_it_lists_what_the_service_refuses(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_it_lists_what_the_service_refuses(run: Run, tmp_path: Path, monkeypatch
         ["4", "crm-3", "invalid_payload", "Not a [bold]phone: Property .phone [is] odd"],
         ["12", "crm-11", "invalid_payload", "Not a [bold]phone: Property .phone [is] odd"],
     ]
-    assert out.endswith("20 read: 18 made it, 2 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
+    assert out.endswith("20 read: 18 succeeded, 2 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
 
 
 def test_it_lists_rows_by_their_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_it_lists_rows_by_their_line(run: Run, tmp_path: Path, monkeypatch: pyte
     assert status == 1
     assert [row[:2] for row in table_rows(out)] == [["8", "crm-3"], ["13", "crm-5"]]
     assert path.read_text(encoding="utf-8").splitlines()[7].startswith("crm-3,")
-    assert out.endswith("6 read: 4 made it, 2 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
+    assert out.endswith("6 read: 4 succeeded, 2 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n")
 
 
 def test_it_lists_the_first_of_many(run: Run, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_it_lists_the_first_of_many(run: Run, tmp_path: Path) -> None:
     status, out, _ = run(path, "--sandbox")
     assert status == 1
     assert [row[0] for row in table_rows(out)] == [str(line) for line in range(4, 54)]
-    assert "\n... and 1,184 more\n1,237 read: 3 made it, 0 failed, 1,234 invalid" in out
+    assert "\n... and 1,184 more\n1,237 read: 3 succeeded, 0 failed, 1,234 invalid" in out
 
 
 async def test_it_goes_on_after_the_service_gave_up(
@@ -213,16 +213,16 @@ async def test_it_goes_on_after_the_service_gave_up(
     status, out, err = await run_against(path, "--state", state)
     assert status == 1
     assert re.match(
-        r".*read: 0 made it, 0 failed, 1 invalid, 0 unchanged, 0 sent again, in 0 jobs\.$", out, re.DOTALL
+        r".*read: 0 succeeded, 0 failed, 1 invalid, 0 unchanged, 0 sent again, in 0 jobs\.$", out, re.DOTALL
     )
-    assert err.endswith("\nThe same command goes on where it stopped.\n")
+    assert err.endswith("\nRun the same command to continue.\n")
     assert "customers.update_in_bulk" in err
 
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", sandbox.app_token)
     status, out, _ = await run_against(path, "--state", state)
     assert status == 1  # for the line that is none
     assert out.endswith("in 1 jobs.\n")
-    assert "41 read: 40 made it, 0 failed, 1 invalid" in out
+    assert "41 read: 40 succeeded, 0 failed, 1 invalid" in out
 
 
 async def test_without_a_state_there_is_nothing_to_go_on_with(
@@ -231,7 +231,7 @@ async def test_without_a_state_there_is_nothing_to_go_on_with(
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", "outdated")
     status, _, err = await run_against(write_lines(tmp_path / "customers.ndjson", 40))
     assert status == 1
-    assert err.endswith("\nWith --state FILE, the same command would go on where it stopped.\n")
+    assert err.endswith("\nWith --state FILE, the same command could continue.\n")
 
 
 @pytest.mark.parametrize("with_state", [True, False])
@@ -265,8 +265,12 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
     assert process.returncode == 130, err
     assert out == b""
     assert b"Traceback" not in err
-    goes_on = "The same command goes on" if with_state else "With --state FILE, the same command would go on"
-    assert err.decode().endswith(f"\nInterrupted. {goes_on} where it stopped.\n")
+    hint = (
+        "Run the same command to continue."
+        if with_state
+        else "With --state FILE, the same command could continue."
+    )
+    assert err.decode().endswith(f"\nInterrupted. {hint}\n")
     if not with_state:
         return
 
@@ -275,7 +279,8 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
         job.ends = job.starts
     out, err = await (await start()).communicate()
     assert (
-        out.decode() == "300 read: 0 made it, 0 failed, 0 invalid, 300 unchanged, 0 sent again, in 0 jobs.\n"
+        out.decode()
+        == "300 read: 0 succeeded, 0 failed, 0 invalid, 300 unchanged, 0 sent again, in 0 jobs.\n"
     ), err
     assert bulk_calls(sandbox) == 1
     assert len(sandbox.store.customers) == 300
@@ -298,8 +303,8 @@ def test_a_file_of_another_kind(run: Run, tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "it has no header row"),
-        ('Source_id\n"never closed\n', "path: line 2: a quote is opened and never closed"),
+        ("", "the file has no header row"),
+        ('Source_id\n"never closed\n', "path: line 2: a quote is never closed"),
     ],
 )
 def test_a_file_that_is_not_csv(run: Run, tmp_path: Path, content: str, message: str) -> None:
@@ -330,10 +335,10 @@ async def test_a_table_and_a_night_later(run_against: Against, sandbox: Sandbox,
         rows = [(f"crm-{number}", f"{number}", "Katowice", number % 3) for number in range(30)]
         database.executemany("INSERT INTO people VALUES (?, ?, ?, ?)", rows)
         status, out, err = await run_against(*given)
-        assert (status, out[:22]) == (0, "30 read: 30 made it, 0"), err
+        assert (status, out[:24]) == (0, "30 read: 30 succeeded, 0"), err
         database.execute("UPDATE people SET name = NULL, tier = 7 WHERE id = 'crm-5'")
         status, out, _ = await run_against(*given)
-        assert out == "30 read: 1 made it, 0 failed, 0 invalid, 29 unchanged, 0 sent again, in 1 jobs.\n"
+        assert out == "30 read: 1 succeeded, 0 failed, 0 invalid, 29 unchanged, 0 sent again, in 1 jobs.\n"
     record = sandbox.store.get("crm-5")
     assert (record.fields.get("name"), record.metadata, record.address) == (
         None,
@@ -374,14 +379,14 @@ def test_a_byte_order_mark_and_empty_lines_are_no_customers(run: Run, tmp_path: 
     status, out, _ = run(path, "--sandbox")
     assert (status, out) == (
         0,
-        "2 read: 2 made it, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
+        "2 read: 2 succeeded, 0 failed, 0 invalid, 0 unchanged, 0 sent again, in 1 jobs.\n",
     )
 
 
 async def test_with_a_state_only_what_changed_is_sent(run_against: Against, tmp_path: Path) -> None:
     path, state = tmp_path / "customers.ndjson", tmp_path / "state.sqlite"
     status, out, _ = await run_against(write_lines(path, 20), "--state", state)
-    assert (status, out.partition(":")[2][:12]) == (0, " 20 made it,")
+    assert (status, out.partition(":")[2][:14]) == (0, " 20 succeeded,")
     status, out, _ = await run_against(write_lines(path, 20, b'{"source_id": "new"}'), "--state", state)
     assert status == 0
-    assert out.startswith("21 read: 1 made it, 0 failed, 0 invalid, 20 unchanged")
+    assert out.startswith("21 read: 1 succeeded, 0 failed, 0 invalid, 20 unchanged")

@@ -532,7 +532,7 @@ async def test_a_job_that_was_lost_between_two_runs_is_done_again(
         await first
     sandbox.store.job_seconds = 0.05
     sandbox.store.jobs.clear()
-    sandbox.store._waiting.clear()
+    sandbox.store._queued_jobs.clear()
     report = await quick.customers.sync(source, max_body_items=7, **options)
     add_up(report)
     assert (report.succeeded, report.failed) == (20, 0)

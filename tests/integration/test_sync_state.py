@@ -12,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
@@ -31,10 +32,12 @@ from voucherify_async import (
     RetryPolicy,
     SyncReport,
     SyncStateError,
+    SyncTimeoutError,
     VoucherifyClient,
 )
 from voucherify_async._sync.state import SyncState
-from voucherify_async.sandbox import Faults, Sandbox
+from voucherify_async.sandbox import Faults, Quirks, Sandbox
+from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.records import Job
 
 __all__ = ["quick"]
@@ -212,7 +215,7 @@ async def test_what_was_sent_before_a_death_is_not_taken_for_unchanged(
         raise RuntimeError("killed")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SyncState, "accepted", die)
+        patch.setattr(SyncState, "record_accepted", die)
         with pytest.raises(RuntimeError, match="killed"):
             await quick.customers.sync(customers(20, name="B"), state=path)
     schedule, ended = sandbox.store.schedule, list[bool]()
@@ -315,7 +318,7 @@ async def test_customers_that_are_gone_from_the_source(
     report = await quick.customers.sync([*customers(47), *customers(2)], state=path)
     gone = ["crm-47", "crm-48", "crm-49"]
     assert (report.missing, list(report.missing_source_ids())) == (3, gone)
-    with pytest.raises(ValueError, match="max_share: 3 of 50 customers are missing, more than 5%"):
+    with pytest.raises(ValueError, match="max_share: 3 of 50 customers are missing, more than 0.05 of all"):
         await quick.customers.delete_missing(path, max_share=0.05)
     await quick.customers.delete("crm-48")
     assert await quick.customers.delete_missing(path) == 3
@@ -417,14 +420,14 @@ async def test_a_state_is_of_one_project(sandbox: Sandbox, path: Path) -> None:
         assert counts(await client.customers.sync(customers(2), state=path)) == (0, 0, 0, 2)
     async with sandbox.client() as client:
         with pytest.raises(
-            SyncStateError, match="of the project .* not of other: name another file"
+            SyncStateError, match="of the project .* not of other: use another file"
         ) as caught:
             await client.customers.sync(customers(2), state=path, project="other")
         assert (caught.value.reason, caught.value.path) == ("other_project", str(path))
         assert pickle.loads(pickle.dumps(caught.value)).reason == "other_project"
         token = (await client.oauth.create_token()).access_token
     async with sandbox.client(auth=OAuthToken(token)) as client:
-        with pytest.raises(ValueError, match="^project must be given with a state"):
+        with pytest.raises(ValueError, match="^project is required with a state file"):
             await client.customers.sync(customers(2), state=path)
 
 
@@ -455,7 +458,7 @@ def test_other_files_are_left_alone(path: Path, content: bytes) -> None:
 
 async def test_an_empty_file_is_a_state_only_for_a_sync(quick: VoucherifyClient, path: Path) -> None:
     path.touch()  # noqa: ASYNC240  # nothing else runs in this loop
-    with pytest.raises(SyncStateError, match="no state of a sync"):
+    with pytest.raises(SyncStateError, match="not a state file"):
         await quick.customers.delete_missing(path)
     assert (await quick.customers.sync(customers(1), state=path)).sent == 1
 
@@ -489,7 +492,7 @@ async def test_damage_is_told_or_does_no_harm(sandbox: Sandbox, quick: Voucherif
     ("options", "message"),
     [
         ({"state": 5}, "^state must be a path"),
-        ({"state": ""}, "^state must name a file"),
+        ({"state": ""}, "^state must not be empty"),
         ({"state": "a", "full": 1}, "^full must be True or False"),
         ({"state": "a", "project": ""}, "^project must be a non-empty string"),
     ],
@@ -497,3 +500,162 @@ async def test_damage_is_told_or_does_no_harm(sandbox: Sandbox, quick: Voucherif
 async def test_options_that_make_no_sense(voucherify: VoucherifyClient, options: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         await voucherify.customers.sync([], **options)
+
+
+# ---------------------------------------------------------------- found by breaking it
+
+
+@pytest.mark.parametrize("way", ["refused", "cancelled"])
+async def test_deletions_that_were_interrupted_are_not_taken_for_unchanged(
+    sandbox: Sandbox, path: Path, way: str
+) -> None:
+    async with sandbox.client() as client:
+        await client.customers.sync(customers(40), state=path)
+        await client.customers.sync(customers(20), state=path)
+        if way == "refused":
+            sandbox.faults = Faults(status={409: 0.1})
+            with pytest.raises(ConflictError):
+                await client.customers.delete_missing(path, max_share=1)
+            sandbox.faults = Faults()
+        else:
+            sandbox.requests.clear()
+            deleting = asyncio.create_task(client.customers.delete_missing(path, max_share=1))
+            while len(sandbox.requests) < 5:  # noqa: ASYNC110  # it sets no event
+                await asyncio.sleep(0)
+            deleting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await deleting
+        await client.customers.sync(customers(40), state=path)
+    assert held(sandbox) == applied(customers(40))
+
+
+async def test_a_customer_that_no_path_can_name_stays_missing(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path
+) -> None:
+    await quick.customers.sync([{"source_id": ".."}, *customers(3)], state=path)
+    await quick.customers.sync(customers(1), state=path)
+    assert await quick.customers.delete_missing(path, max_share=1) == 2
+    assert await quick.customers.delete_missing(path, max_share=1) == 0
+    assert set(held(sandbox)) == {"..", "crm-0"}
+
+
+@pytest.mark.parametrize("count", [5, 60])
+async def test_failed_items_are_no_whole_source(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Also where they are read from the file that the second sync uses."""
+    monkeypatch.setattr("voucherify_async._sync.report._MAX_FAILURES", 50)
+    with monkeypatch.context() as patch:
+        refuse(patch, lambda source_id: source_id != "crm-0")
+        report = await quick.customers.sync(customers(count), state=path)
+    assert (report.failed, report.omitted) == (count - 1, max(0, count - 51))
+    again = await quick.customers.sync(report.failed_items(), state=path)
+    assert (again.succeeded, again.missing) == (count - 1, None)
+    assert held(sandbox) == applied(customers(count))
+
+
+async def test_what_the_service_refuses_after_a_doubt_does_not_come_back(
+    sandbox: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request was applied by a slow job; its repetition is refused, and its halves are sent."""
+    sandbox.quirks = Quirks(parallel_jobs=True)
+    source = customers(2)
+    async with (
+        fault_proxy(sandbox.base_url, [ResetAfter()]) as proxy,
+        sandbox.client(base_url=proxy.base_url, retry=RetryPolicy(attempts=1)) as client,
+        skipping_clock(client, sandbox),
+    ):
+        schedule, answer = sandbox.store.schedule, sandbox._answer
+
+        def slow_at_first(*facts: Any) -> Job:
+            sandbox.store.job_seconds = 0.0 if sandbox.store.jobs else 60.0
+            return schedule(*facts)
+
+        def refuse_second(request: Any, body: bytes, request_id: str) -> Any:
+            if body.count(b"source_id") == 2 and sandbox.store.jobs:
+                raise ApiError(400, "invalid_payload", "not both")
+            return answer(request, body, request_id)
+
+        monkeypatch.setattr(sandbox.store, "schedule", slow_at_first)
+        monkeypatch.setattr(sandbox, "_answer", refuse_second)
+        first = await client.customers.sync(
+            [*source, *customers(2, name="new")], max_body_items=2, state=path, project="p"
+        )
+        add_up(first)
+        report = await client.customers.sync(customers(2, name="new"), state=path, project="p")
+    assert report.unchanged == 2
+    assert held(sandbox) == applied(customers(2, name="new"))
+
+
+async def test_the_timeout_covers_the_file(
+    quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = SyncState._prepare
+
+    def slow(state: SyncState, path: str, database: sqlite3.Connection) -> None:
+        prepare(state, path, database)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(SyncState, "_prepare", slow)
+    with pytest.raises(SyncTimeoutError) as caught:
+        await quick.customers.sync(customers(3), state=path, timeout=0.01)
+    assert caught.value.report.read == 0
+    monkeypatch.undo()
+    assert (await quick.customers.sync(customers(3), state=path)).succeeded == 3
+
+
+async def test_the_loop_goes_on_while_a_cancelled_sync_opens_its_file(
+    quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, goes_on = threading.Event(), threading.Event()
+
+    def stuck(state: SyncState, path: str, database: sqlite3.Connection) -> None:
+        opening.set()
+        assert goes_on.wait(30)
+
+    monkeypatch.setattr(SyncState, "_prepare", stuck)
+    task = asyncio.create_task(quick.customers.sync(customers(3), state=path))
+    await asyncio.to_thread(opening.wait)
+    task.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    goes_on.set()  # by the event loop, which a blocking close would have stopped
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_file_that_becomes_unwritable_keeps_the_report(
+    quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(state: SyncState, *_: object) -> None:
+        raise SyncStateError("state: it cannot be written", reason="unwritable", path="x")
+
+    monkeypatch.setattr(SyncState, "record_sending", full)
+    monkeypatch.setattr(SyncState, "record_failures", full)
+    with pytest.raises(SyncStateError) as caught:
+        await quick.customers.sync([{}, *customers(3)], state=path)
+    assert caught.value.report.invalid == 1
+
+
+class BytesPath:
+    def __fspath__(self) -> bytes:
+        return b"state"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [BytesPath(), "/tmp/\ud800", b"state", "a\0b"],
+    ids=["bytes path", "surrogate", "bytes", "null"],
+)
+async def test_what_is_no_path(voucherify: VoucherifyClient, state: Any) -> None:
+    for call in (voucherify.customers.sync([], state=state), voucherify.customers.delete_missing(state)):
+        with pytest.raises(ValueError, match="^state must be a path"):
+            await call
+
+
+async def test_a_name_that_is_too_long(voucherify: VoucherifyClient, tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 300)
+    for call in (voucherify.customers.sync([], state=path), voucherify.customers.delete_missing(path)):
+        with pytest.raises(SyncStateError) as caught:
+            await call
+        assert caught.value.reason == "unwritable"

@@ -25,7 +25,7 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async.resources._csv import CsvRows
-from voucherify_async.resources._customer_jobs import _some_rows
+from voucherify_async.resources._customer_jobs import _read_chunk
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._store.records import Job
 from voucherify_async.sandbox._store.store import Store
@@ -153,10 +153,10 @@ def first_job_is_slow(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     schedule = Store.schedule
 
     def out_of_order(store: Store, *facts: Any) -> Job:
-        waiting, store._waiting = store._waiting, deque()
+        waiting, store._queued_jobs = store._queued_jobs, deque()
         job = schedule(store, *facts)
         job.ends += 0.0 if jobs else 1.0
-        store._waiting = deque(sorted([*waiting, job], key=lambda job: job.ends))
+        store._queued_jobs = deque(sorted([*waiting, job], key=lambda job: job.ends))
         jobs.append(job)
         return job
 
@@ -183,7 +183,7 @@ async def test_a_job_whose_answer_was_lost_does_not_undo_what_came_later(
 
 def test_long_rows_are_not_read_by_the_thousand() -> None:
     rows = CsvRows(io.BytesIO(b"Source_id,note\n" + b"a,%b\n" % (b"x" * 100_000) * 35))
-    counts = [len(some) for some in iter(lambda: _some_rows(rows), [])]
+    counts = [len(chunk) for chunk in iter(lambda: _read_chunk(rows), [])]
     assert counts == [10, 10, 10, 5]
 
 

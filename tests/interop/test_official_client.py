@@ -81,12 +81,12 @@ def _offsets_are_as_the_documents_have_them(
     _exchanges_keep_the_contract: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sends ``+0000``, which is ISO 8601, and what the service takes, but not the documents' `date-time`."""
-    keep = Sandbox._keep  # pyright: ignore[reportPrivateUsage]  # what checks exchanges is behind it
+    record = Sandbox._record  # pyright: ignore[reportPrivateUsage]  # what checks exchanges is behind it
 
     def kept(sandbox: Sandbox, exchange: Exchange) -> None:
-        keep(sandbox, replace(exchange, target=re.sub(r"(%2B\d\d)(\d\d)\b", r"\1:\2", exchange.target)))
+        record(sandbox, replace(exchange, target=re.sub(r"(%2B\d\d)(\d\d)\b", r"\1:\2", exchange.target)))
 
-    monkeypatch.setattr(Sandbox, "_keep", kept)
+    monkeypatch.setattr(Sandbox, "_record", kept)
 
 
 @pytest.fixture

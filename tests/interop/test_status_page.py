@@ -182,7 +182,7 @@ async def test_a_page_of_nothing(served: Sandbox, page: Page) -> None:
         await expect(count(page, name)).to_have_text("0")
     await expect(page.locator("#base-url")).to_have_text(served.base_url)
     await expect(page.locator("#app-token")).to_have_text(served.app_token)
-    await expect(page.get_by_text("any number of calls is taken")).to_be_visible()
+    await expect(page.get_by_text("No rate limit is set")).to_be_visible()
     assert not served.requests
 
 
@@ -219,7 +219,7 @@ async def test_a_job_gets_on(served: Sandbox, client: VoucherifyClient, page: Pa
 
 
 async def test_latency(served: Sandbox, page: Page) -> None:
-    chips = page.get_by_role("group", name="Settings in force")
+    chips = page.get_by_role("group", name="Active settings")
     await page.get_by_role("radio", name="Fixed").check()
     await expect(chips).to_have_text("+200 ms")
     assert in_force(served) == (0.2, None, Faults())
@@ -228,7 +228,7 @@ async def test_latency(served: Sandbox, page: Page) -> None:
     assert in_force(served) == (0.0003, None, Faults())
     await page.get_by_role("radio", name="Range").check()
     await expect(chips).to_have_text("+0.3\N{EN DASH}800 ms")
-    await set_number(page.get_by_label("Longest latency in milliseconds"), "1500")
+    await set_number(page.get_by_label("Maximum latency in milliseconds"), "1500")
     await expect(chips).to_have_text("+0.3\N{EN DASH}1,500 ms")
     assert in_force(served) == ((0.0003, 1.5), None, Faults())
     await page.get_by_role("radio", name="Off").check()
@@ -256,7 +256,7 @@ async def test_a_fault_is_switched_with_the_keyboard(served: Sandbox, page: Page
 
 
 async def test_an_error_status(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
-    await page.get_by_role("button", name="Add one").click()
+    await page.get_by_role("button", name="Add status").click()
     await expect(page.get_by_text("503 5 %")).to_be_visible()
     await set_number(page.get_by_label("Status 503, in percent"), "100")
     await expect(page.get_by_text("503 100 %")).to_be_visible()
@@ -264,7 +264,7 @@ async def test_an_error_status(served: Sandbox, client: VoucherifyClient, page: 
         await client.customers.list()
     assert raised.value.status == 503
     await page.evaluate(LOOK_AGAIN)
-    await expect(page.locator("td.status .violet")).to_have_text("503 by chance")
+    await expect(page.locator("td.status .violet")).to_have_text("503 injected")
     await set_number(page.get_by_label("Status", exact=True), "500")
     await expect(page.get_by_text("500 100 %")).to_be_visible()
     assert served.faults == Faults(status={500: 1})
@@ -285,7 +285,7 @@ async def test_the_rate_limit(served: Sandbox, client: VoucherifyClient, page: P
         await client.customers.list()
     await page.evaluate(LOOK_AGAIN)
     await expect(page.get_by_text("0 of 1 left")).to_be_visible()
-    await expect(page.get_by_text(re.compile(r"Opens again in \d+ s, at \d\d:\d\d:\d\d"))).to_be_visible()
+    await expect(page.get_by_text(re.compile(r"Blocked for \d+ s, until \d\d:\d\d:\d\d"))).to_be_visible()
     await expect(page.get_by_role("progressbar", name="Bulk calls left")).to_have_js_property("value", 1)
     await expect(page.locator("td.status .amber")).to_have_text("429")
 
@@ -294,7 +294,7 @@ async def test_everything_off(served: Sandbox, page: Page) -> None:
     served.latency, served.rate_limit = 0.5, Quota(7, 3600)
     served.faults = Faults(reset=0.25, status={500: 0.5})
     await page.evaluate(LOOK_AGAIN)
-    chips = page.get_by_role("group", name="Settings in force").locator("span")
+    chips = page.get_by_role("group", name="Active settings").locator("span")
     await expect(chips).to_have_text(["+500 ms", "7 calls in 3600 s", "Reset 25 %", "500 50 %"])
     await expect(page.get_by_label("Reset, in percent")).to_have_value("25")
     await page.get_by_role("button", name="Turn everything off").click()
@@ -314,7 +314,7 @@ async def test_a_bad_value_is_explained_beside_it(served: Sandbox, page: Page, p
     await expect(chance).to_have_attribute("aria-invalid", "true")
     assert not problems
     await set_number(chance, "60")
-    await expect(complaint).to_contain_text("must be at most 1 together")  # in the sandbox's
+    await expect(complaint).to_contain_text("must add up to at most 1")  # in the sandbox's
     await expect(chance).to_have_attribute("aria-invalid", "true")
     assert problems
     assert all("400" in problem for problem in problems)
@@ -345,13 +345,13 @@ async def test_the_sandbox_goes_away_and_comes_back(
     served: Sandbox, client: VoucherifyClient, page: Page, problems: list[str]
 ) -> None:
     await served.aclose()
-    away = page.get_by_role("alert").filter(has_text="gone away")
+    away = page.get_by_role("alert").filter(has_text="not reachable")
     await page.evaluate(LOOK_AGAIN)
     await expect(away).to_be_visible()
-    await expect(page.get_by_text("Away", exact=True)).to_be_visible()
+    await expect(page.get_by_text("Offline", exact=True)).to_be_visible()
     await page.get_by_role("switch", name="Reset").click()
     await expect(page.get_by_role("form", name="Reset").get_by_role("alert")).to_contain_text(
-        "did not answer"
+        "did not respond"
     )
     await served.start()
     await page.evaluate(LOOK_AGAIN)

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from voucherify_async.models.customers import Customer
-from voucherify_async.pagination.pager import Fetched, Page, Pager
+from voucherify_async.pagination.pager import Page, Pager
 from voucherify_async.pagination.rules.base import PageAnswer, Rule, WalkRule
 from voucherify_async.pagination.rules.created_at import CreatedAtRule
 from voucherify_async.pagination.stream import Stream, plan
@@ -171,8 +171,8 @@ class ServiceListing:
     operation: Any = field(default_factory=lambda: SimpleNamespace(name="customers.list"))
     fingerprint: bytes = b"list"
 
-    async def fetch(self, query: Mapping[str, Any]) -> Fetched:
-        return Fetched(self.service.answer(query), None)
+    async def fetch(self, query: Mapping[str, Any]) -> tuple[PageAnswer, str | None]:
+        return self.service.answer(query), None
 
 
 def pager(

@@ -19,8 +19,8 @@ from voucherify_async import Address
 from voucherify_async._transport.wire import MAX_BODY_BYTES, encode_json
 from voucherify_async.models import UNSET, CustomerAddress
 from voucherify_async.models.customers import CustomerFields
-from voucherify_async.resources._inputs import checked, customer_body
-from voucherify_async.resources.customers import _Create  # pyright: ignore[reportPrivateUsage]
+from voucherify_async.resources._inputs import convert_fields, customer_body
+from voucherify_async.resources.customers import _CustomerCreate  # pyright: ignore[reportPrivateUsage]
 
 
 class Tier(enum.StrEnum):
@@ -65,7 +65,7 @@ def short(into: type[CustomerFields], fields: dict[str, Any]) -> bytes | str:
 
 def long(into: type[CustomerFields], fields: dict[str, Any]) -> bytes | str:
     try:
-        return encode_json("the customer", checked("", into, given_as(into, fields))).content
+        return encode_json("the customer", convert_fields("", into, given_as(into, fields))).content
     except ValueError as error:
         return str(error)
 
@@ -146,7 +146,7 @@ TABLE: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("into", [_Create, CustomerFields])
+@pytest.mark.parametrize("into", [_CustomerCreate, CustomerFields])
 @pytest.mark.parametrize("fields", TABLE, ids=lambda fields: ascii(fields)[:60])
 def test_table(into: type[CustomerFields], fields: dict[str, Any]) -> None:
     assert short(into, fields) == long(into, fields)
@@ -161,10 +161,10 @@ def test_what_is_sent() -> None:
         "address": {"city": "London"},
         "metadata": {"a": 1, "b": True, "c": None, "d": "x"},
     }
-    sent = short(_Create, fields)
+    sent = short(_CustomerCreate, fields)
     assert isinstance(sent, bytes)
     assert json.loads(sent) == fields | {"birthdate": "2000-01-02"}
-    assert short(_Create, {"name": 5}) == "name: Expected `str | null`, got `int`"
+    assert short(_CustomerCreate, {"name": 5}) == "name: Expected `str | null`, got `int`"
 
 
 def test_the_parts_of_an_address_may_come_in_any_order() -> None:
@@ -260,7 +260,7 @@ FIELDS = st.fixed_dictionaries(
 
 
 @settings(max_examples=300, deadline=None)
-@given(FIELDS, st.sampled_from([_Create, CustomerFields]))
+@given(FIELDS, st.sampled_from([_CustomerCreate, CustomerFields]))
 def test_both_ways_say_the_same(fields: dict[str, Any], into: type[CustomerFields]) -> None:
     assert short(into, fields) == long(into, fields)
 

@@ -20,11 +20,11 @@ from voucherify_async import (
 )
 from voucherify_async._transport.call import (
     Call,
-    conclude,
+    attach_failures,
     deadline_error,
     is_success,
     last_error,
-    refusal,
+    throttled_error,
 )
 from voucherify_async._transport.operation import Body, Delivery, Operation, RawResponse, Request
 
@@ -33,7 +33,7 @@ WRITE = Operation[Any]("customers.update", "PUT", "/v1/customers/{customer_id}",
 ONCE = Operation[Any]("customers.create", "POST", "/v1/customers", Any, repeatable=False)
 DELETE = Operation[Any]("customers.delete", "DELETE", "/v1/customers/{customer_id}", Any, removes=True)
 
-LOST = ReadTimeoutError("nothing came for 30 s", may_have_been_applied=True)
+LOST = ReadTimeoutError("no data received for 30 s", may_have_been_applied=True)
 REFUSED = ConnectionFailedError("cannot connect")
 BUSY = ServerError("busy", status=503, may_have_been_applied=True)
 
@@ -66,8 +66,8 @@ def test_then_an_unknown_outcome() -> None:
     error = last_error(call_of(ONCE, LOST))
     assert isinstance(error, OutcomeUnknownError)
     assert str(error) == (
-        "customers.create: POST /v1/customers with a body of 14 bytes was sent, and whether it was applied is "
-        "unknown: nothing came for 30 s"
+        "customers.create: POST /v1/customers with a body of 14 bytes was sent, but it is unknown whether "
+        "it was applied: no data received for 30 s"
     )
 
 
@@ -123,14 +123,15 @@ def test_what_is_a_success(
 
 def test_an_error_remembers_the_attempts_before() -> None:
     last = RateLimitError("slow down", status=429)
-    conclude(call_of(WRITE, LOST, REFUSED, last), last)
+    attach_failures(call_of(WRITE, LOST, REFUSED, last), last)
     assert last.attempts == (LOST, REFUSED)
     assert last.may_have_been_applied
 
 
 def test_a_refusal() -> None:
-    error = refusal(call_of(READ), 120.0, 60.0)
+    error = throttled_error(call_of(READ), 120.0, 60.0)
     assert str(error) == (
-        "customers.get: 429: not sent: the rate limit lets no call through for 120.0 s, and 60.0 s are accepted"
+        "customers.get: 429: not sent: the rate limit allows no call for 120.0 s, longer than "
+        "retry.max_server_wait of 60.0 s"
     )
     assert (error.retry_after, error.kind, error.may_have_been_applied) == (120.0, "api_calls", False)

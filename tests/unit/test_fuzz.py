@@ -35,7 +35,7 @@ from voucherify_async.models import AccessToken, AsyncAction, Customer, Customer
 from voucherify_async.models.async_actions import AsyncActionReceipt
 from voucherify_async.models.oauth import TokenIntrospection
 from voucherify_async.models.redeemables import CustomerRedeemable
-from voucherify_async.pagination.cursor_tokens import fingerprint, open_token, seal_token
+from voucherify_async.pagination.cursor_tokens import decode_token, encode_token, fingerprint
 from voucherify_async.pagination.pager import Listing
 from voucherify_async.pagination.rules import EndDateRule, IdRule, IdState
 from voucherify_async.pagination.rules.created_at import CreatedAtRule
@@ -131,7 +131,7 @@ def read_answer(body: bytes) -> None:
     for on_invalid in ("raise", lambda _: None):
         for into in INTO:
             with suppress(VoucherifyError):
-                for item in listing(on_invalid, into)._decode(None, answer).page.items:
+                for item in listing(on_invalid, into)._decode(None, answer)[0].items:
                     lazy_parts(item)
     for status in (400, 404, 429, 500):
         error = status_error(operation(Any), RawResponse(status, {}, body), now=0.0)
@@ -160,7 +160,7 @@ def read_headers(headers: dict[str, str]) -> None:
         wait = server_wait(headers, now)
         assert wait is None or 0 <= wait <= 366 * 86_400
         limiter.release("api_calls", told, wait)
-        outcome = Outcome(status=429, arrived=True, repeatable=True, server_wait=wait)
+        outcome = Outcome(status=429, may_have_been_applied=True, repeatable=True, server_wait=wait)
         delay = RetryPolicy().decide(1, outcome, jitter=0.5)
         assert delay is None or 0 <= delay < 70
     error = status_error(operation(Any), RawResponse(429, headers, b""), now=0.0)
@@ -176,16 +176,16 @@ RULES: Final = (IdRule(), EndDateRule(), PageNumberRule(), CreatedAtRule())
 STATES: Final = (
     (IdRule(), IdState("ev_1")),
     (PageNumberRule(), PageNumberState(5, (b"abcdef",))),
-    (EndDateRule(), TimestampState(at=1_700_000_000_000_000, taken=(b"abcdef",))),
-    (CreatedAtRule(), TimestampState(at=1_700_000_000_000_000, place=3)),
+    (EndDateRule(), TimestampState(timestamp_us=1_700_000_000_000_000, delivered=(b"abcdef",))),
+    (CreatedAtRule(), TimestampState(timestamp_us=1_700_000_000_000_000, position=3)),
 )
-CURSORS: Final = tuple(seal_token(rule.name, LISTING, state).encode() for rule, state in STATES)
+CURSORS: Final = tuple(encode_token(rule.name, LISTING, state).encode() for rule, state in STATES)
 PAYLOADS: Final = tuple(msgspec.msgpack.encode(state) for _, state in STATES)
 
 
 def go_on(cursor: str) -> None:
     with suppress(VoucherifyError):
-        rule, state = open_token(cursor, LISTING, RULES)
+        rule, state = decode_token(cursor, LISTING, RULES)
         asked: Any = next(rule.walk(state, {}, 10, stream=False))
         encode_query(asked)
 
@@ -199,7 +199,7 @@ def read_payload(payload: bytes) -> None:
     if not payload:
         return
     for rule in RULES:
-        go_on(seal_token(rule.name, LISTING, msgspec.Raw(payload)))
+        go_on(encode_token(rule.name, LISTING, msgspec.Raw(payload)))
 
 
 # ---------------------------------------------------------------- CSV files
@@ -241,9 +241,9 @@ class Recorded:
         failure = SyncFailure(position=1, source_id="b", key="wrong", raw_item=msgspec.Raw(b'"x"'))
         async with self.state() as state:
             for number, some in enumerate((items[:2], items[2:])):
-                await state.sending(Delivery(make_batch(number, some, frame)))
-            await state.ended(make_batch(0, items[:2], frame), [failure])
-            await state.complete()
+                await state.record_sending(Delivery(make_batch(number, some, frame)))
+            await state.record_ended(make_batch(0, items[:2], frame), [failure])
+            await state.record_missing()
 
     def read(self, content: bytes) -> None:
         for suffix in ("-wal", "-shm", "-journal"):
@@ -263,13 +263,13 @@ class Recorded:
     async def use(self) -> None:
         frame = BodyTemplate(b"", b"", b"", 1_000, 9)
         async with self.state() as state:
-            await state.begin()
-            for unsettled in await state.unsettled():
-                await state.settled(unsettled, [])
-            await state.standings([Item(0, "a", b"x"), Item(1, b"row", b"x")], frame)
-            await state.missing()
-            await state.count()
-            await state.deleted("a")
+            await state.begin_sync()
+            for unsettled in await state.pending_batches():
+                await state.settle(unsettled, [])
+            await state.statuses([Item(0, "a", b"x"), Item(1, b"row", b"x")], frame)
+            await state.missing_keys()
+            await state.count_keys()
+            await state.record_deleted("a")
 
 
 @pytest.fixture(scope="module")

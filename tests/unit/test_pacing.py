@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voucherify_async import AdaptiveRateLimiter, ConfigurationError, LocalRateLimiter, RateLimit
 from voucherify_async._transport.clock import Clock
-from voucherify_async._transport.pacing import UNTIL_ANSWERED, AdaptivePace, Pace, Ramp, WindowPace
+from voucherify_async._transport.pacing import UNTIL_RESPONSE, AdaptivePace, Pace, Ramp, WindowPace
 from voucherify_async._transport.rate_limit import RateGate
 
 
@@ -32,9 +32,9 @@ class TestRamp:
     @pytest.mark.parametrize("stop", [0.1, 0.5, 7.0, 60.0])
     def test_after_a_stop_it_starts_slowly(self, stop: float) -> None:
         ramp = Ramp()
-        ramp.stop(100.0 + stop, 100.0)
-        assert ramp.is_stopped(100.0 + stop - 0.01)
-        assert not ramp.is_stopped(100.0 + stop)
+        ramp.pause_until(100.0 + stop, 100.0)
+        assert ramp.is_paused(100.0 + stop - 0.01)
+        assert not ramp.is_paused(100.0 + stop)
         times = times_of(ramp, 200, 100.0)
         unit = min(stop, 0.5)
         assert times[0] == 100.0 + stop
@@ -45,32 +45,32 @@ class TestRamp:
 
     def test_the_ramp_ends(self) -> None:
         ramp = Ramp()
-        ramp.stop(10.0, 0.0)
+        ramp.pause_until(10.0, 0.0)
         times = times_of(ramp, 5_000, 0.0)
         assert times[-1] - times[0] == pytest.approx(4.0, abs=0.2)
         assert times[-1] == times[-500]
 
     def test_an_earlier_end_does_not_shorten_a_stop(self) -> None:
         ramp = Ramp()
-        ramp.stop(10.0, 0.0)
-        ramp.stop(5.0, 0.0)
+        ramp.pause_until(10.0, 0.0)
+        ramp.pause_until(5.0, 0.0)
         assert ramp.delay(0.0) == 10.0
-        ramp.stop(20.0, 6.0)
+        ramp.pause_until(20.0, 6.0)
         assert ramp.delay(6.0) == 14.0
 
     def test_a_stop_has_an_end_whatever_the_service_says(self) -> None:
         ramp = Ramp()
-        ramp.stop(1e9, 5.0)
+        ramp.pause_until(1e9, 5.0)
         assert ramp.delay(5.0) == 3600.0
 
     def test_a_stop_that_is_over_is_none(self) -> None:
         ramp = Ramp()
-        ramp.stop(10.0, 10.0)
-        assert (ramp.delay(10.0), ramp.is_stopped(10.0)) == (0.0, False)
+        ramp.pause_until(10.0, 10.0)
+        assert (ramp.delay(10.0), ramp.is_paused(10.0)) == (0.0, False)
 
     def test_late_timers_are_made_good_for_but_idle_time_is_not(self) -> None:
         ramp = Ramp()
-        ramp.stop(10.0, 0.0)
+        ramp.pause_until(10.0, 0.0)
         for _ in range(100):
             ramp.take(10.0)
         assert ramp.delay(10.0) > 1.0
@@ -99,7 +99,7 @@ class TestWindow:
         seen: list[float] = []
         for latency in latencies:
             while (delay := pace.delay(now)) > 0:
-                now = min(under_way) if delay == UNTIL_ANSWERED else now + delay
+                now = min(under_way) if delay == UNTIL_RESPONSE else now + delay
                 for end in [end for end in sorted(under_way) if end <= now]:
                     under_way.remove(end)
                     pace.end(end)
@@ -113,7 +113,7 @@ class TestWindow:
     def test_what_waits(self) -> None:
         pace = WindowPace(2, 10.0)
         assert times_of(pace, 2, 0.0) == [0.0, 0.0]
-        assert pace.delay(1.0) == UNTIL_ANSWERED
+        assert pace.delay(1.0) == UNTIL_RESPONSE
         pace.end(3.0)
         assert pace.delay(4.0) == 9.0
         assert pace.delay(13.0) == 0.0
@@ -135,9 +135,9 @@ class TestAdaptive:
     )
     def test_how_many_may_be_under_way(self, remaining: int, limit: int | None, allowed: int) -> None:
         pace = AdaptivePace()
-        pace.learn(remaining, limit, None, 0.0)
+        pace.update(remaining, limit, None, 0.0)
         times_of(pace, allowed, 0.0)
-        assert pace.delay(0.0) == UNTIL_ANSWERED
+        assert pace.delay(0.0) == UNTIL_RESPONSE
         pace.end()
         assert pace.delay(0.0) == 0.0
 
@@ -148,21 +148,21 @@ class TestAdaptive:
         pace = AdaptivePace()
         pace.take(0.0)
         pace.end()
-        pace.learn(0, 100, 40.0, 2.0)
+        pace.update(0, 100, 40.0, 2.0)
         assert pace.delay(2.0) == 40.0
         pace.take(42.0)
-        assert pace.delay(43.0) == UNTIL_ANSWERED
+        assert pace.delay(43.0) == UNTIL_RESPONSE
         pace.end()
-        pace.learn(50, 100, None, 43.0)
+        pace.update(50, 100, None, 43.0)
         assert times_of(pace, 2, 43.0)[-1] < 44.0
 
     @pytest.mark.parametrize("wait", [None, 0.0, -1.0])
     def test_nothing_remains_and_no_one_says_how_long(self, wait: float | None) -> None:
         pace = AdaptivePace()
-        pace.learn(0, 100, wait, 0.0)
+        pace.update(0, 100, wait, 0.0)
         assert pace.delay(0.0) == 0.0
         pace.take(0.0)
-        assert pace.delay(0.0) == UNTIL_ANSWERED
+        assert pace.delay(0.0) == UNTIL_RESPONSE
 
 
 class Frozen:
@@ -297,13 +297,13 @@ class TestLines:
             assert gate.is_closed(kind)
             assert await limiter.acquire("api_calls", 0.0) is None
             limiter.release("api_calls", RateLimit(limit=10, remaining=0, kind=kind), 50.0)
-        assert len(limiter._lanes) <= 12  # pyright: ignore[reportPrivateUsage]
-        assert len(gate.lines) <= 12
+        assert len(limiter._by_kind) <= 12  # pyright: ignore[reportPrivateUsage]
+        assert len(gate.queues) <= 12
         assert await limiter.acquire("kind_2999", 0.0) == 50.0
         assert await limiter.acquire("bulk_api_calls", 0.0) is None  # not theirs
         assert not gate.is_closed("bulk_api_calls")
         gate.close("bulk_api_calls", 5.0)
-        assert "bulk_api_calls" in gate.lines
+        assert "bulk_api_calls" in gate.queues
 
     async def test_a_header_holds_requests_back_for_a_minute_at_most(self) -> None:
         time = Frozen()
@@ -320,7 +320,7 @@ class TestLines:
     async def test_a_gate_that_was_never_closed(self) -> None:
         gate = RateGate(Clock())
         assert not gate.is_closed("api_calls")
-        assert not gate.lines
+        assert not gate.queues
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,18 @@ def test_the_delay_is_as_documented(attempt: int, jitter: float, delay: float) -
     [
         pytest.param(REPEATABLE, True, id="no answer, repeatable"),
         pytest.param(ONCE, False, id="no answer, not repeatable"),
-        pytest.param(dataclasses.replace(ONCE, arrived=False), True, id="did not arrive"),
+        pytest.param(dataclasses.replace(ONCE, may_have_been_applied=False), True, id="did not arrive"),
         pytest.param(dataclasses.replace(REPEATABLE, status=503), True, id="503, repeatable"),
         pytest.param(dataclasses.replace(ONCE, status=503), False, id="503, not repeatable"),
-        pytest.param(dataclasses.replace(ONCE, status=429, arrived=False), True, id="429, not repeatable"),
-        pytest.param(dataclasses.replace(REPEATABLE, status=400, arrived=False), False, id="400"),
-        pytest.param(dataclasses.replace(REPEATABLE, status=404, arrived=False), False, id="404"),
+        pytest.param(
+            dataclasses.replace(ONCE, status=429, may_have_been_applied=False), True, id="429, not repeatable"
+        ),
+        pytest.param(
+            dataclasses.replace(REPEATABLE, status=400, may_have_been_applied=False), False, id="400"
+        ),
+        pytest.param(
+            dataclasses.replace(REPEATABLE, status=404, may_have_been_applied=False), False, id="404"
+        ),
         pytest.param(
             dataclasses.replace(REPEATABLE, status=200), False, id="an answer that cannot be decoded"
         ),

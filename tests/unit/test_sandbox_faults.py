@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from voucherify_async._transport.settings import is_loopback
 from voucherify_async.sandbox import Quota, Sandbox
-from voucherify_async.sandbox._http.faults import Draw, FaultDecision, FaultPicker, Faults, to_range
+from voucherify_async.sandbox._http.faults import Draw, DrawGenerator, FaultDecision, Faults, to_range
 from voucherify_async.sandbox._http.rate_limits import RateCounters, RateStatus
 from voucherify_async.sandbox._store.errors import ApiError
 
@@ -53,14 +53,14 @@ def test_what_is_no_mapping() -> None:
     ids=repr,
 )
 def test_more_than_everything(settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="^reset, truncate, status, .* must be at most 1 together, not 1.0"):
+    with pytest.raises(ValueError, match="^reset, truncate, status, .* must add up to at most 1, not 1.0"):
         Faults(**settings)
 
 
 def test_everything() -> None:
     shares = Faults(reset=0.1, truncate=0.2, stall=0.3, stale_keepalive=0.1, status={500: 0.2, 503: 0.1})
-    dice = FaultPicker(0)
-    assert all(shares.fate(dice.roll()) for _ in range(2_000))
+    draws = DrawGenerator(0)
+    assert all(shares.fate(draws.draw()) for _ in range(2_000))
     assert shares.fate(NOT_AT_ALL) is not None
 
 
@@ -79,8 +79,8 @@ def test_a_value() -> None:
 
 
 def fates(faults: Faults, seed: int = 0, number: int = 5_000) -> list[FaultDecision | None]:
-    dice = FaultPicker(seed)
-    return [faults.fate(dice.roll()) for _ in range(number)]
+    draws = DrawGenerator(seed)
+    return [faults.fate(draws.draw()) for _ in range(number)]
 
 
 def hit_by(what: str | int, found: list[FaultDecision | None]) -> set[int]:
@@ -139,11 +139,11 @@ class TestWhich:
         assert fates(ALL, seed=7) != fates(ALL, seed=8)
 
     def test_a_roll_depends_on_the_seed_and_its_number_alone(self) -> None:
-        first, second = FaultPicker(3), FaultPicker(3)
+        first, second = DrawGenerator(3), DrawGenerator(3)
         random.seed(1)
-        rolls = [first.roll() for _ in range(50)]
+        rolls = [first.draw() for _ in range(50)]
         random.seed(2)
-        assert [second.roll() for _ in range(50)] == rolls
+        assert [second.draw() for _ in range(50)] == rolls
         assert len(set(rolls)) == 50
 
     @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ REFUSED: list[tuple[int, dict[str, Any]]] = [
 def test_refusals(status: int, body: dict[str, Any]) -> None:
     with pytest.raises(ApiError) as caught:
         FaultDecision("status", applied=False, status=status).check()
-    told = {"details": "The sandbox was told to fail", "request_id": "v-1"}
+    told = {"details": "The sandbox injected this error", "request_id": "v-1"}
     assert caught.value.to_json("v-1") == body | told
 
 
@@ -238,7 +238,7 @@ NO_LATENCIES: list[Any] = [
     ("0.05", "must be seconds or a range"),
     (None, "must be seconds or a range"),
     (True, "must be seconds or a range"),
-    ((0.2, 0.1), "must be a range (low, high) that does not fall, not (0.2, 0.1)"),
+    ((0.2, 0.1), "must be a range (low, high) with low <= high, not (0.2, 0.1)"),
 ]
 
 
@@ -265,7 +265,7 @@ def test_what_is_no_setting(name: str, value: float) -> None:
 
 
 def test_what_is_no_host() -> None:
-    with pytest.raises(ValueError, match="^host must not be empty; 0.0.0.0 stands for every address$"):
+    with pytest.raises(ValueError, match="^host must not be empty; use 0.0.0.0 to listen on every address$"):
         Sandbox(host="")
 
 

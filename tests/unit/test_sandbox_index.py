@@ -78,7 +78,9 @@ def test_after_any_change(seed: int) -> None:
         order, asked = chance.choice(ORDERS), chance.choice(FILTERS)
         found, total = store.select(asked, order)
         wanted = sorted(
-            filter(asked.holds, store.customers.values()), key=sort_key(order), reverse=order.startswith("-")
+            filter(asked.matches, store.customers.values()),
+            key=sort_key(order),
+            reverse=order.startswith("-"),
         )
         assert list(found) == wanted
         assert total == len(wanted)
@@ -145,7 +147,7 @@ def test_a_cursor_within_bounds(order: str, inclusive: bool) -> None:
         bounds = Bounds(
             None if after is None else at(after), None if before is None else at(before), inclusive=inclusive
         )
-        within = [number for number in range(10)[::sign] if bounds.hold(at(number))]
+        within = [number for number in range(10)[::sign] if bounds.contains(at(number))]
         for cursor in range(-1, 11):
             found, total = store.select(EVERYONE, order, created=bounds, after=at(cursor))
             wanted = [number for number in within if number * sign > cursor * sign]
@@ -154,8 +156,8 @@ def test_a_cursor_within_bounds(order: str, inclusive: bool) -> None:
 
 
 def test_no_instant_is_within_no_bound() -> None:
-    assert Bounds().hold(None)
-    assert not Bounds(after=at(0)).hold(None)
+    assert Bounds().contains(None)
+    assert not Bounds(after=at(0)).contains(None)
 
 
 class TestShuffledTies:
@@ -196,7 +198,7 @@ class TestUpkeep:
         index, records = self.index(150)
         for record in records[:6:3]:
             assert index.discard(record)
-        assert index.look() == [record for record in records if record not in records[:6:3]]
+        assert index.sorted_records() == [record for record in records if record not in records[:6:3]]
         assert all(index.discard(record) for record in records[6:8])
 
     def test_what_is_not_where_it_should_be_takes_nobody_else_out(self) -> None:

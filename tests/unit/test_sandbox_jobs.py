@@ -21,7 +21,7 @@ TURN = 100
 
 @pytest.fixture(autouse=True)
 def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voucherify_async.sandbox._store.store._TURN", TURN)
+    monkeypatch.setattr("voucherify_async.sandbox._store.store._SLICE_SIZE", TURN)
 
 
 @pytest.fixture

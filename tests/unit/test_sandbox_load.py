@@ -220,7 +220,7 @@ class TestRefused:
     @pytest.mark.parametrize("name", ["folder.csv", "folder.ndjson"])
     def test_a_folder(self, tmp_path: Path, name: str) -> None:
         (tmp_path / name).mkdir()
-        with pytest.raises(ValueError, match="^load: .*folder.* cannot be read: it is no file$"):
+        with pytest.raises(ValueError, match="^load: .*folder.* cannot be read: it is not a file$"):
             Sandbox(load=tmp_path / name)
 
 

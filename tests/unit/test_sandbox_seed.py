@@ -14,8 +14,8 @@ import pytest
 
 from voucherify_async.models.base import EPOCH
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox._endpoints._event_data import show
-from voucherify_async.sandbox._seed.names import CULTURES, WEIGHTED
+from voucherify_async.sandbox._endpoints._event_data import event_json
+from voucherify_async.sandbox._seed.names import CULTURES, WEIGHTED_CULTURES
 from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._seed.vouchers import Order, Product
 from voucherify_async.sandbox._store.records import Record
@@ -28,11 +28,11 @@ DIGEST = """
 import hashlib
 import msgspec
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._endpoints._event_data import event_json
 digest = hashlib.sha256()
 for record in Sandbox(200, seed=7).store.customers.values():
     held = [redeemable.to_json() for redeemable in record.redeemables]
-    digest.update(msgspec.json.encode([record.to_json(), *map(show, record.activity), *held]))
+    digest.update(msgspec.json.encode([record.to_json(), *map(event_json, record.activity), *held]))
 print(digest.hexdigest())
 """
 
@@ -44,7 +44,7 @@ def seeded(count: int, seed: int = 7) -> list[Record]:
 def shown(records: list[Record]) -> bytes:
     everything: list[Any] = []
     for record in records:
-        everything += [record.to_json(), *map(show, record.activity)]
+        everything += [record.to_json(), *map(event_json, record.activity)]
         everything += [held.to_json() for held in record.redeemables]
     return msgspec.json.encode(everything)
 
@@ -139,7 +139,7 @@ class TestWhoTheyAre:
             assert all(
                 who.handle.replace(".", "").isalpha() and who.handle.isascii() for who in culture.people
             )
-        assert set(WEIGHTED) == set(CULTURES)
+        assert set(WEIGHTED_CULTURES) == set(CULTURES)
 
     @pytest.mark.parametrize(
         "missing", ["email", "phone", "birthdate", "description"], ids=lambda name: f"without-{name}"
@@ -311,4 +311,4 @@ class TestCampaigns:
     def test_what_a_discount_is_worth(self, discount: dict[str, Any] | None, worth: int) -> None:
         product = Product(id="prod_1", source_id="mug", name="Mug", price=1000)
         order = Order(number=1, created=EPOCH, product=product, quantity=2)
-        assert order.worth_of(discount) == worth
+        assert order.amount_off(discount) == worth

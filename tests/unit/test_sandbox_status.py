@@ -14,7 +14,7 @@ from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.faults import Faults
 from voucherify_async.sandbox._http.rate_limits import RateCounters
 from voucherify_async.sandbox._http.routing import ApiCall
-from voucherify_async.sandbox._status.page import Reply, is_about_itself, refuse, reply
+from voucherify_async.sandbox._status.page import PageResponse, error_response, is_sandbox_path, respond
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 LOCAL = {"Host": "127.0.0.1:8181"}
@@ -36,17 +36,17 @@ def ask(
     headers: Mapping[str, str] = LOCAL,
     body: bytes = b"",
     **rest: Any,
-) -> Reply:
-    given: Any = {"hosts": {"127.0.0.1"}, "readings": (), "page": lambda: HTML, **rest}
-    return reply(sandbox, method, path, headers, body, **given)
+) -> PageResponse:
+    given: Any = {"hosts": {"127.0.0.1"}, "rate_statuses": (), "page": lambda: HTML, **rest}
+    return respond(sandbox, method, path, headers, body, **given)
 
 
-def content(answer: Reply) -> Any:
+def content(answer: PageResponse) -> Any:
     assert answer.status == 200
     return json.loads(answer.body)
 
 
-def patch(sandbox: Sandbox, settings: Any) -> Reply:
+def patch(sandbox: Sandbox, settings: Any) -> PageResponse:
     return ask(sandbox, "/-/settings", "PATCH", JSON, json.dumps(settings).encode())
 
 
@@ -70,7 +70,7 @@ def exchange(target: str, **details: Any) -> Exchange:
     ],
 )
 def test_what_is_about_the_sandbox_itself(path: str, own: bool) -> None:
-    assert is_about_itself(path) is own
+    assert is_sandbox_path(path) is own
 
 
 # ---------------------------------------------------------------- who may see it
@@ -127,8 +127,20 @@ REFUSED: list[Any] = [
     ("PATCH", "/-/settings", {}, 415, "The body must be application/json"),
     ("PATCH", "/-/settings", {"Content-Type": "text/plain"}, 415, "The body must be application/json"),
     ("PATCH", "/-/settings", {"Content-Type": "application/json-seq"}, 415, "must be application/json"),
-    ("PATCH", "/-/settings", JSON | {"Sec-Fetch-Site": "cross-site"}, 403, "own page only"),
-    ("PATCH", "/-/settings", JSON | {"Sec-Fetch-Site": "same-site"}, 403, "own page only"),
+    (
+        "PATCH",
+        "/-/settings",
+        JSON | {"Sec-Fetch-Site": "cross-site"},
+        403,
+        "only from this sandbox's own page",
+    ),
+    (
+        "PATCH",
+        "/-/settings",
+        JSON | {"Sec-Fetch-Site": "same-site"},
+        403,
+        "only from this sandbox's own page",
+    ),
     ("PATCH", "/-/settings", JSON | {"Host": "rebound.example"}, 403, "localhost"),
 ]
 
@@ -271,12 +283,12 @@ def test_meters_are_read_and_not_moved(sandbox: Sandbox) -> None:
     for _ in range(3):
         meters.count("POST", ("v1", "customers", "bulk", "async"), NOW)
     for _ in range(2):
-        assert content(ask(sandbox, readings=meters.read(NOW + 5)))["meters"] == [
+        assert content(ask(sandbox, rate_statuses=meters.read(NOW + 5)))["meters"] == [
             {"kind": "api_calls", "limit": 2, "remaining": 2, "retry_at": NOW + 5},
             {"kind": "bulk_api_calls", "limit": 2, "remaining": 0, "retry_at": NOW + 60},
         ]
     sandbox.rate_limit = None
-    assert content(ask(sandbox, readings=meters.read(NOW + 5)))["meters"] == []
+    assert content(ask(sandbox, rate_statuses=meters.read(NOW + 5)))["meters"] == []
 
 
 def schedule(sandbox: Sandbox, *customers: dict[str, Any]) -> Any:
@@ -288,7 +300,7 @@ def schedule(sandbox: Sandbox, *customers: dict[str, Any]) -> Any:
         body=json.dumps(customers).encode(),
         request_id="v-1",
     )
-    return routes.answer(sandbox.store, call)[1]["async_action_id"]
+    return routes.dispatch(sandbox.store, call)[1]["async_action_id"]
 
 
 def test_jobs_get_on_while_somebody_looks(sandbox: Sandbox) -> None:
@@ -356,7 +368,7 @@ def test_changes(sandbox: Sandbox, given: Any, name: str, value: Any) -> None:
 
 BAD: list[Any] = [
     ([], "the body must be an object"),
-    ({"colour": "red"}, "the body has nothing named 'colour'"),
+    ({"colour": "red"}, "the body has no field 'colour'"),
     ({"latency": -1}, "latency"),
     ({"latency": None}, "latency"),
     ({"latency": "1"}, "latency"),
@@ -373,15 +385,15 @@ BAD: list[Any] = [
     ({"rate_limit": {"limit": 1, "period": 0}}, "period"),
     ({"rate_limit": {"limit": 1, "period": None}}, "period"),
     ({"rate_limit": {"limit": 1, "fixed": 1}}, "fixed"),
-    ({"rate_limit": {"limit": 1, "kind": 1}}, "rate_limit has nothing named 'kind'"),
+    ({"rate_limit": {"limit": 1, "kind": 1}}, "rate_limit has no field 'kind'"),
     ({"faults": []}, "faults must be an object"),
-    ({"faults": {"fire": 1}}, "faults has nothing named 'fire'"),
+    ({"faults": {"fire": 1}}, "faults has no field 'fire'"),
     ({"faults": {"reset": 1.5}}, "reset"),
     ({"faults": {"reset": None}}, "reset"),
     ({"faults": {"stall": "1"}}, "stall"),
-    ({"faults": {"reset": 0.6, "stall": 0.6}}, "at most 1 together"),
+    ({"faults": {"reset": 0.6, "stall": 0.6}}, "add up to at most 1"),
     ({"faults": {"status": 503}}, "status must be an object"),
-    ({"faults": {"status": {"oops": 0.5}}}, "status must be by HTTP status, not by 'oops'"),
+    ({"faults": {"status": {"oops": 0.5}}}, "status must have HTTP statuses as keys, not 'oops'"),
     ({"faults": {"status": {"": 0.5}}}, "status"),
     ({"faults": {"status": {"200": 0.5}}}, "status"),
     ({"faults": {"status": {"503": 2}}}, "status"),
@@ -403,18 +415,18 @@ def test_a_bad_setting_changes_nothing(sandbox: Sandbox, given: Any, message: st
 def test_a_body_that_is_no_json(sandbox: Sandbox, body: bytes) -> None:
     answer = ask(sandbox, "/-/settings", "PATCH", JSON, body)
     assert answer.status == 400
-    assert json.loads(answer.body)["message"].startswith("The body is no JSON")
+    assert json.loads(answer.body)["message"].startswith("The body is not JSON")
 
 
-def test_refuse() -> None:
-    answer = refuse(413, "Too large")
+def test_error_response() -> None:
+    answer = error_response(413, "Too large")
     assert (answer.status, json.loads(answer.body)) == (413, {"message": "Too large"})
 
 
 def test_text_that_is_no_utf_8(sandbox: Sandbox) -> None:
     answer = ask(sandbox, "/-/settings", "PATCH", JSON, b'{"latency": "\xff"}')
     assert answer.status == 400
-    assert json.loads(answer.body)["message"].startswith("The body is no JSON: ")
+    assert json.loads(answer.body)["message"].startswith("The body is not JSON: ")
 
 
 def test_a_token_that_has_just_run_out_is_none(sandbox: Sandbox) -> None:

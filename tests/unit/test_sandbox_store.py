@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.clocks import SetClock
 from voucherify_async.sandbox import Sandbox
-from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._store.index import EVERYONE
 from voucherify_async.sandbox._store.jobs import BulkUpdate
 from voucherify_async.sandbox._store.quirks import Quirks
@@ -58,7 +58,7 @@ class Chore:
 
 
 def told(record: Record) -> list[dict[str, Any]]:
-    return [show(event) for event in record.activity]
+    return [event_json(event) for event in record.activity]
 
 
 class TestEvents:

@@ -16,9 +16,9 @@ KEY = "0f81b7c2-5e1d4c37"
 
 
 def slowly(secrets: Secrets, text: str) -> str:
-    """As `cut` does where it cannot tell at once that there is nothing."""
+    """As `redact` does where it cannot tell at once that there is nothing."""
     mark = "()" * 20  # no secret here has these
-    return secrets.cut(mark + text).removeprefix(mark)
+    return secrets.redact(mark + text).removeprefix(mark)
 
 
 def spellings(character: str) -> list[str]:
@@ -77,25 +77,25 @@ class TestCut:
         ],
     )
     def test_table(self, text: str, left: str) -> None:
-        assert Secrets((KEY, f"Bearer {TOKEN}")).cut(text) == left
+        assert Secrets((KEY, f"Bearer {TOKEN}")).redact(text) == left
 
     def test_a_character_that_html_has_a_name_for(self) -> None:
         secrets = Secrets(["<secret>&\"'more"])
-        assert secrets.cut("(&lt;secret&gt;&amp;&quot;&#x27;more)") == "(***)"
+        assert secrets.redact("(&lt;secret&gt;&amp;&quot;&#x27;more)") == "(***)"
 
     @pytest.mark.parametrize("secret", ["", "short", "1234567", "a b c d e f g h"[:7], "to be or"[:7]])
     def test_what_is_short_is_a_word(self, secret: str) -> None:
         text = f"it says {secret} here"
-        assert Secrets([secret]).cut(text) == text
+        assert Secrets([secret]).redact(text) == text
 
     def test_the_words_of_a_secret_count_where_they_are_long(self) -> None:
         secrets = Secrets(["Basic dXNlcjpwYXNz"])
-        assert secrets.cut("Basic or dXNlcjpwYXNz") == "Basic or ***"
+        assert secrets.redact("Basic or dXNlcjpwYXNz") == "Basic or ***"
 
     @pytest.mark.parametrize("values", [("abcdefgh", "abcdefghijk"), ("abcdefghijk", "abcdefgh")])
     def test_one_that_is_part_of_another(self, values: tuple[str, ...]) -> None:
         secrets = Secrets(values)
-        assert secrets.cut("abcdefghijk, abcdefghi") == "***, ***i"
+        assert secrets.redact("abcdefghijk, abcdefghi") == "***, ***i"
 
     @pytest.mark.parametrize(
         ("secret", "text"),
@@ -110,24 +110,24 @@ class TestCut:
         ],
     )
     def test_letters_that_have_more_than_two_cases(self, secret: str, text: str) -> None:
-        assert Secrets([secret]).cut(text) == "***"
+        assert Secrets([secret]).redact(text) == "***"
 
     def test_nothing_to_cut(self) -> None:
         text = f"{KEY} {TOKEN}"
-        assert NO_SECRETS.cut(text) == Secrets().cut(text) == text
+        assert NO_SECRETS.redact(text) == Secrets().redact(text) == text
 
 
 class TestOr:
     def test_both_are_cut(self) -> None:
-        assert (Secrets([KEY]) | [TOKEN]).cut(f"{KEY}, {TOKEN}") == "***, ***"
+        assert (Secrets([KEY]) | [TOKEN]).redact(f"{KEY}, {TOKEN}") == "***, ***"
 
     def test_neither_is_changed(self) -> None:
         secrets = Secrets([KEY])
-        assert secrets.cut(KEY) == "***"
-        assert (secrets | [TOKEN]).cut(KEY + TOKEN) == "***"
-        assert secrets.cut(TOKEN) == TOKEN
-        assert (NO_SECRETS | [KEY]).cut(KEY) == "***"
-        assert NO_SECRETS.cut(KEY) == KEY
+        assert secrets.redact(KEY) == "***"
+        assert (secrets | [TOKEN]).redact(KEY + TOKEN) == "***"
+        assert secrets.redact(TOKEN) == TOKEN
+        assert (NO_SECRETS | [KEY]).redact(KEY) == "***"
+        assert NO_SECRETS.redact(KEY) == KEY
 
 
 def test_the_repr_hides_them() -> None:
@@ -176,7 +176,7 @@ def cases(draw: st.DrawFn) -> tuple[list[str], str]:
 def test_the_quick_way_out_loses_nothing(case: tuple[list[str], str]) -> None:
     values, text = case
     secrets = Secrets(values)
-    assert secrets.cut(text) == slowly(secrets, text) == slowly(Secrets(values), text)
+    assert secrets.redact(text) == slowly(secrets, text) == slowly(Secrets(values), text)
 
 
 @settings(max_examples=100, deadline=None)
@@ -186,4 +186,4 @@ def test_however_it_is_written(secret: str, seed: int, data: st.DataObject) -> N
     secret += "z"  # of one that ends in "&" and is written "&#x26;", the rest could be left
     written = "".join(chance.choice(spellings(character)) for character in secret)
     around = data.draw(st.sampled_from(["", " ", "(", "é", "|"]))
-    assert Secrets([secret]).cut(around + written + around) == f"{around}***{around}"
+    assert Secrets([secret]).redact(around + written + around) == f"{around}***{around}"

@@ -85,7 +85,7 @@ def test_no_keys(keys: dict[str, str]) -> None:
     [
         ({"base_url": "api.voucherify.io"}, "base_url"),
         ({"base_url": "http://api.voucherify.io"}, "base_url"),
-        ({"auth": OAuthToken("t")}, "auth takes the place"),
+        ({"auth": OAuthToken("t")}, "auth replaces app_id and app_token"),
         ({"timeout": 0}, "timeout"),
         ({"timeout": -1.0}, "timeout"),
         ({"deadline": float("inf")}, "deadline"),

@@ -200,15 +200,15 @@ class TestAllFailures:
         invalid = [SyncFailure(position=3, source_id="c?", key=INVALID_ITEM, message="it is none")]
         unnamed = [
             SyncFailure(
-                key="unnamed", message="the job aa_1 did not do as many items as it names no failures of"
+                key="unnamed", message="the job aa_1 applied fewer items than its list of failures implies"
             )
         ]
         tally = tally_of()
         async with SyncState(path, project="p", kinds=["k"]) as state:
-            await state.begin()
-            await state.sending(Delivery(batch))
-            await state.ended(batch, [*unnamed, *reversed(failures)])
-            await state.failed(invalid)
+            await state.begin_sync()
+            await state.record_sending(Delivery(batch))
+            await state.record_ended(batch, [*unnamed, *reversed(failures)])
+            await state.record_failures(invalid)
             with pytest.raises(SyncStateError, match="another sync is using it"):
                 list(read_failures(path))
         for some in (unnamed, failures, invalid):
@@ -229,7 +229,7 @@ class TestAllFailures:
 
 class TestProgress:
     def test_nobody_wants_to_know(self) -> None:
-        tally_of().tell(last=True)
+        tally_of().report_progress(last=True)
 
     def test_what_is_told(self) -> None:
         hand = Hand()
@@ -238,7 +238,7 @@ class TestProgress:
         tally.read, tally.sent, tally.succeeded, tally.failed, tally.invalid, tally.resent = range(1, 7)
         tally.open = {f"{number}": (1, 0.0) for number in range(9)}
         hand.now += 2.5
-        tally.tell()
+        tally.report_progress()
         assert told == [
             SyncProgress(read=1, sent=2, succeeded=3, failed=4, invalid=5, resent=6, open_jobs=9, elapsed=2.5)
         ]
@@ -247,7 +247,7 @@ class TestProgress:
     def test_the_first_is_told_at_once(self, began: float) -> None:
         hand = Hand(began)
         told: list[SyncProgress] = []
-        tally_of(on_progress=told.append, hand=hand).tell()
+        tally_of(on_progress=told.append, hand=hand).report_progress()
         assert [progress.elapsed for progress in told] == [0.0]
 
     @pytest.mark.parametrize("step", [0.001, 0.03, 0.0999, 0.3])
@@ -258,7 +258,7 @@ class TestProgress:
         for _ in range(int(10 / step)):
             hand.now += step
             tally.read += 1
-            tally.tell()
+            tally.report_progress()
         assert all(later - sooner >= 0.1 - 1e-9 for sooner, later in pairwise(told))
         assert all(later - sooner < 0.1 + step + 1e-9 for sooner, later in pairwise(told))
 
@@ -266,8 +266,8 @@ class TestProgress:
         told: list[int] = []
         tally = tally_of(on_progress=lambda progress: told.append(progress.read))
         for tally.read in range(1, 100):
-            tally.tell()
-        tally.tell(last=True)
+            tally.report_progress()
+        tally.report_progress(last=True)
         assert told == [1, 99]
 
     @settings(max_examples=100, deadline=None)
@@ -281,7 +281,7 @@ class TestProgress:
         tally = tally_of(on_progress=lambda _: told.append(hand.now), hand=hand)
         for step in steps:
             hand.now += step
-            tally.tell()
+            tally.report_progress()
         for first, eleventh in zip(told, told[10:], strict=False):
             assert eleventh - first > 1.0 - 1e-6
 

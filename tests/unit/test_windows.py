@@ -15,12 +15,18 @@ from hypothesis import strategies as st
 from tests.support.service import Service, ServiceListing, at, customers
 from voucherify_async.pagination import stream
 from voucherify_async.pagination.stream import plan
-from voucherify_async.pagination.windows import Window, cut, instant_of, merge, milliseconds_of
+from voucherify_async.pagination.windows import (
+    Window,
+    from_milliseconds,
+    merge_spans,
+    split_span,
+    to_milliseconds,
+)
 
 
 @given(st.integers(-1_000, 10**13), st.integers(0, 10**12), st.integers(1, 40))
 def test_cuts_are_inside_and_in_order(low: int, length: int, parts: int) -> None:
-    edges = cut(low, low + length, parts)
+    edges = split_span(low, low + length, parts)
     assert len(edges) < parts
     assert edges == sorted(set(edges))
     assert all(low < edge < low + length for edge in edges)
@@ -42,12 +48,12 @@ def test_cuts_are_inside_and_in_order(low: int, length: int, parts: int) -> None
 def test_spans_are_merged_into_windows_of_one_size(
     counts: list[tuple[int, int]], parts: int, edges: list[int]
 ) -> None:
-    assert merge(counts, parts) == edges
+    assert merge_spans(counts, parts) == edges
 
 
 @given(st.integers(0, 4 * 10**12))
 def test_milliseconds_come_back(milliseconds: int) -> None:
-    assert milliseconds_of(instant_of(milliseconds)) == milliseconds
+    assert to_milliseconds(from_milliseconds(milliseconds)) == milliseconds
 
 
 def test_a_window_goes_through_json_and_pickle() -> None:
@@ -107,7 +113,7 @@ def test_windows_have_about_the_same_size() -> None:
 def test_a_list_that_is_too_long_for_page_numbers_is_counted_in_spans(
     whole_total: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "_HOP", 98)
+    monkeypatch.setattr(stream, "_MAX_SKIP", 98)
     service = Service(customers(*[2] * 2_000, step=1_000), whole_total=whole_total)
     windows = planned(service, 2)
     assert len(windows) == 2

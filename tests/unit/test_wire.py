@@ -192,7 +192,7 @@ class TestJson:
             ({"n": decimal.Decimal("NaN")}, r"metadata\.n"),
             (
                 {"t": dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-5)))},
-                r"metadata\.t is beyond the years",
+                r"metadata\.t must be within the years",
             ),
         ],
     )
@@ -220,7 +220,7 @@ class TestJson:
     def test_the_limit(self) -> None:
         encode_json("body", "x" * (MAX_BODY_BYTES - 2))
         with pytest.raises(
-            ValueError, match=r"^body has 10,485,761 bytes; the service takes at most 10,485,760"
+            ValueError, match=r"^body has 10,485,761 bytes; the service accepts at most 10,485,760"
         ):
             encode_json("body", "x" * (MAX_BODY_BYTES - 1))
 
@@ -261,7 +261,7 @@ class TestDecode:
             (b"", "not JSON"),
             (b'{"id":"a"', "not JSON"),
             (b'{"id":"a","name":"\xff"}', "not JSON"),
-            (b"[]", "not of the promised shape"),
+            (b"[]", "does not match the expected type"),
             (b'{"name":"Ada"}', "missing required field `id`"),
             (b'{"id":"a","created_at":5}', r"\$\.created_at"),
         ],
@@ -301,13 +301,13 @@ class TestLongTexts:
     @pytest.fixture
     def looked_through(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         lengths: list[int] = []
-        cut = Secrets.cut
+        redact = Secrets.redact
 
         def counted(self: Secrets, text: str) -> str:
             lengths.append(len(text))
-            return cut(self, text)
+            return redact(self, text)
 
-        monkeypatch.setattr(Secrets, "cut", counted)
+        monkeypatch.setattr(Secrets, "redact", counted)
         return lengths
 
     def test_of_the_texts_of_an_error_the_beginning_is_kept(self, looked_through: list[int]) -> None:
@@ -427,7 +427,7 @@ class TestStatusError:
         assert (error.retry_after, error.kind) == (7.0, "bulk_api_calls")
 
     def test_a_redirect_says_why_it_is_not_followed(self) -> None:
-        assert "redirect refused" in str(status_error(GET, RawResponse(302, {}, b""), now=0))
+        assert "redirect not followed" in str(status_error(GET, RawResponse(302, {}, b""), now=0))
 
     def test_a_status_without_a_name(self) -> None:
         assert status_error(GET, RawResponse(499, {}, b""), now=0).message == "unknown status"

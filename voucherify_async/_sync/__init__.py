@@ -1,19 +1,25 @@
-"""Sync jobs: any number of items through background jobs, and what became of each.
+"""Sync jobs: send any number of items through background jobs, and report what happened to each.
 
-An item goes through eight functions, from the source to the report:
+An item passes eight functions from the source to the report:
 
 1. `SourceReader.next` reads the source when a worker asks for a batch.
-2. `SourceReader._take` encodes an item; an invalid one is reported and goes no further.
-3. `SourceReader._read` asks the state about it; an item that the service holds already is counted as unchanged.
-4. `Batcher.add` puts it into a request body, at most one item of a key at a time.
-5. `SyncRun._carry` sees a batch through, whatever happens to its requests and jobs.
-6. `SyncRun._start` has a job started for the batch, and deals with requests that fail.
+2. `SourceReader._take` encodes the item. An invalid item is reported and goes no further.
+3. `SourceReader._read` looks the item up in the state file. If the service already holds it, it counts as unchanged.
+4. `Batcher.add` puts the item into a batch.
+5. `SyncRun._carry` delivers the batch: it splits a rejected batch and repeats a failed job.
+6. `SyncRun._start` starts a background job for the batch and handles requests that fail.
 7. `JobPoller.ended` waits for the job.
-8. `find_failures` reads from its result which items failed; `SyncStats` counts all others as succeeded.
+8. `find_failures` reads the job's result and returns the items that failed. All others succeeded.
 
-A key is taken from step 4 until its batch has ended, so that two items of one customer are never under way at once.
-`Stage` says how far a batch has come. `SyncState` owns the file that makes the next sync shorter, and puts each stage
-on record before the batch enters it. `JobService` is all that this package knows of the service.
+Invariants:
+
+- Two items with the same key are never in flight at once: the batcher holds the second back until the batch of the
+  first has ended. Meanwhile, held items with the same key are merged into one.
+- A batch moves through the stages of `Stage`. Each change is recorded in the state file before it takes effect, so
+  that a later process can find out what happened to the batch.
+- Sending a batch twice is safe if all its items have a `source_id`. A batch with other items is sent at most once.
+
+This package knows the service only through the protocol `JobService`.
 """
 
 from voucherify_async._sync.report import SyncReport

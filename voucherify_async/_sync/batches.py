@@ -1,4 +1,4 @@
-"""Items and the request bodies that are made of them. Pure."""
+"""Items, and the request bodies made of them. No I/O."""
 
 from __future__ import annotations
 
@@ -6,41 +6,61 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-__all__ = ["Batch", "BodyTemplate", "Item", "Key", "halves", "make_batch"]
+__all__ = [
+    "ID_PREFIX",
+    "ROW_PREFIX",
+    "Batch",
+    "BodyTemplate",
+    "Item",
+    "Key",
+    "halves",
+    "is_anonymous",
+    "make_batch",
+]
 
 Key = str | bytes | None
-"""What an item is known by: its `source_id`. A row without one makes a new customer each time: what a state calls it
-are bytes, and nothing without a state."""
+"""Identifies an item: its `source_id`. A CSV row without one has bytes as its key: `ID_PREFIX` and its `Id`, or, if there
+is a state file, `ROW_PREFIX` and a hash of its cells. Without a state file a row with neither has no key."""
+
+ID_PREFIX: Final = b"id:"
+ROW_PREFIX: Final = b"row:"
+
+
+def is_anonymous(key: Key) -> bool:
+    """Whether an item with this key creates a new customer each time it is sent."""
+    return key is None or (isinstance(key, bytes) and key.startswith(ROW_PREFIX))
 
 
 class Item(NamedTuple):
     """One item of a source, encoded.
 
     Attributes:
-        position: Where it stood in the source.
-        key: What it is known by.
-        content: Its part of the request body.
+        position: Its index in the source; for CSV files, its line.
+        key: Identifies it.
+        content: Its bytes in the request body.
+        identity: For a row without a `source_id`: its cells by column, however they are written.
     """
 
     position: int
     key: Key
     content: bytes
+    identity: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class BodyTemplate:
-    """What makes a request body of items, and how large one may be.
+    """How items become a request body, and how large the body may be.
 
     Attributes:
-        head: What comes before the first item.
-        separator: What comes between two.
-        tail: What comes after the last.
-        max_bytes: The longest body.
-        max_items: The most items in one.
+        head: Bytes before the first item.
+        separator: Bytes between two items.
+        tail: Bytes after the last item.
+        max_bytes: The maximum length of a body.
+        max_items: The maximum number of items in a body.
         is_json: Whether items are JSON; otherwise they are text.
     """
 
@@ -53,11 +73,11 @@ class BodyTemplate:
 
     @property
     def room(self) -> int:
-        """Bytes for items and what is between them."""
+        """Bytes available for items and their separators."""
         return self.max_bytes - len(self.head) - len(self.tail)
 
     def check(self, item: Item) -> Item:
-        """The item, if it fits into a body at all.
+        """The item, if a body has room for it.
 
         Raises:
             ValueError: It does not.
@@ -71,16 +91,16 @@ class BodyTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The items of one request body, no two of which have one key.
+    """The items of one request body. No two have the same key.
 
     Attributes:
-        number: Counts the batches of a sync job, from 0.
+        number: Its number in this sync, from 0.
         content: The request body.
-        positions: Where the items stood in the source, ascending.
-        keys: Their keys.
-        starts: Where in the content they begin, and where one after the last would.
-        frame: What holds them together.
-        is_repeatable: Sending it twice does what sending it once does.
+        positions: The positions of its items, ascending.
+        keys: The keys of its items.
+        starts: The offset of each item in the content, and the offset after the last.
+        template: How the body was made.
+        is_repeatable: Whether sending it twice has the same effect as sending it once.
     """
 
     number: int
@@ -88,7 +108,7 @@ class Batch:
     positions: Sequence[int] = field(repr=False)
     keys: Sequence[Key] = field(repr=False)
     starts: Sequence[int] = field(repr=False)
-    frame: BodyTemplate = field(repr=False)
+    template: BodyTemplate = field(repr=False)
     is_repeatable: bool
 
     def __len__(self) -> int:
@@ -97,43 +117,45 @@ class Batch:
     def raw_item(self, index: int) -> msgspec.Raw:
         """An item as JSON."""
         content = self._content(index)
-        return msgspec.Raw(content if self.frame.is_json else msgspec.json.encode(content.decode()))
+        return msgspec.Raw(content if self.template.is_json else msgspec.json.encode(content.decode()))
 
     def items(self) -> list[Item]:
-        """What it was made of."""
+        """Its items."""
         return list(map(Item, self.positions, self.keys, self.contents()))
 
     def contents(self) -> Iterator[bytes]:
-        """The parts of the request body that its items are, one by one: together they take as much memory again."""
+        """The bytes of each item, one at a time, to save memory."""
         return map(self._content, range(len(self)))
 
     def _content(self, index: int) -> bytes:
-        end = self.starts[index + 1] - len(self.frame.separator)
+        end = self.starts[index + 1] - len(self.template.separator)
         return self.content[self.starts[index] : end]
 
 
-def make_batch(number: int, items: Iterable[Item], frame: BodyTemplate) -> Batch:
-    """Put items together, in the order of their positions."""
+def make_batch(number: int, items: Iterable[Item], template: BodyTemplate) -> Batch:
+    """Make a batch of these items, sorted by position."""
     ordered = sorted(items)
-    gap = len(frame.separator)
+    gap = len(template.separator)
     lengths = (len(item.content) + gap for item in ordered)
     keys = [item.key for item in ordered]
     parts = [item.content for item in ordered] or [b""]
-    parts[0] = frame.head + parts[0]
-    parts[-1] += frame.tail  # before they are joined, as the whole is large
+    parts[0] = template.head + parts[0]
+    parts[-1] += template.tail  # joined in one step: a second copy of the body would cost megabytes
     return Batch(
         number=number,
-        content=frame.separator.join(parts),
+        content=template.separator.join(parts),
         positions=array("q", (item.position for item in ordered)),
         keys=keys,
-        starts=array("I", accumulate(lengths, initial=len(frame.head))),
-        frame=frame,
+        starts=array("I", accumulate(lengths, initial=len(template.head))),
+        template=template,
         is_repeatable=all(isinstance(key, str) for key in keys),
     )
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:
-    """The items of a batch in two."""
+    """Split a batch into two."""
     items, middle = batch.items(), len(batch) // 2
-    first, second = (make_batch(batch.number, some, batch.frame) for some in (items[:middle], items[middle:]))
+    first, second = (
+        make_batch(batch.number, some, batch.template) for some in (items[:middle], items[middle:])
+    )
     return first, second

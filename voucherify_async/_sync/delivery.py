@@ -1,4 +1,4 @@
-"""How far a batch has come on its way to the service. Pure."""
+"""The progress of one batch on its way to the service. No I/O."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ __all__ = ["Delivery", "Stage"]
 
 
 class Stage(Enum):
-    """How far a batch has come."""
+    """The progress of a batch."""
 
-    UNSENT = "it was never sent, or certainly did not arrive"
-    IN_DOUBT = "it may have been applied"
-    ACCEPTED = "a background job has it"
+    UNSENT = "never sent, or certainly not received"
+    IN_DOUBT = "possibly applied"
+    ACCEPTED = "a background job is processing it"
 
 
 @dataclass(slots=True)
 class Delivery:
-    """A batch on its way.
+    """A batch and its progress.
 
     Attributes:
         batch: The batch.
-        is_part: It is a part of a batch that was refused as a whole.
-        stage: How far it has come.
-        job_id: The background job that has it, if it is accepted.
-        accepted: When that was, in epoch seconds.
-        repeats: How many of its requests were sent though an earlier one may have arrived.
-        is_second_job: A job with it has failed, and this is the second.
+        is_part: Whether it is part of a batch that the service rejected as a whole.
+        stage: Its progress.
+        job_id: Its background job, if accepted.
+        accepted: When it was accepted, in epoch seconds.
+        repeats: Requests sent after one whose outcome is unknown.
+        is_second_job: Whether an earlier job for it has failed.
     """
 
     batch: Batch
@@ -42,23 +42,24 @@ class Delivery:
 
     @property
     def may_be_sent(self) -> bool:
-        """Whether it cannot be applied twice by sending it, or does no harm if it is."""
+        """Whether sending it now is safe: it was not applied yet, or applying it twice changes nothing."""
         return self.stage is Stage.UNSENT or self.batch.is_repeatable
 
     def accept(self, job_id: str, now: float) -> None:
-        """A background job has taken it on."""
+        """Note that a background job has accepted it."""
         self.stage, self.job_id, self.accepted = Stage.ACCEPTED, job_id, now
 
     def doubt(self) -> None:
-        """A request with it was not answered."""
+        """Note that a request was sent and no response came."""
         self.stage = Stage.IN_DOUBT
 
     def fail(self) -> None:
-        """Its job has failed, and may have applied some of it."""
+        """Note that its job failed, possibly after applying some items."""
         self.stage, self.is_second_job = Stage.IN_DOUBT, True
 
     def halves(self) -> tuple[Delivery, Delivery]:
-        """Its items as two parts, neither of which was sent by itself."""
+        """Split it into two unsent parts."""
         first, second = halves(self.batch)
-        part = Delivery(first, is_part=True)
+        repeats = self.repeats + (self.stage is Stage.IN_DOUBT)
+        part = Delivery(first, is_part=True, repeats=repeats)
         return part, replace(part, batch=second)

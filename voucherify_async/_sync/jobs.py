@@ -1,4 +1,4 @@
-"""Background jobs as a sync job sees them: how they are started and read, and one task that waits for all."""
+"""Background jobs: the protocol for starting and reading them, and a poller that waits for all of them."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _PAUSE_GROWTH: Final = 1.5
 _MAX_PAUSE: Final = 5.0
 
 MAX_FAILURES: Final = 30
-"""Calls in a row that may fail, each after all that the session does about it: some three minutes."""
+"""Consecutive calls that may fail, after the session's own retries: about three minutes."""
 _UNKNOWN_SECONDS: Final = 30.0
-"""For which a job may be unknown after it was taken on: a service can take a moment to know its own jobs."""
+"""How long a new job may be missing: a service can take a moment to list its own jobs."""
 _STRANGE_SECONDS: Final = 600.0
-"""For which a job may have a status that nobody knows, and that may mean that it has ended."""
+"""How long an undocumented status is taken for an open job, before it is taken for an ended one."""
 
 _ENDED: Final = frozenset({"DONE", "FAILED"})
 OPEN: Final = frozenset({"ENQUEUED", "IN_PROGRESS"})
 
 
 class JobService(Protocol):
-    """The background jobs of one type, as the service has them. Each method raises `VoucherifyError`."""
+    """Starts and reads background jobs of one type. Every method raises `VoucherifyError`."""
 
     async def start(self, content: bytes, /) -> str:
-        """Start a job for this request body; its id."""
+        """Start a job with this request body and return its id."""
         ...
 
     async def get(self, job_id: str, /) -> AsyncAction:
@@ -44,12 +44,12 @@ class JobService(Protocol):
         ...
 
     async def open_before(self, action: AsyncAction | None, /) -> list[str]:
-        """The ids of the jobs that were started before this one, or of all if none is given, and have not ended."""
+        """The ids of open jobs that were started before this one; of all open jobs if no job is given."""
         ...
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between looks at a job: 0.1, then growing by half to 5."""
+    """Seconds between polls: 0.1, growing by half up to 5."""
     pause = _FIRST_PAUSE
     while True:
         yield pause
@@ -58,17 +58,17 @@ def pauses() -> Iterator[float]:
 
 @dataclass(eq=False, slots=True)
 class OpenJob:
-    """A job that somebody waits for.
+    """A job that a caller is waiting for.
 
     Attributes:
         job_id: Its id.
-        accepted: When it was taken on, in epoch seconds.
-        ended: Is given the job when it has ended, or nothing if the service does not know it.
+        accepted: When the service accepted it, in epoch seconds.
+        ended: Resolves to the job when it has ended, or to `None` if the service does not know it.
         began: When the wait began.
-        looked: When its progress was seen last.
-        due: When it should end, as far as anybody can tell.
-        progress: How far it had come when it was looked at, in percent.
-        strange_since: Since when it has had a status that nobody knows.
+        looked: When its progress last changed.
+        due: When it is expected to end.
+        progress: Its progress at the last poll, in percent.
+        strange_since: When an undocumented status was first seen.
     """
 
     job_id: str
@@ -81,7 +81,7 @@ class OpenJob:
     strange_since: float | None = None
 
     def note(self, progress: int | None, now: float) -> None:
-        """Take down how far the job has come by now: it should go on as fast as since the last look."""
+        """Update the due time, assuming that the job goes on as fast as since the last poll."""
         if progress is not None and progress > self.progress:
             self.due = now + (100 - progress) * (now - self.looked) / (progress - self.progress)
             self.progress, self.looked = progress, now
@@ -90,15 +90,14 @@ class OpenJob:
 
 
 class JobPoller:
-    """Looks at open jobs until they have ended.
+    """Polls open jobs until they have ended.
 
-    The service takes jobs in the order in which they came, large ones in turns. So it is the oldest that is
-    worth a look, and one of the others in turn, and those that should have ended by their progress, or as they have
-    taken as long as the last one did. The pauses grow, but none goes past the time at which a job should end.
+    Each round polls the oldest job, one other job in turn, and every job that is due: by its progress, or by the
+    duration of the job before. Pauses between rounds grow, but never past the time at which a job is due.
     """
 
     def __init__(self, jobs: JobService, clock: Clock, *, max_server_wait: float) -> None:
-        """Look at `jobs`; see `classify_error` for `max_server_wait`."""
+        """Poll these jobs; see `classify_error` for `max_server_wait`."""
         self._jobs = jobs
         self._clock = clock
         self._max_server_wait = max_server_wait
@@ -106,16 +105,16 @@ class JobPoller:
         self._failures = 0
         self._turn = 0
         self._usual = math.inf
-        """Seconds that the last job has taken."""
+        """Duration of the last job, in seconds."""
         self._wanted = asyncio.Event()
         self._closed = False
 
     async def ended(self, job_id: str, accepted: float = 0.0) -> AsyncAction | None:
-        """Wait until a job has ended; `None` if the service does not know it.
+        """Wait until a job has ended. Returns `None` if the service does not know the job.
 
         Args:
             job_id: The job's id.
-            accepted: When it was taken on, in epoch seconds. A new one is not given up at once.
+            accepted: When the service accepted it, in epoch seconds. A new job may be unknown for a moment.
         """
         now = self._clock.monotonic()
         watch = OpenJob(
@@ -135,9 +134,9 @@ class JobPoller:
                 self._open.remove(watch)
 
     async def all_ended(self, action: AsyncAction | None = None) -> None:
-        """Wait until all jobs have ended that were started before this one, or all there are.
+        """Wait until all jobs that were started before this one have ended; without a job, all open jobs.
 
-        A request whose answer was lost may have started one, which must not undo what comes next.
+        A request whose response was lost may have started a job, which must not undo later changes.
         """
         for job_id in await self._open_before(action):
             await self.ended(job_id)
@@ -148,21 +147,21 @@ class JobPoller:
                 return await self._jobs.open_before(action)
             except VoucherifyError as error:
                 verdict = classify_error(error, max_server_wait=self._max_server_wait)
-                if verdict is not ErrorAction.AGAIN or failures == MAX_FAILURES:
+                if verdict is not ErrorAction.RETRY or failures == MAX_FAILURES:
                     raise
             await self._clock.sleep(pause)
         raise AssertionError("unreachable")
 
     def close(self) -> None:
-        """End `run` when no job is open."""
+        """Let `run` end when no job is open."""
         self._closed = True
         self._wanted.set()
 
     async def run(self) -> None:
-        """Look after jobs until closed.
+        """Poll until closed.
 
         Raises:
-            VoucherifyError: Looking fails, and goes on to fail.
+            VoucherifyError: Polling failed too many times in a row.
         """
         while not self._closed:
             await self._wanted.wait()
@@ -176,19 +175,19 @@ class JobPoller:
                 self._wanted.clear()
 
     async def _round(self) -> bool:
-        """Look at some jobs, and at as many of the oldest again while all have ended; whether any has."""
+        """Poll some jobs, then more of the oldest ones as long as all polled jobs have ended. Whether any has ended."""
         now, self._turn = self._clock.monotonic(), self._turn + 1
         oldest, others = self._open[:1], self._open[1:]
-        in_turn = others[self._turn % len(others)] if others else None
-        chosen = oldest + [watch for watch in others if watch is in_turn or watch.due <= now]
+        other = others[self._turn % len(others)] if others else None
+        polled = oldest + [watch for watch in others if watch is other or watch.due <= now]
         found = 0
-        while chosen:
-            ended = await gather(*map(self._has_ended, chosen))
+        while polled:
+            ended = await gather(*map(self._poll_job, polled))
             found += sum(ended)
-            chosen = self._open[:found] if all(ended) else []
+            polled = self._open[:found] if all(ended) else []
         return found > 0
 
-    async def _has_ended(self, watch: OpenJob) -> bool:
+    async def _poll_job(self, watch: OpenJob) -> bool:
         action: AsyncAction | None = None
         try:
             action = await self._jobs.get(watch.job_id)
@@ -198,7 +197,7 @@ class JobPoller:
         except VoucherifyError as error:
             self._failures += 1
             verdict = classify_error(error, max_server_wait=self._max_server_wait)
-            if verdict is not ErrorAction.AGAIN or self._failures >= MAX_FAILURES:
+            if verdict is not ErrorAction.RETRY or self._failures >= MAX_FAILURES:
                 raise
             return False
         self._failures = 0

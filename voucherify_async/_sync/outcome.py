@@ -1,4 +1,4 @@
-"""What answers mean for a batch: is it sent again or given up, and which of its items did not make it. Pure."""
+"""Interprets errors and job results: whether to retry a batch, and which of its items failed. No I/O."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from voucherify_async.models.async_actions import AsyncAction, BulkUpdateResult,
 from voucherify_async.models.base import lazy_json
 
 _MAX_TEXT: Final = 1_000
-"""Characters that are kept of each text of a failure, of which there may be one for each item."""
+"""Characters kept of each text of a failure: there can be one failure per item."""
 
 __all__ = [
     "ErrorAction",
@@ -40,37 +40,37 @@ __all__ = [
 
 
 class ErrorAction(Enum):
-    """What follows from an error."""
+    """How to react to an error of a request."""
 
-    AGAIN = "the call is made again"
-    REFUSED = "the service does not take these items, and may take others"
-    STOP = "no call would fare better"
+    RETRY = "repeat the request"
+    REJECT = "the service rejects these items, but may accept others"
+    STOP = "every other request would fail as well"
 
 
 def classify_error(error: VoucherifyError, *, max_server_wait: float) -> ErrorAction:
-    """What follows from the error of a call.
+    """How to react to an error.
 
     Args:
-        error: What the call ended with, after all that the session did about it.
-        max_server_wait: Seconds; a longer wait that the service asks for is not waited for.
+        error: The error of a call, after the session's own retries.
+        max_server_wait: In seconds. A longer wait that the service asks for is not worth waiting for.
     """
     match error:
         case RateLimitError():
             too_long = int(error.retry_after or 0.0) > max_server_wait
-            return ErrorAction.STOP if too_long or error.kind == PLAN_USED_UP else ErrorAction.AGAIN
+            return ErrorAction.STOP if too_long or error.kind == PLAN_USED_UP else ErrorAction.RETRY
         case TransportError() | ServerError() | DecodeError() | LockedError() | APIStatusError(status=408):
-            return ErrorAction.AGAIN
+            return ErrorAction.RETRY
         case BadRequestError() | PayloadTooLargeError() | APIStatusError(status=422):
-            return ErrorAction.REFUSED
+            return ErrorAction.REJECT
         case _:
             return ErrorAction.STOP
 
 
-# ---------------------------------------------------------------- jobs that have ended
+# ---------------------------------------------------------------- results of ended jobs
 
 
 class ReportedFailure(NamedTuple):
-    """What a job says of one failure: the number of the item in its batch, if it can be told, and the rest as it came."""
+    """One failure in a job's result. `item` is the index of the item in its batch, if it can be identified."""
 
     item: int | None
     source_id: str | None = None
@@ -80,7 +80,7 @@ class ReportedFailure(NamedTuple):
 
 
 class JobOutcome(NamedTuple):
-    """What a job says of its items, in whatever form its kind has; `None` where it says nothing."""
+    """The result of a job, independent of its type. `None` stands for a missing part."""
 
     reports: list[ReportedFailure] | None
     done_count: int | None
@@ -90,7 +90,7 @@ class JobOutcome(NamedTuple):
 _NOTHING: Final = JobOutcome(None, None, None)
 
 ResultReader = Callable[[msgspec.Raw, Batch], JobOutcome]
-"""Reads the result of a job of one kind. Raises `msgspec.DecodeError` or `UnicodeDecodeError` if it is none."""
+"""Reads the result of a job of one type. Raises `DecodeError` if it cannot be decoded."""
 
 
 _BULK: Final = msgspec.json.Decoder(BulkUpdateResult)
@@ -98,7 +98,7 @@ _CSV: Final = msgspec.json.Decoder(JobResult)
 
 
 def read_bulk_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
-    """What a bulk update says, which names customers by their `source_id`, if at all."""
+    """Read the result of a bulk update, which identifies customers by `source_id`."""
     found: BulkUpdateResult = lazy_json(result, _BULK)
     indexes = _indexes(batch)
     reports = [
@@ -111,7 +111,7 @@ def read_bulk_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
 
 
 def read_import_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
-    """What an import says, which names rows by their number from 1, without the header."""
+    """Read the result of a CSV import, which identifies rows by number, from 1 and without the header."""
     found: JobResult = lazy_json(result, _CSV)
     indexes = _indexes(batch)
     reports = [
@@ -132,42 +132,42 @@ def _indexes(batch: Batch) -> dict[str | None, int]:
     return {key: index for index, key in enumerate(batch.keys) if isinstance(key, str)}
 
 
-def find_failures(action: AsyncAction, batch: Batch, accounting: ResultReader) -> list[SyncFailure] | None:
-    """The items of a batch that its job, which has ended, did not apply; `None` if it does not say.
+def find_failures(action: AsyncAction, batch: Batch, read_result: ResultReader) -> list[SyncFailure] | None:
+    """The items of a batch that its ended job did not apply; `None` if the result does not say.
 
-    Where the job did fewer items than it names failures of, there is a failure without a position for each.
+    If the counts of the result imply more failures than it lists, the others are failures without a position.
     """
     if action.status != "DONE":
         return None
     try:
-        told = accounting(action.raw_result, batch)
+        outcome = read_result(action.raw_result, batch)
     except DecodeError:
-        # It says something that nobody understands, which need not be good; or nothing at all.
-        told = _NOTHING
+        # An unreadable result may report failures; only a missing one says nothing.
+        outcome = _NOTHING
         if bytes(action.raw_result) != b"null":
             return None
-    if told == _NOTHING:  # but that it went well, as a whole
+    if outcome == _NOTHING:  # only the status says how it went
         return [] if action.operation_status == "SUCCESS" else None
     named: dict[int, SyncFailure] = {}
     unnamed: list[SyncFailure] = []
-    for report in told.reports or ():
+    for report in outcome.reports or ():
         if report.item is None:
             unnamed.append(_failure(batch, report))
         else:
             named.setdefault(report.item, _failure(batch, report))
-    failed = told.failed_count or 0
-    if told.done_count is not None:
-        failed = max(failed, len(batch) - told.done_count)
+    failed = outcome.failed_count or 0
+    if outcome.done_count is not None:
+        failed = max(failed, len(batch) - outcome.done_count)
     missing = min(failed, len(batch)) - len(named) - len(unnamed)
-    text = f"the job {action.id} did not do as many items as it names no failures of"
+    text = f"the job {action.id} applied fewer items than its list of failures implies"
     unnamed += [SyncFailure(key="unnamed", message=text)] * missing
     failures = [*named.values(), *unnamed][: len(batch)]
     return None if not failures and action.operation_status == "FAILED" else failures
 
 
 def fail_all(batch: Batch, *, key: str | None, message: str, details: str | None = None) -> list[SyncFailure]:
-    """Every item of a batch as failed."""
-    key, text, details = _bounded(key), _bounded(message), _bounded(details)  # once, for all to share
+    """One failure for every item of a batch."""
+    key, text, details = _shorten(key), _shorten(message), _shorten(details)  # once, for all to share
     return [_failure(batch, ReportedFailure(index, None, key, text, details)) for index in range(len(batch))]
 
 
@@ -175,14 +175,14 @@ def _source_id(key: Key) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _bounded(text: str | None) -> str | None:
+def _shorten(text: str | None) -> str | None:
     return None if text is None else text[:_MAX_TEXT]
 
 
 def _failure(batch: Batch, report: ReportedFailure) -> SyncFailure:
     item = report.item
     source_id, key, message, details = (
-        _bounded(text) for text in (report.source_id, report.key, report.message, report.details)
+        _shorten(text) for text in (report.source_id, report.key, report.message, report.details)
     )
     if item is None:
         return SyncFailure(source_id=source_id, key=key, message=message, details=details)

@@ -1,4 +1,4 @@
-"""The report of a sync job, and how it comes about."""
+"""The report of a sync job, and the statistics that it is made from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if sys.version_info >= (3, 13):
 else:
     from typing_extensions import TypeVar
 
-__all__ = ["SyncReport", "SyncStats"]
+__all__ = ["FailedItems", "SyncReport", "SyncStats"]
 
 T = TypeVar("T", default=CustomerUpsert)
 
@@ -33,30 +33,30 @@ _PROGRESS_INTERVAL: Final = 0.1
 
 
 class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
-    """What became of everything that a sync job read.
+    """The outcome of a sync job.
 
     At most 10,000 failures are kept, or 16 MiB of items and messages: what failed beyond that is `omitted`.
     """
 
     failures: tuple[SyncFailure, ...]
-    """What was invalid or failed, by position."""
+    """Invalid and failed items, by position."""
     jobs: tuple[SyncJob, ...]
-    """The background jobs; the last 10,000 of those that have ended, and of a sync that stopped early those that go
-    on as ``IN_PROGRESS``."""
+    """The background jobs: the last 10,000 that ended and, if the sync stopped early, those that are still running, as
+    ``IN_PROGRESS``."""
     omitted: int = 0
-    """How many failures there are beside `failures`."""
+    """The number of failures that are not in `failures`."""
     omitted_to: Literal["state", "callback"] | None = None
-    """Where those are: in the state, with `on_failure`, or nowhere."""
+    """Where the omitted failures are: in the state file, passed to `on_failure`, or nowhere (`None`)."""
     state: str | None = None
-    """The file of the state, if there is one."""
+    """The path of the state file, if there is one."""
     missing: int | None = None
-    """How many customers the state knows that the source no longer has. `None` without a state, and if the source
-    was not read to its end or had an item without a readable `source_id`."""
+    """The number of customers that are in the state file but no longer in the source. `None` without a state file, if
+    the source was not read to its end, or if an invalid item had no readable `source_id`."""
     skipped: int = 0
-    """Empty lines of a CSV file, and rows of nothing but empty cells."""
+    """Empty lines of a CSV file, and rows with only empty cells."""
 
     def all_failures(self) -> Iterator[SyncFailure]:
-        """The failures; all that the state has of the last sync, if not all are here, in the order of discovery.
+        """All failures. If some are omitted here, they are read from the state file, in the order they occurred.
 
         Raises:
             ValueError: There are more, and there was no state.
@@ -70,7 +70,7 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         raise ValueError(f"{self.omitted:,} failures are not kept in the report, as the sync had no state")
 
     def missing_source_ids(self) -> Iterator[str]:
-        """The `source_id` of each customer that the state knows and the source no longer has.
+        """The `source_id` of each customer that is in the state file but no longer in the source.
 
         Raises:
             ValueError: It is not known which those are.
@@ -83,10 +83,10 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
             )
         return read_missing(self.state)
 
-    def failed_items(self) -> Iterator[T]:
-        """The items that were sent and failed, for a second sync; not those that are invalid.
+    def failed_items(self) -> FailedItems[T]:
+        """The items that were sent and failed, for a second sync. Invalid items are not included.
 
-        A failure that the service did not name has no item.
+        A failure that the service did not attribute to an item is left out.
 
         Raises:
             ValueError: There are more than are kept, and there was no state.
@@ -94,11 +94,28 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
             FileNotFoundError: The state is gone.
         """
         items: Iterator[Any] = map(attrgetter("item"), self.all_failures())
-        return (item for item in items if item is not None)
+        return FailedItems((item for item in items if item is not None), self.state)
+
+
+class FailedItems(Iterator[T]):
+    """The failed items of a sync. A sync that has them as its source takes no other customer for missing.
+
+    Attributes:
+        state: The state file that they may be read from.
+    """
+
+    def __init__(self, items: Iterator[T], state: str | None) -> None:
+        """Iterate over these items."""
+        self._items = items
+        self.state = state
+
+    def __next__(self) -> T:
+        """The next item."""
+        return next(self._items)
 
 
 class SyncStats:
-    """Counts items and keeps failures while a sync job runs, and tells how far it has come."""
+    """Counts items, collects failures and reports progress while a sync runs."""
 
     def __init__(
         self,
@@ -106,7 +123,7 @@ class SyncStats:
         on_progress: Callable[[SyncProgress], object] | None,
         on_failure: Callable[[SyncFailure], object] | None,
     ) -> None:
-        """Tell these functions, by this clock."""
+        """Call these functions, at times given by this clock."""
         self.read = 0
         self.sent = 0
         self.succeeded = 0
@@ -117,12 +134,12 @@ class SyncStats:
         self.unchanged = 0
         self.missing: int | None = None
         self.open: dict[str, tuple[int, float]] = {}
-        """Of each background job that is under way, its items and when it was taken on."""
+        """For each open job, the number of its items and when it was accepted, in epoch seconds."""
         self._clock = clock
         self._on_progress = on_progress
         self._on_failure = on_failure
         self._began = clock.monotonic()
-        self._told = -math.inf
+        self._last_reported = -math.inf
         self._progress: SyncProgress | None = None
         self._failures: list[SyncFailure] = []
         self._failed_bytes = 0
@@ -130,7 +147,7 @@ class SyncStats:
         self._jobs: deque[SyncJob] = deque(maxlen=_MAX_JOBS)
 
     def fail(self, failures: Sequence[SyncFailure]) -> None:
-        """Keep failures, as far as there is room, and tell of each."""
+        """Collect failures up to the limits, and pass each to the callback."""
         for failure in failures:
             self._failed_bytes += _size(failure)
             if len(self._failures) < _MAX_FAILURES and self._failed_bytes <= _MAX_FAILED_BYTES:
@@ -141,30 +158,30 @@ class SyncStats:
                 self._on_failure(failure)
 
     def end(self, items: int, failures: Sequence[SyncFailure]) -> None:
-        """Count items that were sent and whose outcome is known."""
+        """Count the items of an ended batch."""
         self.failed += len(failures)
         self.succeeded += items - len(failures)
         self.fail(failures)
 
     def add_job(self, job: SyncJob) -> None:
-        """Keep a job that has ended."""
+        """Collect an ended job."""
         self._jobs.append(job)
 
-    def tell(self, *, last: bool = False) -> None:
-        """Tell how far the job has come, unless that was told a moment ago."""
+    def report_progress(self, *, last: bool = False) -> None:
+        """Report the progress, at most every 0.1 s."""
         if self._on_progress is None:
             return
         now = self._clock.monotonic()
-        if now - self._told < _PROGRESS_INTERVAL and not last:
+        if now - self._last_reported < _PROGRESS_INTERVAL and not last:
             return
         progress = SyncProgress(**self._counts(), open_jobs=len(self.open), elapsed=now - self._began)
-        if last and _is_told(progress, self._progress):
+        if last and _is_repeated(progress, self._progress):
             return  # the end has been told
-        self._told, self._progress = now, progress
+        self._last_reported, self._progress = now, progress
         self._on_progress(progress)
 
     def report(self, state: str | None) -> SyncReport[Any]:
-        """What it has come to; `state` is the file, if there is one."""
+        """The report so far; `state` is the path of the state file, if there is one."""
         elsewhere: Literal["state", "callback"] | None
         elsewhere = "state" if state else "callback" if self._on_failure else None
         by_position = sorted(
@@ -202,6 +219,6 @@ def _size(failure: SyncFailure) -> int:
     return len(bytes(failure.raw_item)) + sum(len(text) for text in texts if text is not None)
 
 
-def _is_told(progress: SyncProgress, before: SyncProgress | None) -> bool:
-    """Whether it says no more than what was told before, but for the time."""
+def _is_repeated(progress: SyncProgress, before: SyncProgress | None) -> bool:
+    """Whether only the time differs from the progress reported before."""
     return before is not None and progress == msgspec.structs.replace(before, elapsed=progress.elapsed)

@@ -1,4 +1,4 @@
-"""What a sync job says of its items and of its background jobs. Pure."""
+"""The public results of a sync job: failures, jobs, counts and progress."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ import msgspec
 from voucherify_async.models.base import Model
 from voucherify_async.models.customers import CustomerUpsert
 
-__all__ = ["INVALID_ITEM", "IN_DOUBT", "NO_ITEM", "SyncCounts", "SyncFailure", "SyncJob", "SyncProgress"]
+__all__ = [
+    "INVALID_ITEM",
+    "NO_ITEM",
+    "POSSIBLY_APPLIED",
+    "SyncCounts",
+    "SyncFailure",
+    "SyncJob",
+    "SyncProgress",
+]
 
 INVALID_ITEM: Final = "invalid_item"
-"""The key of an item that was not sent, as it is none that the service can take."""
+"""The failure key of an item that is invalid and was not sent."""
 
-IN_DOUBT: Final = frozenset({"outcome_unknown", "job_failed"})
-"""The keys of failures of items that may have been applied all the same."""
+POSSIBLY_APPLIED: Final = frozenset({"outcome_unknown", "job_failed"})
+"""The failure keys of items that may have been applied."""
 
 NO_ITEM: Final = msgspec.Raw(b"null")
 
@@ -25,15 +33,15 @@ _ITEM_DECODER: Final[msgspec.json.Decoder[CustomerUpsert | str | None]] = msgspe
 
 
 class SyncFailure(Model, frozen=True, kw_only=True):
-    """One item that did not make it. Of a longer text of the service's its first 1,000 characters are kept."""
+    """One item that failed. Texts of the service are cut to 1,000 characters."""
 
     position: int | None = None
-    """Where it stood in the source, from 0; in a CSV file, the line on which it begins, from 1. `None` if the
-    service counts a failure, and does not say of what."""
+    """The index of the item in the source, from 0; for a CSV file, the line on which the row begins, from 1. `None` if
+    the service counts a failure without saying which item failed."""
     source_id: str | None = None
     key: str | None = None
-    """The kind of the failure: a key of the service's, or one of this package's: ``invalid_item``,
-    ``job_failed``, ``outcome_unknown``, ``unnamed``."""
+    """The reason as a key: one of the service's keys, or ``invalid_item``, ``job_failed``, ``outcome_unknown`` or
+    ``unnamed``."""
     message: str | None = None
     details: str | None = None
     raw_item: msgspec.Raw = msgspec.field(default=NO_ITEM, name="item")
@@ -41,7 +49,7 @@ class SyncFailure(Model, frozen=True, kw_only=True):
 
     @property
     def item(self) -> CustomerUpsert | str | None:
-        """What was sent: a customer, a `source_id`, or the row of a CSV file. `None` if nothing was."""
+        """What was sent: a customer, a `source_id`, or a row of a CSV file. `None` if nothing was sent."""
         return _ITEM_DECODER.decode(self.raw_item)
 
 
@@ -50,18 +58,19 @@ class SyncJob(Model, frozen=True, kw_only=True):
 
     id: str
     status: str | None = None
-    """``DONE`` or ``FAILED``; `None` if the service did not know it any more."""
+    """``DONE`` or ``FAILED``; ``IN_PROGRESS`` if the sync stopped before; `None` if the service no longer knew it."""
     items: int
     succeeded: int
     failed: int
     duration: float
-    """Seconds from when the service took it until it was seen to have ended."""
+    """Seconds between the job's acceptance and the poll that saw it ended."""
 
 
 class SyncCounts(Model, frozen=True, kw_only=True):
-    """How many items came how far.
+    """The number of items by outcome.
 
-    All that were read are sent, invalid, duplicates or unchanged; all sent succeed or fail.
+    ``read`` is the sum of ``sent``, ``invalid``, ``duplicates`` and ``unchanged``. ``sent`` is the sum of ``succeeded``
+    and ``failed``, when the sync has ended.
     """
 
     read: int
@@ -69,16 +78,16 @@ class SyncCounts(Model, frozen=True, kw_only=True):
     succeeded: int
     failed: int
     invalid: int
-    """Not sent, as the service could not take them."""
+    """Items that were not sent because they are invalid."""
     resent: int
-    """Sent again, as an answer was lost or a job failed; counted each time."""
+    """Items sent again, after a lost response or a failed job; counted each time."""
     duplicates: int = 0
-    """Became part of a later item with the same `source_id` before they were sent."""
+    """Items merged into a later item with the same `source_id` before they were sent."""
     unchanged: int = 0
-    """Not sent, as by the state the service holds just that."""
+    """Items that were not sent because the service holds them already, according to the state file."""
 
     def summary(self) -> str:
-        """The counts in words."""
+        """The counts as one line of text."""
         text = f"{self.sent:,} sent, {self.succeeded:,} succeeded, {self.failed:,} failed, {self.invalid:,} invalid"
         for name in ("unchanged", "duplicates"):
             if count := getattr(self, name):
@@ -87,9 +96,9 @@ class SyncCounts(Model, frozen=True, kw_only=True):
 
 
 class SyncProgress(SyncCounts, frozen=True, kw_only=True):
-    """How far a sync job has come."""
+    """The progress of a sync job."""
 
     open_jobs: int
-    """Background jobs that are under way."""
+    """The number of open background jobs."""
     elapsed: float
-    """Seconds since the beginning."""
+    """Seconds since the sync started."""

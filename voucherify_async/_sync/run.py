@@ -1,9 +1,10 @@
-"""Sync jobs: a source is sent in batches as background jobs, and it is found out what became of each item."""
+"""Runs a sync job: sends the batches of a source as background jobs and collects the outcome of each item."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,153 +13,167 @@ from voucherify_async._sync.delivery import Delivery, Stage
 from voucherify_async._sync.jobs import MAX_FAILURES, JobPoller, JobService, pauses
 from voucherify_async._sync.outcome import ErrorAction, classify_error, fail_all, find_failures
 from voucherify_async._sync.reader import SourceReader
-from voucherify_async._sync.report import SyncReport, SyncStats
+from voucherify_async._sync.report import FailedItems, SyncReport, SyncStats
 from voucherify_async._sync.results import SyncFailure, SyncJob
 from voucherify_async._sync.spec import JobSpec, SyncSettings
 from voucherify_async._sync.state import SyncState
 from voucherify_async._tasks import gather
 from voucherify_async._transport.clock import Clock
-from voucherify_async.errors import APIStatusError, OutcomeUnknownError, SyncTimeoutError, VoucherifyError
+from voucherify_async.errors import (
+    APIStatusError,
+    OutcomeUnknownError,
+    SyncStateError,
+    SyncTimeoutError,
+    VoucherifyError,
+)
 
 __all__ = ["sync"]
 
 _MAX_REFUSALS: Final = 50
-"""After which a batch is not taken further apart: enough for a few bad items among 25,000."""
+"""Rejections after which a batch is not split any further: enough to find a few bad items among 25,000."""
 
 
 async def sync(
     jobs: JobService,
-    kind: JobSpec,
+    spec: JobSpec,
     source: Iterable[Any] | AsyncIterable[Any],
-    options: SyncSettings,
+    settings: SyncSettings,
     *,
     clock: Clock,
     max_server_wait: float,
 ) -> SyncReport[Any]:
-    """Send what a source yields.
+    """Send the items of a source.
 
     Args:
-        jobs: The background jobs of the service.
-        kind: What is done.
-        source: Is closed at the end, if it is a generator.
-        options: How it is done.
-        clock: For pauses and durations.
-        max_server_wait: Seconds; a longer wait that the service asks for ends the sync.
+        jobs: Starts and reads background jobs.
+        spec: What the sync does.
+        source: The items. A generator is closed at the end.
+        settings: The settings of the caller.
+        clock: The source of time.
+        max_server_wait: In seconds. If the service asks for a longer wait, the sync fails.
 
     Raises:
-        VoucherifyError: The service takes no more, or cannot be reached; `report` is on the error.
-        SyncStateError: The state cannot be used.
-        SyncTimeoutError: It has not ended in time; `report` is on the error.
-        ValueError: With `on_invalid="raise"` an item is invalid.
+        VoucherifyError: The service cannot be reached or rejects every request; the error has the `report`.
+        SyncStateError: The state file cannot be used.
+        SyncTimeoutError: The timeout expired; the error has the `report`.
+        ValueError: An item is invalid, with `on_invalid="raise"`.
     """
-    tally = SyncStats(clock, options.on_progress, options.on_failure)
-    async with SyncState(options.state, project=kind.project, kinds=[kind.name]) as state:
-        reader = SourceReader(source, kind, state, tally, options)
-        failure: BaseException | None = None
-        try:
-            await state.begin()
-            poller = JobPoller(jobs, clock, max_server_wait=max_server_wait)
-            job = SyncRun(jobs, poller, kind, reader, state, tally, clock, max_server_wait)
-            await _in_time(job, options)
-            await reader.write_failures()
-            if reader.saw_all:
-                tally.missing = await state.complete()
-        except Exception as error:
-            failure = error
-            await reader.write_failures()
-            report = tally.report(state.path)
-            if isinstance(error, VoucherifyError):
-                error.report = report
-            else:
-                error.report = report  # type: ignore[attr-defined]  # as VoucherifyErrors have it
-                error.add_note(f"the sync stopped after {report.read:,} items: {report.summary()}")
-            raise
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            await _close(reader, failure)
-    tally.tell(last=True)
-    return tally.report(state.path)
-
-
-async def _in_time(job: SyncRun, options: SyncSettings) -> None:
-    limit = asyncio.timeout(options.timeout)
+    stats = SyncStats(clock, settings.on_progress, settings.on_failure)
+    state = SyncState(settings.state, project=spec.project, kinds=[spec.name])
+    limit = asyncio.timeout(settings.timeout)
     try:
         async with limit:
-            await job.run(options.concurrency)
+            if isinstance(source, FailedItems) and source.state == state.path is not None:
+                source = FailedItems(iter(list(source)), None)  # they are read from the file that is used now
+            async with state:
+                reader = SourceReader(source, spec, state, stats, settings)
+                poller = JobPoller(jobs, clock, max_server_wait=max_server_wait)
+                run = SyncRun(jobs, poller, spec, reader, state, stats, clock, max_server_wait)
+                await _run(run, settings.concurrency)
     except TimeoutError:
-        if limit.expired():
-            raise SyncTimeoutError(f"the sync has not ended within {options.timeout} s") from None
-        raise  # of the source
+        if not limit.expired():
+            raise  # of the source
+        error = SyncTimeoutError(f"the sync has not ended within {settings.timeout} s")
+        error.report = stats.report(state.path)
+        raise error from None
+    stats.report_progress(last=True)
+    return stats.report(state.path)
+
+
+async def _run(run: SyncRun, concurrency: int) -> None:
+    """Run a sync, attach the report to its error, and close the source."""
+    failure: BaseException | None = None
+    try:
+        await run.state.begin_sync()
+        await run.run(concurrency)
+        await run.reader.write_failures()
+        if run.reader.saw_all:
+            run.stats.missing = await run.state.record_missing()
+    except Exception as error:
+        failure = error
+        with suppress(SyncStateError):  # the first error says more
+            await run.reader.write_failures()
+        run.stats.report_progress(last=True)
+        report = run.stats.report(run.state.path)
+        if isinstance(error, VoucherifyError):
+            error.report = report
+        else:
+            error.report = report  # type: ignore[attr-defined]  # as VoucherifyErrors have it
+            error.add_note(f"the sync stopped after {report.read:,} items: {report.summary()}")
+        raise
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        await _close(run.reader, failure)
 
 
 async def _close(reader: SourceReader, failure: BaseException | None) -> None:
-    """Close the source. Why the sync has failed says more than why the source cannot be closed."""
+    """Close the source. If the sync has failed already, an error here becomes a note on that failure."""
     try:
         await reader.aclose()
     except Exception as error:
         if failure is None:
             raise
-        failure.add_note(f"closing the source failed, too: {error!r}")
+        failure.add_note(f"closing the source failed as well: {error!r}")
 
 
 @dataclass(slots=True)
 class SyncRun:
-    """Carries batches from the reader to the service, several at once."""
+    """Delivers batches from the reader to the service, several at once."""
 
     jobs: JobService
     poller: JobPoller
-    kind: JobSpec
+    spec: JobSpec
     reader: SourceReader
     state: SyncState
-    tally: SyncStats
+    stats: SyncStats
     clock: Clock
     max_server_wait: float
 
     async def run(self, concurrency: int) -> None:
-        """Carry all batches, so many at once, after what an earlier sync has left."""
-        await gather(self.poller.run(), self._work_together(concurrency))
+        """Settle the batches of an earlier sync, then deliver all batches with this many workers."""
+        await gather(self.poller.run(), self._run_workers(concurrency))
 
-    async def _work_together(self, concurrency: int) -> None:
+    async def _run_workers(self, concurrency: int) -> None:
         try:
-            await self._settle_past()
+            await self._settle_earlier()
             await gather(*(self._work() for _ in range(concurrency)))
         finally:
             self.poller.close()
 
-    async def _settle_past(self) -> None:
-        """Find out what became of the batches that an earlier sync has sent; see `SyncState`."""
-        left = await self.state.unsettled()
-        if any(not unsettled.job_id for unsettled in left):
+    async def _settle_earlier(self) -> None:
+        """Record the outcome of batches that an earlier sync sent; see `_sync.state`."""
+        batches = await self.state.pending_batches()
+        if any(not pending.job_id for pending in batches):
             await self.poller.all_ended()
-        for unsettled in left:
-            items = [Item(index, key, b"") for index, key in enumerate(unsettled.keys)]
-            batch = make_batch(unsettled.number, items, self.kind.frame)
+        for pending in batches:
+            items = [Item(index, key, b"") for index, key in enumerate(pending.keys)]
+            batch = make_batch(pending.number, items, self.spec.template)
             failures = None
-            if unsettled.job_id:
-                action = await self.poller.ended(unsettled.job_id, unsettled.accepted)
+            if pending.job_id:
+                action = await self.poller.ended(pending.job_id, pending.accepted)
                 if action is not None:
                     await self.poller.all_ended(action)
-                    failures = find_failures(action, batch, self.kind.accounting)
-            await self.state.settled(unsettled, failures)
+                    failures = find_failures(action, batch, self.spec.read_result)
+            await self.state.settle(pending, failures)
 
     async def _work(self) -> None:
         while (batch := await self.reader.next()) is not None:
             failures = await self._carry(batch)
-            await self.state.ended(batch, failures)
-            self.tally.end(len(batch), failures)
+            await self.state.record_ended(batch, failures)
+            self.stats.end(len(batch), failures)
             self.reader.settle(batch)
-            self.tally.tell()
+            self.stats.report_progress()
 
     async def _carry(self, batch: Batch) -> list[SyncFailure]:
-        """See a batch through; the items of it that did not make it.
+        """Deliver a batch and return its failures.
 
-        It may be refused for one of its items: those of each half are then tried by themselves, and so on. A
-        job that fails is done once more, if that cannot do harm.
+        If the service rejects the batch, a single item may be the reason: the batch is split in two, and so on. If
+        its job fails, the batch is sent once more, provided that this is safe.
         """
         failures: list[SyncFailure] = []
-        deliveries, refusals = [Delivery(batch)], 0
+        deliveries, refusals, is_in_doubt = [Delivery(batch)], 0, False
         while deliveries:
             delivery = deliveries.pop()
             error = await self._start(delivery)
@@ -167,14 +182,15 @@ class SyncRun:
                 if found is not None:
                     failures += found
                 elif delivery.is_second_job or not delivery.batch.is_repeatable:
-                    failures += fail_all(delivery.batch, key="job_failed", message=_fate(job))
+                    failures += fail_all(delivery.batch, key="job_failed", message=_describe(job))
                 else:
                     delivery.fail()
-                    await self._record(self.state.doubted, delivery)
+                    await self._record(self.state.record_failed_job, delivery)
                     deliveries.append(delivery)
                 continue
             self._count_sent(delivery)
-            if self._judge(error) is not ErrorAction.REFUSED:
+            is_in_doubt = is_in_doubt or delivery.stage is Stage.IN_DOUBT or delivery.repeats > 0
+            if self._classify(error) is not ErrorAction.REJECT:
                 failures += fail_all(delivery.batch, key="outcome_unknown", message=str(error))
                 continue
             refusals += 1
@@ -182,45 +198,58 @@ class SyncRun:
                 failures += _refused(delivery.batch, error)
             else:
                 deliveries += reversed(delivery.halves())
+        if is_in_doubt:
+            # A lost request may have started a job, which must not undo later changes of the same customers.
+            await self.poller.all_ended()
         return failures
 
     async def _start(self, delivery: Delivery) -> VoucherifyError | None:
-        """Have a job take a batch on; `None` if one has, else why its items have failed.
+        """Start a job for a batch. Returns `None`, or the error for which all its items fail.
 
-        A batch of which nobody knows whether it arrived is sent again, if that cannot do harm.
+        A batch with an unknown outcome is sent again if that is safe.
         """
         if not delivery.may_be_sent:
-            return OutcomeUnknownError("it was sent, and no answer came")
-        await self._record(self.state.sending, delivery)
+            return OutcomeUnknownError("it was sent, and no response came")
+        await self._record(self.state.record_sending, delivery)
+        try:
+            return await self._request_until_accepted(delivery)
+        except BaseException:
+            if delivery.stage is Stage.UNSENT:
+                await self._record(self.state.record_unsent, delivery)
+            raise
+
+    async def _request_until_accepted(self, delivery: Delivery) -> VoucherifyError | None:
         for failures, pause in enumerate(pauses(), start=1):
             error = await self._request(delivery)
             if error is None:
-                await self._record(self.state.accepted, delivery)
-                self.tally.tell()
+                await self._record(self.state.record_accepted, delivery)
+                self.stats.report_progress()
                 return None
-            verdict = self._judge(error)
-            if verdict is ErrorAction.REFUSED or (verdict is ErrorAction.AGAIN and not delivery.may_be_sent):
+            reaction = self._classify(error)
+            if reaction is ErrorAction.REJECT or (reaction is ErrorAction.RETRY and not delivery.may_be_sent):
                 return error
-            if verdict is ErrorAction.STOP or failures == MAX_FAILURES:
-                if delivery.stage is Stage.UNSENT:
-                    await self._record(self.state.unsent, delivery)
+            if reaction is ErrorAction.STOP or failures == MAX_FAILURES:
                 raise error
             await self.clock.sleep(pause)
         raise AssertionError("unreachable")
 
     async def _request(self, delivery: Delivery) -> VoucherifyError | None:
-        """Send a batch once, as far as the session does; why no job has taken it on, if so."""
+        """Make one request, with the session's own retries. Returns the error if no job was started."""
         error: VoucherifyError | None = None
         job_id = ""
         try:
             job_id = await self.jobs.start(delivery.batch.content)
         except VoucherifyError as failure:
             error = failure
+        except asyncio.CancelledError as cancelled:
+            if getattr(cancelled, "may_have_been_applied", True):
+                delivery.doubt()
+            raise
         if error is not None and not error.may_have_been_applied:
             return error
         if delivery.stage is Stage.IN_DOUBT:
             delivery.repeats += 1
-            self.tally.resent += len(delivery.batch)
+            self.stats.resent += len(delivery.batch)
         self._count_sent(delivery)
         if error is None:
             delivery.accept(job_id, self.clock.epoch())
@@ -229,19 +258,19 @@ class SyncRun:
         return error
 
     def _count_sent(self, delivery: Delivery) -> None:
-        """Count the items, the first time that they may have arrived, or at the end."""
+        """Count the items as sent, once: on the first request that may have arrived, or when they fail."""
         if delivery.stage is Stage.UNSENT and not delivery.is_part:
-            self.tally.sent += len(delivery.batch)
+            self.stats.sent += len(delivery.batch)
 
     async def _outcome(self, delivery: Delivery) -> tuple[list[SyncFailure] | None, SyncJob]:
-        """What the job of a batch has not done, once it has ended, or `None` if it does not say; and the job."""
+        """Wait for the job of a batch. Returns its failures, or `None` if they are unknown, and the job."""
         batch = delivery.batch
-        self.tally.open[delivery.job_id] = len(batch), delivery.accepted
+        self.stats.open[delivery.job_id] = len(batch), delivery.accepted
         action = await self.poller.ended(delivery.job_id, delivery.accepted)
         if action is not None and delivery.repeats:
             await self.poller.all_ended(action)
-        del self.tally.open[delivery.job_id]
-        failures = None if action is None else find_failures(action, batch, self.kind.accounting)
+        del self.stats.open[delivery.job_id]
+        failures = None if action is None else find_failures(action, batch, self.spec.read_result)
         failed = len(batch) if failures is None else len(failures)
         job = SyncJob(
             id=delivery.job_id,
@@ -251,15 +280,15 @@ class SyncRun:
             failed=failed,
             duration=max(0.0, self.clock.epoch() - delivery.accepted),
         )
-        self.tally.add_job(job)
+        self.stats.add_job(job)
         return failures, job
 
     async def _record(self, write: Callable[[Delivery], Awaitable[None]], delivery: Delivery) -> None:
-        """Put the stage of a batch on record; of a part only the end counts."""
+        """Record the stage of a batch. For a part of a batch, only the outcome of the whole is recorded."""
         if not delivery.is_part:
             await write(delivery)
 
-    def _judge(self, error: VoucherifyError) -> ErrorAction:
+    def _classify(self, error: VoucherifyError) -> ErrorAction:
         return classify_error(error, max_server_wait=self.max_server_wait)
 
 
@@ -270,11 +299,11 @@ def _refused(batch: Batch, error: VoucherifyError) -> list[SyncFailure]:
     return fail_all(batch, key=key, message=message, details=details)
 
 
-def _fate(job: SyncJob) -> str:
+def _describe(job: SyncJob) -> str:
     match job.status:
         case "DONE":
-            return f"the job {job.id} ended, and does not say what became of its items"
+            return f"the job {job.id} ended without saying what happened to its items"
         case None:
-            return f"the service does not know the job {job.id} any more"
+            return f"the service no longer knows the job {job.id}"
         case _:
             return f"the job {job.id} ended as {job.status}"

@@ -1,4 +1,4 @@
-"""What a sync job does, and how: values."""
+"""The specification of a sync job and the settings of the caller."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from voucherify_async._sync.batches import BodyTemplate, Item
 from voucherify_async._sync.outcome import ResultReader
 from voucherify_async._sync.results import SyncFailure, SyncProgress
 
-__all__ = ["BODY_BYTES", "BODY_ITEMS", "JobSpec", "SyncSettings"]
+__all__ = ["DEFAULT_BODY_BYTES", "DEFAULT_BODY_ITEMS", "JobSpec", "SyncSettings"]
 
-BODY_BYTES: Final = 4_000_000
-BODY_ITEMS: Final = 25_000
+DEFAULT_BODY_BYTES: Final = 4_000_000
+DEFAULT_BODY_ITEMS: Final = 25_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,36 +23,36 @@ class JobSpec:
     """What a sync job does.
 
     Attributes:
-        name: The operation that starts its background jobs, as a state names it.
-        project: Whose objects it is about, as a state names it.
-        frame: What makes a request body of items.
-        encode: An item of the source, given its position. Raises `ValueError` for one that cannot be sent.
-        accounting: Reads the result of a background job.
-        fold: Puts two items with one key together.
-        locate: The position of an item, given how many came before it.
-        place: What errors call a position.
+        name: The operation that starts its background jobs; recorded in the state file.
+        project: Identifies the Voucherify project; recorded in the state file.
+        template: Makes request bodies of items.
+        encode: Encodes an item, given its position. Raises `ValueError` if the item is invalid.
+        read_result: Reads the result of a background job.
+        merge: Merges two items with the same key.
+        locate: The position of an item, given the number of items before it.
+        position_name: The format of a position in error messages.
     """
 
     name: str
     project: str
-    frame: BodyTemplate
+    template: BodyTemplate
     encode: Callable[[int, Any], Item]
-    accounting: ResultReader
-    fold: Merge
+    read_result: ResultReader
+    merge: Merge
     locate: Callable[[int, Any], int] = lambda count, _: count
-    place: str = "source[{}]"
+    position_name: str = "source[{}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncSettings:
-    """How a sync job is done; see `CustomersResource.sync`."""
+    """The options of `CustomersResource.sync`."""
 
     concurrency: int = 4
     on_progress: Callable[[SyncProgress], object] | None = None
     on_invalid: Literal["report", "raise"] = "report"
     on_failure: Callable[[SyncFailure], object] | None = None
-    max_body_bytes: int = BODY_BYTES
-    max_body_items: int = BODY_ITEMS
+    max_body_bytes: int = DEFAULT_BODY_BYTES
+    max_body_items: int = DEFAULT_BODY_ITEMS
     timeout: float | None = None
     state: str | os.PathLike[str] | None = None
     full: bool = False

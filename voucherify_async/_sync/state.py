@@ -1,14 +1,21 @@
-"""What the service is known to hold, in an SQLite file, so that a later sync sends only what is new or changed.
+"""The state file: what the service acknowledged, so that a later sync sends only what is new or changed.
 
-There is a row for each item: a digest of what the service acknowledged, or nothing if that is not known. Before a
-batch is sent, its rows are emptied and the batch is put on record; when its job has ended, the rows of what succeeded
-are filled. So whenever a process dies, a digest stands for what the service holds, and for nothing else.
+The file is an SQLite database with one row per item: a digest of the content that the service acknowledged, or NULL if
+that is unknown. The rules that make it safe to kill the process at any time:
 
-A row of a CSV file without a `Source_id` makes a new customer each time it is sent. It is known by its own content,
-and by how many rows before it were the same. One whose row here is empty may have made its customer already: it is
-never sent again.
+- Before a batch is sent, one transaction sets the digests of its items to NULL and records the batch.
+- When a background job accepts the batch, the id of the job is recorded.
+- When the job has ended, one transaction fills in the digests of the items that succeeded and deletes the batch.
+- The next sync first settles the batches that are still recorded: it waits for their jobs, or, where no job id was
+  recorded, for all open jobs.
 
-Everything here is a table of the file; the disk is used in threads.
+So a digest always stands for what the service holds. An item whose digest is equal is unchanged and is not sent.
+
+A CSV row without a `Source_id` creates a new customer each time it is sent. Its key is made from its content and from
+how often that content occurred before in the file. If such a row has a NULL digest, an earlier sync may have created
+its customer, so it is never sent again.
+
+All access to the file happens in a worker thread.
 """
 
 from __future__ import annotations
@@ -21,7 +28,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from itertools import repeat
 from pathlib import Path
@@ -31,9 +38,9 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from voucherify_async._sync.batches import Batch, BodyTemplate, Item, Key
+from voucherify_async._sync.batches import ROW_PREFIX, Batch, BodyTemplate, Item, Key, is_anonymous
 from voucherify_async._sync.delivery import Delivery
-from voucherify_async._sync.results import IN_DOUBT, SyncFailure
+from voucherify_async._sync.results import POSSIBLY_APPLIED, SyncFailure
 from voucherify_async.errors import SyncStateError
 
 __all__ = ["ItemStatus", "PendingBatch", "SyncState", "digest", "read_failures", "read_missing"]
@@ -53,8 +60,8 @@ _SCHEMA: Final = (
     "CREATE TABLE missing (key TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE failures (position INTEGER, source_id TEXT, key TEXT, message TEXT, details TEXT, item BLOB)",
 )
-_FORGET: Final = "DELETE FROM batches WHERE number = ?"
-_FAIL: Final = "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)"
+_DELETE_BATCH: Final = "DELETE FROM batches WHERE number = ?"
+_INSERT_FAILURE: Final = "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?)"
 
 _IN_USE: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _UNWRITABLE: Final = frozenset(
@@ -66,26 +73,26 @@ _UNWRITABLE: Final = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-_ANEW: Final = "delete it, and everything is sent once more"
+_START_OVER: Final = "delete it, and the next sync sends everything"
 
 
 class ItemStatus(Enum):
-    """What a state says of an item."""
+    """What the state file knows about an item."""
 
-    NEW = "the service is not known to hold it"
-    UNCHANGED = "the service holds just that"
-    IN_DOUBT = "an earlier sync has sent it, and may have made a customer of it"
+    NEW = "new or changed"
+    UNCHANGED = "acknowledged with the same content"
+    IN_DOUBT = "sent by an earlier sync with an unknown outcome, and not safe to repeat"
 
 
 class PendingBatch(NamedTuple):
-    """A batch that an earlier sync has sent, of which it is not known what became of it.
+    """A batch that an earlier sync sent and whose outcome is not recorded.
 
     Attributes:
         number: Its number in the file.
-        keys: The keys of its items, in the order in which they were sent.
+        keys: The keys of its items, in the order they were sent.
         digests: Their digests.
-        job_id: The background job that has it; empty if no answer came.
-        accepted: When that was taken on, in epoch seconds.
+        job_id: Its background job; empty if none is recorded.
+        accepted: When the job was accepted, in epoch seconds.
     """
 
     number: int
@@ -95,29 +102,29 @@ class PendingBatch(NamedTuple):
     accepted: float
 
 
-def digest(frame: BodyTemplate, content: bytes) -> bytes:
-    """Eight bytes that stand for an item and all that is sent with it."""
-    return hashlib.blake2b(b"1\0" + frame.head + b"\0" + content, digest_size=_DIGEST_BYTES).digest()
+def digest(template: BodyTemplate, content: bytes) -> bytes:
+    """An 8-byte digest of an item and of everything that is sent with it."""
+    return hashlib.blake2b(b"1\0" + template.head + b"\0" + content, digest_size=_DIGEST_BYTES).digest()
 
 
 class SyncState:
-    """The state of a sync: an async context manager. Nobody else may use the file meanwhile.
+    """The state file of a sync, as an async context manager. Only one process can have the file open.
 
-    Without a file nothing is known, and nothing is put on record.
+    Without a path nothing is known and nothing is recorded.
     """
 
     def __init__(
         self, path: str | os.PathLike[str] | None, *, project: str, kinds: Sequence[str], create: bool = True
     ) -> None:
-        """Use a file, or make it.
+        """Open or create a state file when the context is entered.
 
         Args:
-            path: The file, if there is one.
-            project: Whose customers it is about.
-            kinds: What the sync may do; a new file is of the first kind.
-            create: Whether there need not be a file.
+            path: The file; `None` for no state.
+            project: The project whose customers it describes.
+            kinds: The operations that it may belong to; a new file belongs to the first.
+            create: Whether a missing or empty file is turned into a state file.
         """
-        # The whole path: SQLite has meanings of its own for some short ones.
+        # An absolute path: SQLite gives names such as ":memory:" a special meaning.
         self.path = None if path is None else os.path.abspath(path)  # noqa: PTH100  # which takes and gives a str
         self._meta = {"project": (project,), "kind": tuple(kinds)}
         self._create = create
@@ -125,43 +132,56 @@ class SyncState:
         self._db: sqlite3.Connection | None = None
         self._closed = False
         self._seen = [array("I") for _ in range(_BUCKETS)]
-        """42 bits of the hash of each key that was seen, by the last ten: a set would be many times as large. A
-        customer whose hash another one has is not found to be missing."""
+        """42 bits of the hash of each key in the source, in buckets: a set would need several times the memory. A
+        hash collision hides a missing customer; it never reports a customer that is in the source."""
         self._rows: Counter[bytes] = Counter()
-        """How often each row without a `Source_id` was seen."""
+        """How often each row without a `Source_id` occurred."""
 
     async def __aenter__(self) -> Self:
         """Open the file.
 
         Raises:
             SyncStateError: It is in use, damaged, of another project or kind, or cannot be written.
+            FileNotFoundError: It does not exist and must not be created.
         """
-        # Work comes one after the other, and each thread takes memory of its own for what SQLite needs.
+        # One thread: calls are serialized anyway, and every further thread would get its own malloc arena.
         self._one_thread = anyio.CapacityLimiter(1)
         if self.path is not None:
             try:
                 await anyio.to_thread.run_sync(self._open, self.path, limiter=self._one_thread)
             except BaseException:
-                self._close()  # also one that a thread is opening
+                await self._close()
                 raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let go of the file."""
-        self._close()
+        """Close the file."""
+        if self.path is not None:
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close the file in a thread, because a call that was cancelled may still be using it."""
+        self._closed = True
+        with suppress(sqlite3.ProgrammingError):
+            if self._db is not None:
+                self._db.interrupt()
+
+        def close() -> None:
+            with self._lock:
+                if self._db is not None:
+                    self._db.close()
+
+        await anyio.to_thread.run_sync(close)
 
     def _open(self, path: str) -> None:
-        with self._lock, _explained(path):
+        with self._lock, _state_errors(path):
             if self._closed:
                 return
+            if not self._create and not Path(path).exists():
+                raise FileNotFoundError(f"state: there is no file {path!r}")
             Path(path).touch(0o600)
-            db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare(path, db)
-            except BaseException:
-                db.close()
-                raise
-            self._db = db
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            self._prepare(path, self._db)
 
     def _prepare(self, path: str, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -178,11 +198,11 @@ class SyncState:
             db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {_FORMAT}")
         elif (owner, version) != (_APPLICATION_ID, _FORMAT) or sorted(schema) != sorted(_SCHEMA):
-            raise _error(path, "damaged", "it is damaged, or no state of a sync: name another file")
+            raise _error(path, "damaged", "it is damaged or not a state file: use another file")
         else:
             (health,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if health != "ok":
-                raise _error(path, "damaged", f"it is damaged ({health}): {_ANEW}")
+                raise _error(path, "damaged", f"it is damaged ({health}): {_START_OVER}")
             known = dict(db.execute("SELECT name, value FROM meta"))
             for name, reason in (("project", "other_project"), ("kind", "other_kind")):
                 if known.get(name) not in self._meta[name]:
@@ -190,63 +210,57 @@ class SyncState:
                     raise _error(
                         path,
                         reason,
-                        f"it is of the {name} {known.get(name)}, not of {wanted}: name another file",
+                        f"it is of the {name} {known.get(name)}, not of {wanted}: use another file",
                     )
         db.execute("COMMIT")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
 
-    def _close(self) -> None:
-        with self._lock:
-            self._closed = True
-            if self._db is not None:
-                self._db.close()
-
     # ------------------------------------------------------------ reading
 
-    async def unsettled(self) -> list[PendingBatch]:
-        """The batches of which an earlier sync has not seen the end."""
+    async def pending_batches(self) -> list[PendingBatch]:
+        """The batches that an earlier sync sent and whose outcome is not recorded."""
 
         def read(db: sqlite3.Connection) -> list[PendingBatch]:
             rows = db.execute("SELECT number, keys, digests, job, accepted FROM batches ORDER BY number")
-            return [_unsettled(row) for row in rows]
+            return [_pending_batch(row) for row in rows]
 
-        return await self._use(read, [])
+        return await self._in_thread(read, [])
 
-    async def standings(self, items: Sequence[Item], frame: BodyTemplate) -> Sequence[ItemStatus]:
-        """What is known of each item."""
+    async def statuses(self, items: Sequence[Item], template: BodyTemplate) -> Sequence[ItemStatus]:
+        """What is known about each item."""
 
         def read(db: sqlite3.Connection) -> list[ItemStatus]:
             find = "SELECT digest FROM items WHERE key = ?"
-            return [_standing(item, frame, db.execute(find, (item.key,)).fetchone()) for item in items]
+            return [_status(item, template, db.execute(find, (item.key,)).fetchone()) for item in items]
 
-        return await self._use(read, [ItemStatus.NEW] * len(items))
+        return await self._in_thread(read, [ItemStatus.NEW] * len(items))
 
-    async def missing(self) -> list[str]:
-        """The keys that the last complete run did not see."""
+    async def missing_keys(self) -> list[str]:
+        """The known keys that were not in the source of the last complete sync."""
         query = "SELECT key FROM missing ORDER BY key"
-        return await self._use(lambda db: [str(key) for (key,) in db.execute(query)], [])
+        return await self._in_thread(lambda db: [str(key) for (key,) in db.execute(query)], [])
 
-    async def count(self) -> int:
-        """How many keys of customers it knows."""
+    async def count_keys(self) -> int:
+        """The number of known customers."""
         query = "SELECT count(*) FROM items WHERE typeof(key) = 'text'"
-        return await self._use(lambda db: int(db.execute(query).fetchone()[0]), 0)
+        return await self._in_thread(lambda db: int(db.execute(query).fetchone()[0]), 0)
 
-    # ------------------------------------------------------------ what the source has
+    # ------------------------------------------------------------ keys in the source
 
-    def see(self, key: str) -> None:
-        """The source has an item with this key."""
+    def mark_seen(self, key: str) -> None:
+        """Note that the source has an item with this key."""
         if self.path is not None:
             rest, bucket = divmod(hash(key), _BUCKETS)
             self._seen[bucket].append(rest & _HASH)
 
-    def name_row(self, frame: BodyTemplate, content: bytes) -> bytes | None:
-        """The key of the next row without a `Source_id`, or nothing without a file."""
+    def row_key(self, row: Item) -> bytes | None:
+        """The key of the next row without a `Source_id`; `None` without a file."""
         if self.path is None:
             return None
-        name = digest(frame, content)
+        name = hashlib.blake2b(row.identity, digest_size=_DIGEST_BYTES).digest()
         self._rows[name] += 1
-        return name + self._rows[name].to_bytes(4, "big")
+        return ROW_PREFIX + name + self._rows[name].to_bytes(4, "big")
 
     def _was_seen(self, key: str) -> bool:
         rest, number = divmod(hash(key), _BUCKETS)
@@ -256,12 +270,12 @@ class SyncState:
 
     # ------------------------------------------------------------ writing
 
-    async def begin(self) -> None:
-        """A sync begins. What the last one missed is of no use any more."""
+    async def begin_sync(self) -> None:
+        """Forget the failures and missing keys of the last sync."""
         await self._write(("DELETE FROM failures", [()]), ("DELETE FROM missing", [()]))
 
-    async def complete(self) -> int | None:
-        """A sync has seen all that its source has; how many of the known customers are missing from it."""
+    async def record_missing(self) -> int | None:
+        """Record which known customers were not in the source, and return how many; `None` without a file."""
 
         def find(db: sqlite3.Connection) -> int:
             self._seen = [array("I", sorted(bucket)) for bucket in self._seen]
@@ -272,110 +286,118 @@ class SyncState:
                 (count,) = db.execute("SELECT count(*) FROM missing").fetchone()
             return int(count)
 
-        return await self._use(find, None)
+        return await self._in_thread(find, None)
 
-    async def deleted(self, key: str) -> None:
-        """A customer is deleted in the service, too."""
+    async def record_deleting(self, key: str) -> None:
+        """Record that a customer is about to be deleted, so that its state is unknown."""
+        await self._write(("UPDATE items SET digest = NULL WHERE key = ?", [(key,)]))
+
+    async def record_deleted(self, key: str) -> None:
+        """Forget a customer that was deleted in the service."""
         await self._write(
             ("DELETE FROM items WHERE key = ?", [(key,)]), ("DELETE FROM missing WHERE key = ?", [(key,)])
         )
 
-    async def sending(self, delivery: Delivery) -> None:
-        """A batch is about to be sent: from now on, nobody knows what the service holds of its items."""
+    async def record_sending(self, delivery: Delivery) -> None:
+        """Record that a batch is about to be sent, so that the state of its items is unknown."""
         batch = delivery.batch
         rows = (
             (batch.number, _encode_keys(batch.keys), b"".join(made)) for made in [_digests(batch)]
-        )  # lazily, as everything that takes time: it is done in the thread
+        )  # a generator, so that the digests are computed in the worker thread
         await self._write(
             ("INSERT INTO items VALUES (?, NULL) ON CONFLICT DO UPDATE SET digest = NULL", zip(batch.keys)),
             ("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, '', 0)", rows),
         )
 
-    async def accepted(self, delivery: Delivery) -> None:
-        """A background job has a batch."""
+    async def record_accepted(self, delivery: Delivery) -> None:
+        """Record the background job of a batch."""
         row = (delivery.job_id, delivery.accepted, delivery.batch.number)
         await self._write(("UPDATE batches SET job = ?, accepted = ? WHERE number = ?", [row]))
 
-    async def doubted(self, delivery: Delivery) -> None:
-        """The job of a batch has failed, and a second one is to do it."""
+    async def record_failed_job(self, delivery: Delivery) -> None:
+        """Record that the job of a batch failed and that the batch will be sent again."""
         await self._write(("UPDATE batches SET job = '' WHERE number = ?", [(delivery.batch.number,)]))
 
-    async def unsent(self, delivery: Delivery) -> None:
-        """A batch has certainly not arrived."""
+    async def record_unsent(self, delivery: Delivery) -> None:
+        """Record that a batch was certainly not received."""
         batch = delivery.batch
         rows = ((key,) for key in batch.keys if not isinstance(key, str))
-        await self._write(("DELETE FROM items WHERE key = ?", rows), (_FORGET, [(batch.number,)]))
+        await self._write(("DELETE FROM items WHERE key = ?", rows), (_DELETE_BATCH, [(batch.number,)]))
 
-    async def ended(self, batch: Batch, failures: Sequence[SyncFailure]) -> None:
-        """It is known what became of a batch: the service holds those of its items that did not fail."""
+    async def record_ended(self, batch: Batch, failures: Sequence[SyncFailure]) -> None:
+        """Record the outcome of a batch: the service holds all its items except those that failed."""
         await self._write(
-            *_endings(batch.positions, batch.keys, _digests(batch), failures),
-            (_FORGET, [(batch.number,)]),
-            (_FAIL, map(_failure_row, failures)),
+            *_outcome_statements(batch.positions, batch.keys, _digests(batch), failures),
+            (_DELETE_BATCH, [(batch.number,)]),
+            (_INSERT_FAILURE, map(_failure_row, failures)),
         )
 
-    async def settled(self, unsettled: PendingBatch, failures: Sequence[SyncFailure] | None) -> None:
-        """It is known what became of a batch of an earlier sync, or that nobody will know."""
+    async def settle(self, pending: PendingBatch, failures: Sequence[SyncFailure] | None) -> None:
+        """Record the outcome of a batch of an earlier sync. `None`: it will stay unknown."""
         digests = (
-            unsettled.digests[start : start + _DIGEST_BYTES]
-            for start in range(0, len(unsettled.keys) * _DIGEST_BYTES, _DIGEST_BYTES)
+            pending.digests[start : start + _DIGEST_BYTES]
+            for start in range(0, len(pending.keys) * _DIGEST_BYTES, _DIGEST_BYTES)
         )
-        positions = range(len(unsettled.keys))
-        endings = [] if failures is None else _endings(positions, unsettled.keys, digests, failures)
-        await self._write(*endings, (_FORGET, [(unsettled.number,)]))
+        positions = range(len(pending.keys))
+        statements = (
+            [] if failures is None else _outcome_statements(positions, pending.keys, digests, failures)
+        )
+        await self._write(*statements, (_DELETE_BATCH, [(pending.number,)]))
 
-    async def failed(self, failures: Sequence[SyncFailure]) -> None:
-        """Items were not sent: they are invalid, or may have been sent by an earlier sync."""
-        await self._write((_FAIL, map(_failure_row, failures)))
+    async def record_failures(self, failures: Sequence[SyncFailure]) -> None:
+        """Record failures of items that were not sent."""
+        await self._write((_INSERT_FAILURE, map(_failure_row, failures)))
 
     # ------------------------------------------------------------ the file
 
     async def _write(self, *statements: Statement) -> None:
-        """Have all of this on disk, or nothing."""
+        """Run these statements in one transaction."""
 
         def write(db: sqlite3.Connection) -> None:
             with _transaction(db):
                 for statement, rows in statements:
                     db.executemany(statement, rows)
 
-        await self._use(write, None)
+        await self._in_thread(write, None)
 
-    async def _use(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        """Do something with the file in a thread, alone; `nothing` if there is no file."""
+    async def _in_thread(self, work: Callable[[sqlite3.Connection], T], default: T) -> T:
+        """Run a function with the database in the worker thread; return `default` if there is no file."""
         path, db = self.path, self._db
         if path is None or db is None:
-            return nothing
+            return default
 
-        def use() -> T:
-            with self._lock, _explained(path):
+        def call() -> T:
+            with self._lock, _state_errors(path):
                 return work(db)
 
-        return await anyio.to_thread.run_sync(use, limiter=self._one_thread)
+        return await anyio.to_thread.run_sync(call, limiter=self._one_thread)
 
 
 Statement = tuple[str, Iterable[Sequence[Any]]]
-"""A statement, and what to put into it, row by row."""
+"""An SQL statement and the rows of its parameters."""
 
 
-def _standing(item: Item, frame: BodyTemplate, row: tuple[bytes | None] | None) -> ItemStatus:
+def _status(item: Item, template: BodyTemplate, row: tuple[bytes | None] | None) -> ItemStatus:
     if row is None:
         return ItemStatus.NEW
-    if row[0] is None and isinstance(item.key, bytes):
+    if row[0] is None and not isinstance(item.key, str):
         return ItemStatus.IN_DOUBT
-    return ItemStatus.UNCHANGED if row[0] == digest(frame, item.content) else ItemStatus.NEW
+    if is_anonymous(item.key):  # the key stands for the content as well
+        return ItemStatus.UNCHANGED
+    return ItemStatus.UNCHANGED if row[0] == digest(template, item.content) else ItemStatus.NEW
 
 
 def _digests(batch: Batch) -> Iterator[bytes]:
-    return map(digest, repeat(batch.frame), batch.contents())
+    return map(digest, repeat(batch.template), batch.contents())
 
 
-def _endings(
+def _outcome_statements(
     positions: Iterable[int], keys: Iterable[Key], digests: Iterable[bytes], failures: Sequence[SyncFailure]
 ) -> list[Statement]:
-    """What is known of the items of a batch when it has ended.
+    """The statements that record the outcome of each item of a batch.
 
-    What failed is unknown; where nobody knows which item it was, so are all. A row without a `Source_id` that
-    certainly made no customer may be sent again.
+    The digest of a failed item stays NULL. If a failure cannot be attributed to an item, all digests stay NULL. A row
+    without a `Source_id` that certainly created no customer is forgotten, so that it can be sent again.
     """
     lost = {failure.position: failure.key for failure in failures}
     if None in lost:
@@ -383,7 +405,7 @@ def _endings(
     undone = [
         (key,)
         for position, key in zip(positions, keys, strict=True)
-        if isinstance(key, bytes) and position in lost and lost[position] not in IN_DOUBT
+        if isinstance(key, bytes) and position in lost and lost[position] not in POSSIBLY_APPLIED
     ]
     held = (
         (found, key)
@@ -404,7 +426,7 @@ _KEYS: Final = msgspec.msgpack.Decoder(list[str | tuple[bytes]])
 _BATCH: Final = tuple[int, bytes, bytes, str, float]
 
 
-def _unsettled(row: tuple[Any, ...]) -> PendingBatch:
+def _pending_batch(row: tuple[Any, ...]) -> PendingBatch:
     number, keys, digests, job_id, accepted = msgspec.convert(row, _BATCH)
     known = [key if isinstance(key, str) else key[0] for key in _KEYS.decode(keys)]
     return PendingBatch(number, known, digests, job_id, accepted)
@@ -416,7 +438,7 @@ def _failure_row(failure: SyncFailure) -> tuple[int | str | bytes | None, ...]:
 
 
 def _storable(text: str | None) -> str | None:
-    """The text, in which SQLite takes no lone surrogates."""
+    """The text with lone surrogates escaped, which SQLite rejects."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -433,8 +455,8 @@ def _transaction(db: sqlite3.Connection) -> Generator[None]:
 
 
 @contextmanager
-def _explained(path: str) -> Generator[None]:
-    """Explain what goes wrong with a file."""
+def _state_errors(path: str) -> Generator[None]:
+    """Convert errors of SQLite and the file system to `SyncStateError`."""
     problem: tuple[str, str] | None = None
     try:
         yield
@@ -445,7 +467,11 @@ def _explained(path: str) -> Generator[None]:
         elif code in _UNWRITABLE:
             problem = "unwritable", f"it cannot be written: {error}"
         else:
-            problem = "damaged", f"it is damaged ({error}): {_ANEW}"
+            problem = "damaged", f"it is damaged ({error}): {_START_OVER}"
+    except FileNotFoundError as error:
+        if error.errno is None:
+            raise
+        problem = "unwritable", f"it cannot be written: {error.strerror}"
     except OSError as error:
         problem = "unwritable", f"it cannot be written: {error.strerror}"
     if problem is not None:
@@ -456,28 +482,28 @@ def _error(path: str, reason: str, text: str) -> SyncStateError:
     return SyncStateError(f"state {path!r}: {text}", reason=reason, path=path)
 
 
-# ---------------------------------------------------------------- reading it when the sync has ended
+# ---------------------------------------------------------------- reading the file after the sync
 
 
 def read_failures(path: str) -> Iterator[SyncFailure]:
-    """All failures of the last sync, in the order in which they became known. The file is open only while one reads.
+    """All failures of the last sync, in the order they were recorded. The file is opened for each page of them.
 
     Raises:
-        FileNotFoundError: There is no such file any more.
-        SyncStateError: A sync is using it, or it is damaged.
+        FileNotFoundError: The file is gone.
+        SyncStateError: A sync is using the file, or it is damaged.
     """
     columns = "rowid, position, source_id, key, message, details, item"
     query = f"SELECT {columns} FROM failures WHERE rowid > ? ORDER BY rowid LIMIT {_PAGE}"  # noqa: S608
     last = 0
     while rows := _read(path, query, last):
         last = rows[-1][0]
-        with _explained(path):
+        with _state_errors(path):
             failures = [_failure(row[1:]) for row in rows]
         yield from failures
 
 
 def read_missing(path: str) -> Iterator[str]:
-    """The keys that the last sync did not see, in their order; raises as `read_failures` does."""
+    """The known keys that were not in the source of the last sync, sorted. Raises the errors of `read_failures`."""
     last = ""
     query = f"SELECT key FROM missing WHERE key > ? ORDER BY key LIMIT {_PAGE}"  # noqa: S608
     while rows := _read(path, query, last):
@@ -488,7 +514,7 @@ def read_missing(path: str) -> Iterator[str]:
 def _read(path: str, query: str, after: object) -> list[tuple[Any, ...]]:
     if not os.path.exists(path):  # noqa: PTH110  # SQLite would make one
         raise FileNotFoundError(f"the state {path!r} is gone")
-    with _explained(path), closing(sqlite3.connect(path, timeout=0)) as db:
+    with _state_errors(path), closing(sqlite3.connect(path, timeout=0)) as db:
         return db.execute(query, (after,)).fetchall()
 
 

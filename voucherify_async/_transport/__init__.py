@@ -1,1 +1,1 @@
-"""How calls travel: values that say what a call means, and the one module that moves bytes."""
+"""The transport: authentication, retries, rate limits, the wire format and the connection pool."""

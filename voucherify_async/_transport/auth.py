@@ -1,7 +1,7 @@
-"""What a call sends to say who it comes from, and how a token is got. Pure: no I/O.
+"""Authentication: API keys, OAuth tokens, and the token request. Pure: no I/O.
 
-Secrets are kept out of reprs, and out of the frames in which an error is raised: error reporters show the
-local variables of a traceback.
+Secrets do not appear in reprs, and variables that hold them are deleted before an error is raised: error reporters
+show the local variables of a traceback.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from voucherify_async.models.oauth import AccessToken
 
 __all__ = ["CREATE_TOKEN", "ApiKeys", "Auth", "OAuthClientCredentials", "OAuthToken", "token_request"]
 
-# May be repeated: a token whose answer was lost runs out by itself in 15 minutes.
+# Idempotent for practical purposes: a token whose response was lost expires in 15 minutes.
 CREATE_TOKEN: Final[Operation[AccessToken]] = Operation(
     "oauth.create_token", "POST", "/v1/oauth/token", AccessToken, confidential=True
 )
@@ -25,18 +25,18 @@ CREATE_TOKEN: Final[Operation[AccessToken]] = Operation(
 
 @runtime_checkable
 class Auth(Protocol):
-    """Who the calls come from. Other Voucherify APIs use other headers: write one of your own."""
+    """Authentication headers for every request. Write your own class for Voucherify APIs that use other headers."""
 
     def headers(self) -> Mapping[str, str]:
-        """The headers that every request carries."""
+        """The headers to send with every request."""
         ...
 
 
-def _problem(name: str, value: str) -> str | None:
+def _header_problem(name: str, value: str) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return f"{name} must be a non-empty string"
     if not value.isascii() or not value.isprintable():
-        return f"{name} has characters that cannot be sent in a header"
+        return f"{name} has characters that are not allowed in a header"
     return None
 
 
@@ -48,70 +48,81 @@ class ApiKeys:
     app_token: str = field(repr=False)
 
     def __init__(self, app_id: str, app_token: str) -> None:
-        """Refuse keys that cannot be sent.
+        """Check the keys.
+
+        Args:
+            app_id: Application id.
+            app_token: Secret token of the application.
 
         Raises:
-            ConfigurationError: A key is empty, or has characters that a header cannot have.
+            ConfigurationError: A key is empty, or has characters that are not allowed in a header.
         """
-        problem = _problem("app_id", app_id) or _problem("app_token", app_token)
+        problem = _header_problem("app_id", app_id) or _header_problem("app_token", app_token)
         if problem is not None:
-            del self, app_id, app_token  # half made, it has no repr
+            del self, app_id, app_token  # the repr of an incomplete object fails
             raise ConfigurationError(problem)
         object.__setattr__(self, "app_id", app_id)
         object.__setattr__(self, "app_token", app_token)
 
     def headers(self) -> Mapping[str, str]:
-        """The two key headers."""
+        """The headers ``X-App-Id`` and ``X-App-Token``."""
         return {"X-App-Id": self.app_id, "X-App-Token": self.app_token}
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class OAuthToken:
-    """An OAuth 2.0 access token that somebody else fetched and renews."""
+    """An OAuth 2.0 access token that the application obtains and refreshes itself."""
 
     token: str = field(repr=False)
 
     def __init__(self, token: str) -> None:
-        """Refuse a token that cannot be sent.
+        """Check the token.
+
+        Args:
+            token: The access token, without ``Bearer``.
 
         Raises:
-            ConfigurationError: It is empty, or has characters that a header cannot have.
+            ConfigurationError: It is empty, or has characters that are not allowed in a header.
         """
-        problem = _problem("token", token)
+        problem = _header_problem("token", token)
         if problem is not None:
             del self, token
             raise ConfigurationError(problem)
         object.__setattr__(self, "token", token)
 
     def headers(self) -> Mapping[str, str]:
-        """The token, in the header of the specification and in the one the official client uses."""
+        """The token, in the header of the API specification and in the one that the official client uses."""
         bearer = f"Bearer {self.token}"
         return {"Authorization": bearer, "X-Voucherify-OAuth": bearer}
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class OAuthClientCredentials:
-    """API keys that get OAuth 2.0 access tokens, so that calls carry a token that soon runs out.
+    """API keys to obtain OAuth 2.0 access tokens with, so that requests carry short-lived tokens.
 
-    The client fetches a token when it first needs one, renews it before it expires, once for all callers
-    that wait, and when a call answers 401 renews it and makes the call once more.
+    The client requests a token for the first call and refreshes it before it expires, with one request for all
+    waiting calls. After a 401 it refreshes the token and retries the call once.
     """
 
     keys: ApiKeys
     scope: str
 
     def __init__(self, app_id: str, app_token: str, scope: str = "api") -> None:
-        """Refuse what cannot be sent.
+        """Check the credentials.
 
         Args:
             app_id: Application id.
-            app_token: Its secret token.
-            scope: What the tokens are good for; several scopes separated by spaces.
+            app_token: Secret token of the application.
+            scope: The scope of the tokens; separate several scopes with spaces.
 
         Raises:
-            ConfigurationError: An argument is empty, or has characters that a header cannot have.
+            ConfigurationError: An argument is empty, or has characters that are not allowed in a header.
         """
-        problem = _problem("app_id", app_id) or _problem("app_token", app_token) or _problem("scope", scope)
+        problem = (
+            _header_problem("app_id", app_id)
+            or _header_problem("app_token", app_token)
+            or _header_problem("scope", scope)
+        )
         if problem is not None:
             del self, app_id, app_token
             raise ConfigurationError(problem)
@@ -120,6 +131,6 @@ class OAuthClientCredentials:
 
 
 def token_request(scope: str) -> Request[AccessToken]:
-    """The call that gets a token by the client credentials grant, to be made with API keys."""
+    """The request for a token by the client credentials grant; send it with API keys."""
     form = encode_form({"grant_type": "client_credentials", "scope": scope})
     return Request(CREATE_TOKEN, CREATE_TOKEN.path, form)

@@ -1,4 +1,4 @@
-"""A call while it runs, and what it ends with. Pure: no I/O, no clock."""
+"""The state of a running call, and the errors that a call can end with. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -20,41 +20,41 @@ from voucherify_async.errors import (
 
 __all__ = [
     "Call",
-    "conclude",
+    "attach_failures",
     "deadline_error",
-    "held_beyond_deadline",
     "is_success",
     "last_error",
-    "refusal",
+    "throttled_error",
+    "throttled_past_deadline_error",
 ]
 
 _ids = itertools.count(1)
 
-_INSTANT: Final = 0.1
-"""Seconds; a call that has used less of its deadline is said to have all of it left."""
+_NEGLIGIBLE: Final = 0.1
+"""Seconds; if a call has used less of its deadline than this, the error does not say how much is left."""
 
 
 class Call(msgspec.Struct, eq=False):
-    """What is known of a call while it runs.
+    """The state of a running call.
 
     Attributes:
-        request: What is asked.
-        started: When it began.
-        id: Its number.
-        attempt: The number of the attempt that is being made.
-        failures: What went wrong in the attempts that have ended.
-        excused: How many of them the retry policy does not count.
-        delivery: How far the attempt got that is under way; nobody knows what became of that one.
-        has_place: Whether the attempt holds a place in the pool.
-        leave: The limiter that gave the attempt leave, if one did.
-        waited: Seconds that rate limits held the attempt back.
-        is_held: Whether they do so now.
-        status: HTTP status of the attempt's answer, if there was one.
-        told: What the answer said of the rate limit.
-        wait: What it said of when the next call may be made, in seconds.
-        token: What the attempt carries, if it is a token that is renewed.
-        renewed: Whether it was refused and renewed.
-        answer: What the call ended with, if that is a result.
+        request: The request to send.
+        started: Start of the call, as monotonic time in seconds.
+        id: Number of the call, unique in the process.
+        attempt: Number of the current attempt, from 1; 0 before the first.
+        failures: The errors of the attempts that have ended.
+        free_retries: How many failures the retry policy does not count.
+        delivery: Progress of the attempt in flight; `None` if there is none.
+        has_slot: Whether the attempt holds a slot of the connection pool.
+        limiter: The rate limiter whose permit the attempt holds, if any.
+        waited: Seconds that the attempt waited for rate limits.
+        is_throttled: Whether the call is waiting for a rate limit, or failed because of one.
+        status: HTTP status of the attempt's response, if there was one.
+        rate_limit: The rate limit that the response reported, if any.
+        server_wait: Seconds to wait before the next call, as the response reported, if it did.
+        token: The OAuth token of the attempt, if a `TokenManager` provides it.
+        token_refreshed: Whether the service rejected a token of this call and it was refreshed.
+        response: The successful response of the call.
     """
 
     request: Request[Any]
@@ -62,18 +62,18 @@ class Call(msgspec.Struct, eq=False):
     id: int = msgspec.field(default_factory=_ids.__next__)
     attempt: int = 0
     failures: tuple[VoucherifyError, ...] = ()
-    excused: int = 0
+    free_retries: int = 0
     delivery: Delivery | None = None
-    has_place: bool = False
-    leave: RateLimiter | None = None
+    has_slot: bool = False
+    limiter: RateLimiter | None = None
     waited: float = 0.0
-    is_held: bool = False
+    is_throttled: bool = False
     status: int | None = None
-    told: RateLimit | None = None
-    wait: float | None = None
+    rate_limit: RateLimit | None = None
+    server_wait: float | None = None
     token: OAuthToken | None = None
-    renewed: bool = False
-    answer: RawResponse | None = None
+    token_refreshed: bool = False
+    response: RawResponse | None = None
 
     def __repr__(self) -> str:
         # Short, since error reporters show it in each frame of a traceback.
@@ -81,34 +81,33 @@ class Call(msgspec.Struct, eq=False):
 
     @property
     def name(self) -> str:
-        """What errors and logs call it."""
+        """The name of the operation, for errors and logs."""
         return self.request.operation.name
 
     @property
     def may_have_been_applied(self) -> bool:
-        """Whether the service can have acted on it, the attempt under way included."""
+        """Whether the service may have acted on any attempt, including the one in flight."""
         sent = self.delivery is not None and self.delivery.sent
         return (sent and not self.request.operation.reads) or any(
             failure.may_have_been_applied for failure in self.failures
         )
 
 
-def is_success(call: Call, answer: RawResponse) -> bool:
-    """Whether an answer is what the call was made for."""
-    if 200 <= answer.status < 300:
+def is_success(call: Call, response: RawResponse) -> bool:
+    """Whether a response means success: a 2xx status, or a 404 if an earlier attempt may have deleted the resource."""
+    if 200 <= response.status < 300:
         return True
-    # What was to be removed is gone, and an attempt before this one may have done it.
-    return answer.status == 404 and call.request.operation.removes and call.may_have_been_applied
+    return response.status == 404 and call.request.operation.removes and call.may_have_been_applied
 
 
 def last_error(call: Call, *, deadline: float | None = None) -> VoucherifyError:
-    """What a call ends with when its last failure is not followed by another attempt.
+    """The error of a call that makes no further attempt.
 
-    A usable answer, whatever it says, goes before the deadline, and that before an unknown outcome.
+    Order of precedence: the error of a response, a `DeadlineExceededError`, an `OutcomeUnknownError`.
 
     Args:
-        call: The call.
-        deadline: Its deadline in seconds, if that is what keeps it from another attempt.
+        call: A call with at least one failure.
+        deadline: The deadline in seconds, if it prevents another attempt.
     """
     failure = call.failures[-1]
     if not isinstance(failure, TransportError):
@@ -119,40 +118,40 @@ def last_error(call: Call, *, deadline: float | None = None) -> VoucherifyError:
     if not failure.may_have_been_applied or request.repeatable:
         return failure
     size = f" with a body of {len(request.body.content):,} bytes" if request.body else ""
-    what = f"{request.operation.method} {request.operation.path}{size}"
-    text = f"{what} was sent, and whether it was applied is unknown: {failure.args[0]}"
+    sent = f"{request.operation.method} {request.operation.path}{size} was sent"
+    text = f"{sent}, but it is unknown whether it was applied: {failure.args[0]}"
     return OutcomeUnknownError(text, operation=call.name)
 
 
 def deadline_error(call: Call, deadline: float) -> DeadlineExceededError:
-    """The error of a call that is past its deadline."""
-    if call.is_held and not call.failures:
-        text = f"the rate limit held the call for the whole deadline of {deadline} s; nothing was sent"
+    """The error of a call that exceeded its deadline."""
+    if call.is_throttled and not call.failures:
+        text = f"the rate limit delayed the call for the whole deadline of {deadline} s; nothing was sent"
     else:
-        text = f"no usable answer within the deadline of {deadline} s"
+        text = f"no usable response within the deadline of {deadline} s"
     return _deadline_error(call, text)
 
 
-def held_beyond_deadline(call: Call, wait: float, deadline: float, left: float) -> VoucherifyError:
-    """The error of a call that is not sent because a rate limit would hold it beyond its deadline.
+def throttled_past_deadline_error(call: Call, wait: float, deadline: float, left: float) -> VoucherifyError:
+    """The error of a call that is not sent because a rate limit would delay it past its deadline.
 
     Args:
         call: The call.
-        wait: Seconds until the rate limit would let it through.
-        deadline: Its deadline in seconds.
-        left: Seconds that are left of it.
+        wait: Seconds until the rate limit would allow the call.
+        deadline: The deadline in seconds.
+        left: Seconds left until the deadline.
     """
     if call.failures and not isinstance(call.failures[-1], TransportError):
-        return last_error(call)  # an answer, whatever it says, goes first
-    if wait <= left:  # it waited in line until now
+        return last_error(call)  # the error of a response takes precedence
+    if wait <= left:  # the time was used up by waiting behind other calls
         return deadline_error(call, deadline)
-    rest = f", of which {left:.1f} s are left" if left < deadline - _INSTANT else ""
+    rest = f" ({left:.1f} s left)" if left < deadline - _NEGLIGIBLE else ""
     sent = "it was not sent again" if call.failures else "nothing was sent"
-    hold = f"the rate limit would hold the call for {wait:.1f} s"
-    text = f"{hold}, longer than the deadline of {deadline} s{rest}; {sent}"
+    delay = f"the rate limit would delay the call for {wait:.1f} s"
+    text = f"{delay}, longer than the deadline of {deadline} s{rest}; {sent}"
     error = _deadline_error(call, text)
     error.retry_after = wait
-    error.__cause__ = _rate_limit_error(call, f"the rate limit lets no call through for {wait:.1f} s", wait)
+    error.__cause__ = _rate_limit_error(call, f"the rate limit allows no call for {wait:.1f} s", wait)
     return error
 
 
@@ -161,9 +160,10 @@ def _deadline_error(call: Call, text: str) -> DeadlineExceededError:
     return DeadlineExceededError(text, operation=call.name, may_have_been_applied=applied)
 
 
-def refusal(call: Call, wait: float, accepted: float) -> RateLimitError:
-    """The error of a call that is not sent, as it would have to wait longer than is accepted."""
-    text = f"not sent: the rate limit lets no call through for {wait:.1f} s, and {accepted} s are accepted"
+def throttled_error(call: Call, wait: float, max_server_wait: float) -> RateLimitError:
+    """The error of a call that is not sent because the rate limit would delay it longer than `max_server_wait`."""
+    limit = f"longer than retry.max_server_wait of {max_server_wait} s"
+    text = f"not sent: the rate limit allows no call for {wait:.1f} s, {limit}"
     return _rate_limit_error(call, text, wait)
 
 
@@ -173,10 +173,10 @@ def _rate_limit_error(call: Call, text: str, wait: float) -> RateLimitError:
     return error
 
 
-def conclude(call: Call, error: VoucherifyError) -> VoucherifyError:
-    """Have the error of a call remember the attempts before, any of which may have been applied."""
+def attach_failures(call: Call, error: VoucherifyError) -> VoucherifyError:
+    """Store the errors of a call's earlier attempts in its final error, and merge `may_have_been_applied`."""
     earlier = tuple(failure for failure in call.failures if failure is not error)
     error.attempts = earlier + error.attempts
     error.may_have_been_applied |= any(failure.may_have_been_applied for failure in earlier)
-    call.failures = ()  # else the error would hold itself, by its traceback, and live until collected
+    call.failures = ()  # avoids a reference cycle through the traceback of the error
     return error

@@ -1,4 +1,4 @@
-"""Where time and chance come from."""
+"""The source of time and random numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Clock"]
 
 @dataclass(slots=True)
 class Clock:
-    """Time, waiting and chance, for all parts of a client; tests bring their own.
+    """Time, sleep and random numbers for all parts of a client; tests replace them.
 
     Attributes:
-        monotonic: Seconds since some moment; never goes back.
-        epoch: Seconds since 1970 (UTC).
-        sleep: Waits a number of seconds.
-        random: A number in [0, 1).
+        monotonic: The seconds since an arbitrary point in time; never decreases.
+        epoch: The seconds since 1970 (UTC).
+        sleep: Waits for a number of seconds.
+        random: A random number in [0, 1).
     """
 
     monotonic: Callable[[], float] = time.monotonic

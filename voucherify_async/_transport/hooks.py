@@ -1,7 +1,7 @@
-"""What happens to calls, told to objects of the caller's.
+"""Hooks: callbacks for the events of a call.
 
-Events carry the operation and the template of the URL, never the filled URL, a header or a body: ids in a
-URL are personal data. They are immutable and hold values only.
+Events contain the operation and the URL template, never the actual URL, a header or a body: ids in a URL are
+personal data. Events are immutable and contain only plain values.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _logger = logging.getLogger("voucherify_async")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEvent:
-    """What all events have.
+    """Attributes of all events.
 
     Attributes:
-        call_id: The same in all events of one call; counts up.
+        call_id: Number of the call, the same in all its events; increases with each call.
         operation: For example ``customers.get``.
         method: HTTP method.
         url_template: The path with ``{names}`` for its parameters.
-        base_url: Where the service is.
+        base_url: The URL of the service.
         attempt: The number of the attempt, from 1.
         elapsed: Seconds since the call began, all waits and attempts included.
     """
@@ -56,7 +56,7 @@ class RequestEvent(CallEvent):
     """An attempt is about to be sent.
 
     Attributes:
-        waited: Seconds that rate limits held this attempt back.
+        waited: Seconds that this attempt waited for rate limits.
     """
 
     waited: float
@@ -64,13 +64,13 @@ class RequestEvent(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseEvent(CallEvent):
-    """An attempt was answered.
+    """A response was received.
 
     Attributes:
         status: HTTP status.
         request_id: The service's id of the request, if it gave one.
-        rate_limit: What the answer says about the rate limit, if anything.
-        final: The answer is what the call returns; otherwise `on_retry` or `on_error` follows.
+        rate_limit: The rate limit that the response reported, if any.
+        final: Whether the call returns this response; otherwise `on_retry` or `on_error` follows.
     """
 
     status: int
@@ -81,12 +81,12 @@ class ResponseEvent(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryEvent(CallEvent):
-    """An attempt failed and will be made again.
+    """An attempt failed and will be retried.
 
     Attributes:
-        error_type: The class of what went wrong, for example ``ServerError``.
-        status: HTTP status, if there was an answer.
-        delay: Seconds until the next attempt; rate limits may hold it back longer.
+        error_type: The class of the error, for example ``ServerError``.
+        status: HTTP status, if there was a response.
+        delay: Seconds until the next attempt; rate limits may delay it longer.
     """
 
     error_type: str
@@ -101,11 +101,11 @@ class ErrorEvent(CallEvent):
     Attributes:
         error_type: The class of the error, for example ``NotFoundError``; ``CancelledError`` when the call
             was cancelled.
-        status: HTTP status of the answer to the last attempt, if there was one.
-        waited: Seconds that rate limits held back an attempt that was not sent.
+        status: HTTP status of the response to the last attempt, if there was one.
+        waited: Seconds that a last attempt that was not sent waited for rate limits.
         key: The machine-readable kind of the error, if the service gave one.
         request_id: The service's id of the request, if it gave one.
-        may_have_been_applied: False only when the service certainly did not act on the call.
+        may_have_been_applied: False only if the service certainly did not act on the call.
         cancelled: Whether the task that made the call was cancelled.
     """
 
@@ -123,25 +123,25 @@ class OnRequest(Protocol):
     """A hook for attempts that are about to be sent."""
 
     def on_request(self, event: RequestEvent, /) -> object:
-        """An attempt is about to be sent."""
+        """Called when an attempt is about to be sent."""
         ...
 
 
 @runtime_checkable
 class OnResponse(Protocol):
-    """A hook for attempts that were answered."""
+    """A hook for responses."""
 
     def on_response(self, event: ResponseEvent, /) -> object:
-        """An attempt was answered."""
+        """Called when a response was received."""
         ...
 
 
 @runtime_checkable
 class OnRetry(Protocol):
-    """A hook for attempts that failed and will be made again."""
+    """A hook for retries."""
 
     def on_retry(self, event: RetryEvent, /) -> object:
-        """An attempt failed and will be made again."""
+        """Called when an attempt failed and will be retried."""
         ...
 
 
@@ -150,12 +150,12 @@ class OnError(Protocol):
     """A hook for calls that ended without a result."""
 
     def on_error(self, event: ErrorEvent, /) -> object:
-        """A call ended without a result."""
+        """Called when a call ended without a result."""
         ...
 
 
 Hook = OnRequest | OnResponse | OnRetry | OnError
-"""An object with any of these methods. They are plain functions, called in the task that makes the call."""
+"""An object with at least one of these methods. They must be plain functions; they run in the task of the call."""
 
 _EVENTS: Final[dict[type[CallEvent], str]] = {
     RequestEvent: "on_request",
@@ -166,13 +166,13 @@ _EVENTS: Final[dict[type[CallEvent], str]] = {
 
 
 class Hooks:
-    """The hooks of a client, by what they listen to."""
+    """The hooks of a client, grouped by event."""
 
     def __init__(self, hooks: Iterable[Hook] = ()) -> None:
-        """Look up the methods.
+        """Check the hooks and look up their methods.
 
         Raises:
-            ConfigurationError: One of them listens to nothing, or has a coroutine for a method.
+            ConfigurationError: A hook has none of the methods, or one that is a coroutine function.
         """
         self._listeners: dict[type[CallEvent], tuple[Callable[[Any], object], ...]] = {}
         if not isinstance(hooks, Iterable):
@@ -184,16 +184,18 @@ class Hooks:
             methods = [getattr(hook, name, None) for name in _EVENTS.values()]
             if isinstance(hook, type) or not any(callable(method) for method in methods):
                 raise ConfigurationError(
-                    f"hooks must be objects with any of {', '.join(_EVENTS.values())}, not {hook!r}"
+                    f"hooks must be objects with at least one of {', '.join(_EVENTS.values())}, not {hook!r}"
                 )
             if any(inspect.iscoroutinefunction(method) for method in methods):
-                raise ConfigurationError(f"hooks are plain functions, and {hook!r} has a coroutine function")
+                raise ConfigurationError(
+                    f"hooks must be plain functions, but {hook!r} has a coroutine function"
+                )
         self.wanted = frozenset(kind for kind, listeners in self._listeners.items() if listeners)
 
     def emit(self, event: CallEvent) -> None:
-        """Tell everybody who listens. One that fails is logged, and does not fail the call."""
+        """Call the hooks for an event. An exception in a hook is logged and does not affect the call."""
         for listener in self._listeners[type(event)]:
             try:
                 listener(event)
-            except Exception:  # a hook only looks on
+            except Exception:  # a hook must not affect the call
                 _logger.exception("%s: a hook failed on %s", event.operation, _EVENTS[type(event)])

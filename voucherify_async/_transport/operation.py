@@ -1,4 +1,4 @@
-"""Operations of the API, and requests for them, as values."""
+"""Value types: API operations, requests, delivery states and responses."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ __all__ = ["Body", "Delivery", "Headers", "Operation", "Query", "RawResponse", "
 T = TypeVar("T")
 
 Query = Mapping[str, Any]
-"""Query parameters by name. `None` and `UNSET` are left out; datetimes must be timezone-aware."""
+"""Query parameters by name. `None` and `UNSET` are omitted; datetimes must be timezone-aware."""
 
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-# What is made for every call is a Struct where it can be: a dataclass takes several times as long to make.
+# Classes instantiated for every call are Structs if possible: a dataclass takes several times as long to create.
 
 
 class RawResponse(msgspec.Struct, gc=False):
-    """What came back.
+    """An HTTP response before decoding.
 
     Attributes:
         status: HTTP status code.
         headers: Response headers.
         body: The whole body.
-        secrets: What the request held and errors must not show, should the answer repeat it.
+        secrets: Secrets of the request, to redact from errors if the response echoes them.
     """
 
     status: int
@@ -45,19 +45,19 @@ class RawResponse(msgspec.Struct, gc=False):
     secrets: Secrets = NO_SECRETS
 
     def __repr__(self) -> str:
-        # The body can hold a secret, and personal data.
-        return f"<Answer {self.status}>"
+        # The body may contain secrets and personal data.
+        return f"<RawResponse {self.status}>"
 
 
 @dataclass(slots=True)
 class Headers:
-    """What a request carries, in an object that hides it.
+    """Request headers in an object whose repr does not show them.
 
-    Error reporters show the local variables of a traceback, mappings item by item.
+    Error reporters show the local variables of a traceback, and mappings item by item.
 
     Attributes:
         values: The headers.
-        secrets: What the request holds and errors must not show, should the answer repeat it.
+        secrets: Secrets of the request, to redact from errors if the response echoes them.
     """
 
     values: Mapping[str, str] = field(repr=False)
@@ -69,14 +69,14 @@ class Operation(Generic[T]):
     """One operation of the API.
 
     Attributes:
-        name: How errors and logs call it, for example ``customers.get``.
+        name: Its name in errors and logs, for example ``customers.get``.
         method: HTTP method.
         path: Path template, for example ``/v1/customers/{customer_id}``.
-        into: What a successful answer decodes into; `type(None)` for one whose body does not matter.
-        repeatable: Whether sending it twice does what sending it once does. Single calls can differ.
-        confidential: The answer holds a secret, which must not appear in an error.
-        removes: Its aim is that something is gone: when an attempt may have done it, 404 says that it did.
-        limit_kind: Which of the service's rate limits counts it.
+        into: The type to decode a successful response to; `type(None)` if the body does not matter.
+        repeatable: Whether it is idempotent. `Request.once` excepts single calls.
+        confidential: Whether the response contains a secret that must not appear in errors.
+        removes: Whether it deletes something. A 404 then counts as success if an earlier attempt may have succeeded.
+        limit_kind: The rate limit of the service that it counts against.
     """
 
     name: str
@@ -90,17 +90,17 @@ class Operation(Generic[T]):
 
     @property
     def reads(self) -> bool:
-        """Whether it only reads, so that the service never acts on it."""
+        """Whether it is read-only, so that sending it changes nothing at the service."""
         return self.method in {"GET", "HEAD"}
 
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
-        """Decodes successful answers."""
+        """The decoder for successful responses."""
         return msgspec.json.Decoder(self.into)
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
-    """An encoded request body, kept whole so that it can be sent again."""
+    """An encoded request body, complete in memory so that it can be sent again."""
 
     content: bytes
     content_type: str
@@ -110,13 +110,16 @@ class Body(msgspec.Struct, frozen=True, gc=False):
 
 
 class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """A call of an operation, encoded and ready to be sent any number of times.
+    """An encoded call of an operation, ready to be sent any number of times.
 
     Attributes:
+        operation: The operation.
         target: Path and query, percent-encoded.
-        once: These arguments make a call that must not be sent twice, though the operation may be.
-        secrets: What it holds besides credentials that errors must not show.
-        decode: What a successful answer says, where that is more than decoding it into the operation's type.
+        body: The request body, if any.
+        headers: Additional headers for this call.
+        once: Whether these arguments make the call non-idempotent, although the operation usually is.
+        secrets: Secrets in the request other than credentials, to redact from errors.
+        decode: Decodes a successful response, if the operation's type is not enough.
     """
 
     operation: Operation[T]
@@ -128,12 +131,12 @@ class Request(msgspec.Struct, Generic[T], frozen=True, gc=False):
     decode: Callable[[RawResponse], T] | None = None
 
     def __repr__(self) -> str:
-        # Without the target, as ids in it are personal data.
+        # Without the target: ids in it are personal data.
         return f"<Request {self.operation.name}>"
 
     @property
     def repeatable(self) -> bool:
-        """Whether this call may be sent twice."""
+        """Whether this call is idempotent, so that it may be sent again."""
         return self.operation.repeatable and not self.once
 
 
@@ -141,11 +144,11 @@ class Delivery(msgspec.Struct, gc=False):
     """How far an attempt got.
 
     Attributes:
-        sent: False only when the request certainly did not go out: there was no connection yet.
-        reused: The connection had served a request before.
-        stale: Such a connection broke before there was an answer, as one does that the server has closed while
+        sent: False only if the request was certainly not sent, because there was no connection yet.
+        reused: Whether the connection had been used for an earlier request.
+        stale: Whether a reused connection broke before a response began. Usually the server had closed it while
             it was idle.
-        permanent: Another attempt would fail in the same way: the server's certificate was refused.
+        permanent: Whether every retry would fail in the same way, such as for an untrusted certificate.
     """
 
     sent: bool = True
@@ -155,15 +158,15 @@ class Delivery(msgspec.Struct, gc=False):
 
 
 class Response(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):
-    """A successful answer.
+    """A successful response, with its status, headers and statistics of the call.
 
     Attributes:
         data: The decoded body.
         status: HTTP status code.
-        headers: Response headers; names compare without regard to case.
+        headers: Response headers; names are case-insensitive.
         request_id: The service's id of the request, if it gave one.
-        rate_limit: What the answer says about the rate limit, if anything.
-        attempts: How many attempts it took.
+        rate_limit: The rate limit that the response reported, if any.
+        attempts: How many attempts the call took.
         elapsed: Seconds from the start of the call, all waits and attempts included.
     """
 

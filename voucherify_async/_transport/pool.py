@@ -1,9 +1,27 @@
-"""The pool of connections: one attempt of a call, from bytes to bytes. The one edge to aiohttp.
+"""The connection pool: sends one attempt of a request over HTTP. No other transport module imports aiohttp.
 
-It relies on some of aiohttp that no document promises, and each has a test on a real socket:
+An attempt has four steps:
 
-- `ClientRequest`: the methods that `_Request` overrides, as aiohttp has no other way to send headers as they are.
-- The protocol of a connection: `set_parser` and `should_close`, by which bytes on an idle connection are noticed.
+1. Slot: a semaphore admits as many attempts as there may be connections (`Timeouts.pool`). aiohttp's own limit
+   therefore never makes an attempt wait, and the time limit of the attempt starts when it has a slot.
+2. Connection: aiohttp reuses an idle connection or opens a new one (`Timeouts.connect`).
+3. Request: `Delivery.sent` becomes true when the request is handed to an open connection. Before that the
+   service has certainly not received it.
+4. Response: the body is read completely (`Timeouts.read` limits the time between two reads).
+
+`Timeouts.attempt` limits steps 2 to 4 together; a `Watchdog` enforces it.
+
+Invariants:
+
+- A connection returns to the pool only after a complete request and a complete response; otherwise it is aborted.
+- An idle connection on which anything arrives is not reused, so that those bytes are not read as a response.
+- aiohttp never resends a request: every attempt is visible to the session manager.
+- `exchange` returns failures as errors of this package, without the URL and the proxy's password.
+
+The module relies on parts of aiohttp that are not documented; each has a test on a real socket:
+
+- `ClientRequest`: the methods that `_Request` overrides, as aiohttp has no other way to send headers unchanged.
+- The protocol of a connection: `set_parser` and `should_close`, to detect bytes on an idle connection.
 """
 
 from __future__ import annotations
@@ -50,20 +68,20 @@ from voucherify_async.errors import (
 
 __all__ = ["ConnectionPool", "Connector", "PoolSettings"]
 
-_CHUNK: Final = 64 * 1024
-"""What is written of a body at once; after each the loop may turn to others."""
+_CHUNK_SIZE: Final = 64 * 1024
+"""Bytes of a body per write; other tasks can run between two writes."""
 
-# aiohttp rounds timeouts above 5 s up to whole seconds unless it is told not to.
+# By default aiohttp rounds timeouts above 5 s up to whole seconds.
 _NEVER_ROUND: Final = math.inf
 
 
 Connector = aiohttp.BaseConnector
-"""What makes the connections; the rest of the package does not know whose it is."""
+"""The type of a user's connector; an alias, so that other modules need not import aiohttp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSettings:
-    """What a connection pool needs to know; see `VoucherifyClient` for the meaning."""
+    """Settings of a connection pool; `VoucherifyClient` documents each of them."""
 
     base_url: str
     max_connections: int = 100
@@ -76,336 +94,340 @@ class PoolSettings:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class AttemptGuard(msgspec.Struct, eq=False):
-    """What an attempt sends, how far it got, and how to break it off.
+class ActiveAttempt(msgspec.Struct, eq=False):
+    """An attempt in progress: its headers, its connection, and methods to abort it.
 
     Attributes:
-        headers: All of them but for ``Host`` and ``Content-Length``.
-        delivery: What the session knows of it.
-        written: The body is sent, or there is none.
-        owned: The connection is ours alone. Others who use the caller's connector would not expect a guard on it.
-        expired: It took too long.
-        transport: What it is sent by; `None` until there is a connection.
+        headers: The request headers except ``Host`` and ``Content-Length``.
+        delivery: How far the attempt got, for the session manager.
+        body_written: The request body has been written completely, or there is none.
+        owns_connector: The connector belongs to this client. The connections of a user's connector serve other
+            code too, so idle ones are not watched.
+        expired: The attempt exceeded its time limit.
+        transport: The transport of the connection; `None` until there is a connection.
         protocol: The protocol of the connection.
-        content: The body of the answer, which has begun.
+        response_body: The response body; `None` until the response headers have arrived.
     """
 
     headers: Headers
     delivery: Delivery
-    written: bool
-    owned: bool
+    body_written: bool
+    owns_connector: bool
     expired: bool = False
     transport: asyncio.Transport | None = None
     protocol: Any = None
-    content: aiohttp.StreamReader | None = None
+    response_body: aiohttp.StreamReader | None = None
 
     def __repr__(self) -> str:
-        return f"<Watch {self.delivery}>"
+        return f"<ActiveAttempt {self.delivery}>"
 
-    def goes_out(self) -> None:
-        """The request is handed to the connection, which sends nothing any more when it is closing."""
+    def mark_sent(self) -> None:
+        """Record that the request is handed to the connection; a closing connection sends nothing."""
         self.delivery.sent = self.transport is not None and not self.transport.is_closing()
 
-    def guard(self) -> None:
+    def close_on_unexpected_input(self) -> None:
         """Close the connection if anything arrives on it before the next request."""
-        self.protocol.set_parser(_Idle(self.transport), None)
+        self.protocol.set_parser(_IdleParser(self.transport), None)
 
     def expire(self) -> None:
-        """Break off what takes too long."""
+        """Abort the attempt because it exceeded its time limit."""
         self.expired = True
         self.abort()
 
     def abort(self) -> None:
-        """Break off what is under way; closing in an orderly way would wait until all of a body is sent.
+        """Abort the connection, unless the response is complete: the connection may then serve another call.
 
-        A connection whose answer is whole is no longer ours: it may serve another call by now.
+        Closing it gracefully would first send the rest of the request body.
         """
-        whole = self.content is not None and self.content.is_eof()
-        if self.transport is not None and not whole:
+        is_complete = self.response_body is not None and self.response_body.is_eof()
+        if self.transport is not None and not is_complete:
             self.transport.abort()
 
 
-_outgoing: Final[ContextVar[AttemptGuard | None]] = ContextVar("outgoing", default=None)
-"""What is given to aiohttp now, which has no place for it in the arguments of a request."""
+_current_attempt: Final[ContextVar[ActiveAttempt | None]] = ContextVar("current_attempt", default=None)
+"""Passes the attempt to `_Request`, as `ClientSession.request` takes no argument for it."""
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request that takes its headers and body as they are, and tells its watch when it goes out."""
+    """A request that sends its headers and body unchanged and records its progress in an `ActiveAttempt`."""
 
-    watch: AttemptGuard
-    connections_used: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
-    """The protocols, by which aiohttp tells connections apart, that have served a request."""
+    attempt: ActiveAttempt
+    used_connections: ClassVar[weakref.WeakSet[Any]] = weakref.WeakSet()
+    """Connections that have served a request, by their protocol objects."""
 
     def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        """Add none: all are given."""
+        """Add no headers: the attempt has all of them."""
 
     def update_transfer_encoding(self) -> None:
-        """Nothing is sent in chunks."""
+        """Do nothing: no body is sent with chunked encoding."""
 
     def update_content_encoding(self, data: object) -> None:
-        """Nothing is compressed."""
+        """Do nothing: no body is compressed."""
 
     def update_expect_continue(self, expect: bool = False) -> None:  # noqa: FBT001, FBT002  # aiohttp's signature
-        """Nothing waits for leave to send its body."""
+        """Do nothing: no request waits for ``100 Continue``."""
 
     def update_body_from_data(self, body: bytes | None, _stacklevel: int = 3) -> None:
-        """Take what is to be sent; aiohttp would take the headers one by one, twice."""
-        watch = _outgoing.get()
-        assert watch is not None  # noqa: S101  # for the type checker; nobody else makes requests
-        _outgoing.set(None)  # a connection that is opened now keeps the context as long as it lives
-        self.watch = watch
-        watch.delivery.sent = False
+        """Set the headers and the body; aiohttp's own methods would copy the headers one by one, twice."""
+        attempt = _current_attempt.get()
+        assert attempt is not None  # noqa: S101  # for the type checker; only `exchange` makes requests
+        _current_attempt.set(None)  # a connection opened for this request keeps the context for life
+        self.attempt = attempt
+        attempt.delivery.sent = False
         if body is not None:
-            self._body = _Content(body, watch)
+            self._body = _BodyPayload(body, attempt)
             self.headers[CONTENT_LENGTH] = str(len(body))
         elif self.method not in self.GET_METHODS:
             self.headers[CONTENT_LENGTH] = "0"
-        self.headers.update(watch.headers.values)
+        self.headers.update(attempt.headers.values)
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        watch = self.watch
-        watch.transport, watch.protocol = conn.transport, conn.protocol
-        if watch.expired:  # while it was connecting, which has a limit of its own
-            watch.abort()
-        if watch.protocol in self.connections_used:
-            watch.delivery.reused = True
-            watch.protocol.set_parser(None, None)
-            if watch.protocol.should_close or _has_input(watch.transport):
+        attempt = self.attempt
+        attempt.transport, attempt.protocol = conn.transport, conn.protocol
+        if attempt.expired:  # while connecting, when there was no transport to abort
+            attempt.abort()
+        if attempt.protocol in self.used_connections:
+            attempt.delivery.reused = True
+            attempt.protocol.set_parser(None, None)
+            if attempt.protocol.should_close or _has_unread_input(attempt.transport):
                 raise _Disconnected
         else:
-            self.connections_used.add(watch.protocol)
-        if self._body is None:  # which would take the headers with it
-            watch.goes_out()
+            self.used_connections.add(attempt.protocol)
+        if self._body is None:  # otherwise the body marks it, as aiohttp sends the headers with the body
+            attempt.mark_sent()
         return await super().send(conn)
 
 
-def _has_input(transport: asyncio.Transport | None) -> bool:
-    """Whether bytes, or the end of the connection, have arrived that the loop has not read yet."""
-    connected = None if transport is None else transport.get_extra_info("socket")
-    if connected is None or connected.fileno() < 0:
+def _has_unread_input(transport: asyncio.Transport | None) -> bool:
+    """Whether the socket has bytes or an end of file that the event loop has not read yet; true without a socket."""
+    sock = None if transport is None else transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
         return True
     if not hasattr(select, "poll"):  # on Windows
-        return bool(select.select([connected], [], [], 0)[0])
+        return bool(select.select([sock], [], [], 0)[0])
     poll = select.poll()
-    poll.register(connected, select.POLLIN)
+    poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
 
 
-class _Idle:
-    """Reads what arrives on a connection while no request is under way, and closes it: nobody has asked for it.
+class _IdleParser:
+    """Parser of an idle connection: closes the connection when any bytes arrive.
 
-    Otherwise aiohttp would take it for the answer to the next request.
+    Without it aiohttp would read those bytes as the response to the next request.
     """
 
     def __init__(self, transport: asyncio.Transport | None) -> None:
         self._transport = transport
 
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Close the connection. The result says that there is more to come, and nothing left over."""
+        """Close the connection; the result means to aiohttp: message not complete, no remaining bytes."""
         if data and self._transport is not None:
             self._transport.abort()
         return False, b""
 
     def feed_eof(self) -> None:
-        """The connection has ended, as idle ones do."""
+        """Do nothing: the server closed the idle connection."""
 
 
 async def _send_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Send a request once, and from the end of the answer close the connection if anything else arrives on it.
+    """Middleware: send a request once, and watch the connection after the response.
 
-    aiohttp would send a request by an idempotent method again, unseen by us, were it to see its own exception.
+    aiohttp silently resends a request with an idempotent method when one of its own disconnect errors is raised.
+    Raising `_Disconnected` in its place prevents that.
     """
     try:
         response = await handler(request)
     except aiohttp.ClientConnectorError:
-        raise  # after which aiohttp does not try again
+        raise  # aiohttp does not retry after this one
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        # Not its own text, in which aiohttp puts the URL.
+        # Without aiohttp's message, which contains the URL.
         disconnect = _Disconnected(error.errno if isinstance(error, OSError) else None)
     else:
-        watch = cast("_Request", request).watch
-        if watch.owned:
-            response.content.on_eof(watch.guard)
+        attempt = cast("_Request", request).attempt
+        if attempt.owns_connector:
+            response.content.on_eof(attempt.close_on_unexpected_input)
         return response
     raise disconnect
 
 
-class _Content(aiohttp.BytesPayload):
-    """A body that tells when it goes out. Its headers are the request's."""
+class _BodyPayload(aiohttp.BytesPayload):
+    """A request body that records in its attempt when it is sent. It sets no headers of its own."""
 
-    def __init__(self, content: bytes, watch: AttemptGuard) -> None:
+    def __init__(self, content: bytes, attempt: ActiveAttempt) -> None:
         self._value = content
-        self._watch = watch
+        self._attempt = attempt
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002  # it is its own
-        self._watch.goes_out()
-        if len(self._value) <= _CHUNK:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002  # always the length of the body
+        self._attempt.mark_sent()
+        if len(self._value) <= _CHUNK_SIZE:
             await writer.write(self._value)
         else:
             content = memoryview(self._value)
-            for start in range(0, len(content), _CHUNK):
-                await writer.write(content[start : start + _CHUNK])
-        self._watch.written = True
+            for start in range(0, len(content), _CHUNK_SIZE):
+                await writer.write(content[start : start + _CHUNK_SIZE])
+        self._attempt.body_written = True
 
 
-class _Disconnected(Exception):  # noqa: N818  # an event, which never leaves this module
-    """The connection broke before an answer began."""
+class _Disconnected(Exception):  # noqa: N818  # internal to this module
+    """The connection was closed before a response arrived."""
 
 
 class ConnectionPool:
-    """Pooled connections to one service, opened at first use in the loop that runs then.
+    """Pooled connections to one service, opened at first use and bound to the event loop of that use.
 
     Attributes:
-        settings: What it was made with.
-        clock: Where all parts of the client take the time from.
-        gate: Holds calls back while the service is known to refuse them.
-        held: Tells the log of calls that rate limits hold back.
-        headers: What every request carries, unless it says otherwise.
-        rate_limit: The rate limit as the last answer described it.
+        settings: The settings of the pool.
+        clock: The clock of all parts of the client.
+        gate: Delays calls while the service rejects them for a rate limit.
+        throttle_log: Logs when calls wait for a rate limit.
+        headers: Default headers of every request.
+        rate_limit: The rate limit as the last response reported it.
     """
 
-    _opened: ClassVar[weakref.WeakSet[aiohttp.ClientSession]] = weakref.WeakSet()
-    _inherited: ClassVar[list[aiohttp.ClientSession]] = []
+    _open_sessions: ClassVar[weakref.WeakSet[aiohttp.ClientSession]] = weakref.WeakSet()
+    _inherited_sessions: ClassVar[list[aiohttp.ClientSession]] = []
 
     def __init__(self, settings: PoolSettings) -> None:
         self.settings = settings
         self.clock = Clock()
         self.gate = RateGate(self.clock)
-        self.held = ThrottleLog(self.clock)
-        # What aiohttp can decompress depends on what is installed.
+        self.throttle_log = ThrottleLog(self.clock)
+        # The encodings that aiohttp can decompress depend on the installed packages.
         encodings = aiohttp.ClientRequest.DEFAULT_HEADERS[ACCEPT_ENCODING]
         self.headers: Mapping[str, str] = {ACCEPT_ENCODING: encodings, **settings.headers}
         self.rate_limit: RateLimit | None = None
-        # A gate of our own before aiohttp's, so that an attempt's time starts when it has a place.
-        self._limit = _places(settings)
-        self._places: anyio.Semaphore | None = None
+        # Slots of our own, not aiohttp's limit, so that the time limit of an attempt starts when it has a slot.
+        self._slot_count = _connection_limit(settings)
+        self._slots: anyio.Semaphore | None = None
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process: int | None = None
         self._proxy: str | None = None
         self._secrets: Collection[str] = ()
         self._watchdog = Watchdog()
-        self._timeouts = Timeouts(), _client_timeout(Timeouts())  # the latest
+        self._timeout_cache = Timeouts(), _client_timeout(Timeouts())
         self._closed = False
 
-    def take_place(self) -> bool:
-        """Take a place in the pool, if one is free."""
-        if self._places is None:
-            if not self._limit:
+    def try_acquire_slot(self) -> bool:
+        """Acquire a slot in the pool if one is free."""
+        if self._slots is None:
+            if not self._slot_count:
                 return True
-            self._places = anyio.Semaphore(self._limit, fast_acquire=True)
+            self._slots = anyio.Semaphore(self._slot_count, fast_acquire=True)
         try:
-            self._places.acquire_nowait()
+            self._slots.acquire_nowait()
         except anyio.WouldBlock:
             return False
         return True
 
-    async def wait_for_place(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # the limit is a result here, not an error
-        """Take a place in the pool; False when none became free within `timeout` seconds."""
-        assert self._places is not None  # noqa: S101  # for the type checker; there was none to take
+    async def acquire_slot(self, timeout: float | None) -> bool:  # noqa: ASYNC109  # returns False on a timeout
+        """Acquire a slot in the pool; return False if none became free within `timeout` seconds."""
+        assert self._slots is not None  # noqa: S101  # for the type checker; `try_acquire_slot` comes first
         if timeout is None:
-            await self._places.acquire()
+            await self._slots.acquire()
             return True
         try:
             async with asyncio.timeout(timeout):
-                await self._places.acquire()
+                await self._slots.acquire()
         except TimeoutError:
             return False
         return True
 
-    def return_place(self) -> None:
-        """Give a place back."""
-        if self._places is not None:
-            self._places.release()
+    def release_slot(self) -> None:
+        """Release a slot."""
+        if self._slots is not None:
+            self._slots.release()
 
     async def exchange(
         self, request: Request[Any], headers: Headers, timeouts: Timeouts, delivery: Delivery
     ) -> RawResponse | VoucherifyError:
-        """Send a request once and read the whole answer; what goes wrong is returned, not raised."""
+        """Send a request once and read the whole response; return an error rather than raise it."""
         session, body = self._session or self._open(), request.body
-        watch = AttemptGuard(headers, delivery, body is None, self.settings.connector is None)
+        attempt = ActiveAttempt(headers, delivery, body is None, self.settings.connector is None)
         if timeouts.attempt is not None:
-            self._watchdog.watch(watch, timeouts.attempt)
-        _outgoing.set(watch)
+            self._watchdog.watch(attempt, timeouts.attempt)
+        _current_attempt.set(attempt)
         reply = None
         try:
             reply = await session.request(
                 request.operation.method,
                 URL(self.settings.base_url + request.target, encoded=True),
                 data=None if body is None else body.content,
-                allow_redirects=False,  # following one would carry the credentials elsewhere
-                timeout=self._timeouts[1] if timeouts is self._timeouts[0] else self._limits(timeouts),
+                allow_redirects=False,  # a redirect could send the credentials to another host
+                timeout=self._timeout_cache[1]
+                if timeouts is self._timeout_cache[0]
+                else self._cache_client_timeout(timeouts),
                 proxy=self._proxy,
                 ssl=self.settings.ssl or True,
             )
-            watch.content = reply.content
+            attempt.response_body = reply.content
             return await self._read(request, reply, headers)
         except (aiohttp.ClientError, TimeoutError, OSError, _Disconnected) as error:
-            delivery.stale = isinstance(error, _Disconnected) and delivery.reused and not watch.expired
-            error = TimeoutError() if watch.expired else error
-            if self._proxy is not None and watch.transport is None and not isinstance(error, TimeoutError):
+            delivery.stale = isinstance(error, _Disconnected) and delivery.reused and not attempt.expired
+            error = TimeoutError() if attempt.expired else error
+            if self._proxy is not None and attempt.transport is None and not isinstance(error, TimeoutError):
                 failure = _proxy_error(request, error) or _translate(request, error, timeouts, delivery)
             else:
                 failure = _translate(request, error, timeouts, delivery)
         except (RuntimeError, AssertionError, AttributeError) as error:
             if not self._closed:
                 raise
-            # aiohttp's ways to say that its session was closed under a call.
+            # aiohttp raises these when its session is closed during a request.
             failure = _translate(request, aiohttp.ClientConnectionError(str(error)), timeouts, delivery)
         except asyncio.CancelledError as error:
-            # Without aiohttp's frames, in whose local variables the proxy's password is.
+            # Drop aiohttp's frames: their local variables contain the proxy's password.
             error.__context__ = None
             raise error.with_traceback(None) from None
         finally:
             if timeouts.attempt is not None:
-                self._watchdog.done(watch, timeouts.attempt)
+                self._watchdog.done(attempt, timeouts.attempt)
             if reply is None:
-                watch.abort()
-            elif not watch.written or not reply.content.is_eof():
-                watch.abort()
+                attempt.abort()
+            elif not attempt.body_written or not reply.content.is_eof():
+                attempt.abort()
                 reply.close()
-                with suppress(aiohttp.ClientError, OSError):  # what became of the attempt is known by now
+                with suppress(aiohttp.ClientError, OSError):  # the outcome of the attempt is already known
                     await reply.wait_for_close()
-        return failure  # made inside, raised outside: it has no __context__ with aiohttp's objects
+        return failure  # returned, so that no traceback or __context__ keeps aiohttp's objects
 
-    def _limits(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
-        limits = _client_timeout(timeouts)
-        self._timeouts = timeouts, limits
-        return limits
+    def _cache_client_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
+        client_timeout = _client_timeout(timeouts)
+        self._timeout_cache = timeouts, client_timeout
+        return client_timeout
 
     async def _read(
         self, request: Request[Any], reply: aiohttp.ClientResponse, headers: Headers
     ) -> RawResponse | VoucherifyError:
-        """The answer, its body whole and decompressed."""
+        """The response with its complete, decompressed body, or a `DecodeError`."""
         limit, content = self.settings.max_response_bytes, reply.content
-        # Error reporters show the local variables of a traceback: bytes, but not what hides them.
+        # Error reporters show local variables: keep the body in `response`, whose repr hides it.
         secrets = headers.secrets | self._secrets if self._secrets else headers.secrets
-        answer = RawResponse(reply.status, reply.headers, b"", secrets)
+        response = RawResponse(reply.status, reply.headers, b"", secrets)
         try:
-            answer.body = await content.readany()
+            response.body = await content.readany()
             if not content.at_eof():
                 body = io.BytesIO()
-                body.write(answer.body)
+                body.write(response.body)
                 while not content.at_eof() and body.tell() <= limit:
                     body.write(await content.readany())
-                answer.body = body.getvalue()
-            if len(answer.body) <= limit:
-                return answer
-            problem = f"the answer has more than {limit:,} bytes"
+                response.body = body.getvalue()
+            if len(response.body) <= limit:
+                return response
+            problem = f"the response has more than {limit:,} bytes"
         except aiohttp.ClientPayloadError as error:
             if not isinstance(error.__cause__, ContentEncodingError):
                 raise
-            problem = "the answer is not compressed in the way it says"
-        answer.body = b""
-        # The status of an error says enough without its body.
-        return decode_error(request.operation, answer, problem) if reply.ok else answer
+            problem = "the response does not match its Content-Encoding"
+        response.body = b""
+        # An error response is usable without its body: it has a status.
+        return decode_error(request.operation, response, problem) if reply.ok else response
 
     async def aclose(self) -> None:
         """Close the connections. The pool cannot be used again."""
         if self._session is not None:
-            self._check_place()
+            self._check_process_and_loop()
         self._closed = True
         self._watchdog.close()
         session, self._session = self._session, None
@@ -413,16 +435,16 @@ class ConnectionPool:
             await session.close()
 
     @classmethod
-    def keep_inherited(cls) -> None:
+    def keep_inherited_sessions(cls) -> None:
         """Keep the parent's sessions alive in a forked child.
 
-        Collected as garbage they would close their connections, and take them out of the event loop's epoll, which
-        the child shares with its parent: the parent's next call would never be told of its answer.
+        If the child garbage-collected them, they would remove their connections from the epoll instance that it
+        shares with the parent. The parent's event loop would then never see a response on those connections.
         """
-        cls._inherited.extend(cls._opened)
+        cls._inherited_sessions.extend(cls._open_sessions)
 
     def check_usable(self) -> None:
-        """Refuse to work where or when it cannot.
+        """Check that the pool can be used here and now.
 
         Raises:
             ConfigurationError: The client is closed, or used from another loop or process.
@@ -430,12 +452,12 @@ class ConnectionPool:
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
         if self._loop is not None:
-            self._check_place()
+            self._check_process_and_loop()
         connector = self.settings.connector
         if connector is not None and connector.closed:
             raise ConfigurationError("the connector is closed; make a client with an open one")
 
-    def _check_place(self) -> None:
+    def _check_process_and_loop(self) -> None:
         if self._process != os.getpid():
             raise ConfigurationError(
                 "the client was used before the process forked; make a new one in the child"
@@ -464,28 +486,28 @@ class ConnectionPool:
         )
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
-        self._opened.add(self._session)
+        self._open_sessions.add(self._session)
         return self._session
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=ConnectionPool.keep_inherited)
+    os.register_at_fork(after_in_child=ConnectionPool.keep_inherited_sessions)
 
 
 def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    """What aiohttp is to look after: a watchdog keeps the limit of the attempt, at a tenth of the cost."""
+    """The timeouts for aiohttp, except `Timeouts.attempt`: a `Watchdog` enforces that at a tenth of the cost."""
     limits = [limit for limit in (timeouts.connect, timeouts.attempt) if limit is not None]
-    whole = math.inf if timeouts.attempt is None else timeouts.attempt
+    attempt = math.inf if timeouts.attempt is None else timeouts.attempt
     return aiohttp.ClientTimeout(
         total=None,
-        connect=min(limits, default=None),  # with the look-up of the name, unlike sock_connect
-        sock_read=timeouts.read if timeouts.read is not None and timeouts.read < whole else None,
+        connect=min(limits, default=None),  # includes the DNS lookup, unlike sock_connect
+        sock_read=timeouts.read if timeouts.read is not None and timeouts.read < attempt else None,
         ceil_threshold=_NEVER_ROUND,
     )
 
 
-def _places(settings: PoolSettings) -> int:
-    """How many connections there can be at once; 0 for any number."""
+def _connection_limit(settings: PoolSettings) -> int:
+    """The maximum number of open connections; 0 for no maximum."""
     connector = settings.connector
     if connector is None:
         return settings.max_connections
@@ -495,12 +517,12 @@ def _places(settings: PoolSettings) -> int:
 def _translate(
     request: Request[Any], error: Exception, timeouts: Timeouts, delivery: Delivery
 ) -> TransportError:
-    """The one place that knows aiohttp's exceptions.
+    """Translate an aiohttp exception into an error of this package.
 
-    Texts of aiohttp's that hold the URL are left out, as ids in it are personal data.
+    Messages of aiohttp that contain the URL are left out, because ids in the URL are personal data.
     """
     name = request.operation.name
-    acts = delivery.sent and not request.operation.reads
+    may_be_applied = delivery.sent and not request.operation.reads
     match error:
         case aiohttp.ConnectionTimeoutError():
             limit = _client_timeout(timeouts).connect
@@ -508,39 +530,45 @@ def _translate(
         case TimeoutError() if not delivery.sent:
             return ConnectTimeoutError(f"no connection within {timeouts.attempt} s", operation=name)
         case aiohttp.SocketTimeoutError():
-            text = f"nothing came for {timeouts.read} s"
-            return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
+            text = f"no data received for {timeouts.read} s"
+            return ReadTimeoutError(text, operation=name, may_have_been_applied=may_be_applied)
         case TimeoutError():
-            text = f"no whole answer within {timeouts.attempt} s"
-            return ReadTimeoutError(text, operation=name, may_have_been_applied=acts)
+            text = f"no complete response within {timeouts.attempt} s"
+            return ReadTimeoutError(text, operation=name, may_have_been_applied=may_be_applied)
         case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
-            obstacle = _obstacle(error)
-            # A certificate, or its fingerprint, would be refused again.
-            delivery.permanent = isinstance(obstacle, ssl.SSLCertVerificationError | str)
-            return ConnectionFailedError(f"cannot connect: {obstacle}", operation=name)
+            problem = _connect_problem(error)
+            # A rejected certificate or fingerprint would be rejected again.
+            delivery.permanent = isinstance(problem, ssl.SSLCertVerificationError | str)
+            return ConnectionFailedError(f"cannot connect: {problem}", operation=name)
         case _:
-            return ConnectionFailedError(_break(error), operation=name, may_have_been_applied=acts)
+            return ConnectionFailedError(
+                _disconnect_problem(error), operation=name, may_have_been_applied=may_be_applied
+            )
 
 
 def _proxy_error(request: Request[Any], error: Exception) -> ProxyError | None:
-    """The error for a tunnel that a proxy did not open; `None` if the tunnel was not the problem."""
+    """The error if the proxy did not open a tunnel; `None` if the failure has another cause."""
     name = request.operation.name
     match error:
         case aiohttp.ClientHttpProxyError():
             return ProxyError(
-                f"the proxy answered CONNECT with status {error.status}", status=error.status, operation=name
+                f"the proxy responded to CONNECT with status {error.status}",
+                status=error.status,
+                operation=name,
             )
         case aiohttp.ClientProxyConnectionError():
             return ProxyError(f"cannot connect to the proxy: {error.os_error}", operation=name)
         case aiohttp.ClientConnectorError() | aiohttp.ServerFingerprintMismatch():
-            return None  # in TLS with the service
+            return None  # the TLS handshake with the service failed
         case aiohttp.ClientResponseError():
-            return ProxyError("the answer of the proxy to CONNECT is not HTTP", operation=name)
+            return ProxyError("the response of the proxy to CONNECT is not valid HTTP", operation=name)
         case _:
-            return ProxyError(f"the proxy did not open a tunnel: {_break(error)}", operation=name)
+            return ProxyError(
+                f"the proxy did not open a tunnel: {_disconnect_problem(error)}", operation=name
+            )
 
 
-def _obstacle(error: Exception) -> object:
+def _connect_problem(error: Exception) -> object:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return error.certificate_error
@@ -550,15 +578,15 @@ def _obstacle(error: Exception) -> object:
             return type(error).__name__
 
 
-def _break(error: Exception) -> str:
+def _disconnect_problem(error: Exception) -> str:
     match error:
         case aiohttp.ClientPayloadError():
-            return "the answer broke off before its end"
+            return "the response ended before it was complete"
         case aiohttp.ClientResponseError():
-            return "the answer is not HTTP"
+            return "the response is not valid HTTP"
         case _Disconnected(args=(int(number),)) | OSError(errno=int(number)):
             return f"the connection broke: {os.strerror(number)}"
         case _Disconnected():
-            return "the connection was closed before an answer came"
+            return "the connection was closed before a response arrived"
         case _:
             return f"the connection broke: {type(error).__name__}"

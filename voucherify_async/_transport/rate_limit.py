@@ -1,7 +1,23 @@
-"""Rate limits: what an answer's headers say of them, and who may send when.
+"""Rate limits: parsing of the response headers, the limiters, the gate after a 429, and the queues.
 
-Headers are read by functions of values, and what they mean for the pace is decided in `pacing`; here is the
-one place where calls wait in line for it.
+A call passes two stages before it is sent. Each grants a permit or makes the call wait in a queue:
+
+1. `RateGate`, one per client. A 429 closes it for the time that the service asks for, or a backoff. Then it lets
+   the waiting calls through one by one, slowly at first, so that they do not cause the next 429.
+2. The `RateLimiter` of the call, optional. It limits calls before the service refuses any: to a configured rate
+   (`LocalRateLimiter`), or to the remaining calls that responses report (`AdaptiveRateLimiter`).
+
+The service counts each kind of call separately (``api_calls``, ``bulk_api_calls``), so each kind has its own
+queue, except in `LocalRateLimiter`. A `Pace` (module `pacing`) decides when the next call may pass; a
+`WaitQueue` lets calls wait for it.
+
+Invariants:
+
+- Calls pass a queue in order of arrival. One that may not wait (``max_wait=0``) never overtakes a waiting one.
+- Only the first call in a queue uses a timer; the others wait for a lock. No background task is needed.
+- A queue never makes a call wait longer than `max_wait`, and not at all if that is known to be too short.
+- Each permit of a limiter is released once, however the request ends. The gate's permits are not released.
+- A call that is cancelled while it waits takes no permit and does not block the calls behind it.
 """
 
 from __future__ import annotations
@@ -15,7 +31,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from voucherify_async._transport.clock import Clock
-from voucherify_async._transport.pacing import UNTIL_ANSWERED, AdaptivePace, Pace, Ramp, WindowPace
+from voucherify_async._transport.pacing import UNTIL_RESPONSE, AdaptivePace, Pace, Ramp, WindowPace
 from voucherify_async._transport.settings import check_seconds
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import Model
@@ -24,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 __all__ = [
-    "WHOLE_SECONDS",
+    "TIME_RESOLUTION",
     "AdaptiveRateLimiter",
     "LocalRateLimiter",
     "RateGate",
@@ -35,35 +51,34 @@ __all__ = [
     "server_wait",
 ]
 
-# Above this a number of seconds is taken for nonsense, not for a wait: the longest documented window is
-# a billing cycle.
+# A longer wait in a header is ignored as invalid: the longest documented window is a billing cycle.
 _MAX_SENSIBLE_WAIT: Final = 366 * 24 * 3600.0
 
-_KIND: Final = re.compile(r"[a-z_]{1,40}")
+_KIND_NAME: Final = re.compile(r"[a-z_]{1,40}")
 
-_COUNTED_APART: Final = frozenset({"api_calls", "bulk_api_calls"})
-"""The kinds that calls count as."""
+_DOCUMENTED_KINDS: Final = frozenset({"api_calls", "bulk_api_calls"})
+"""The kinds of calls that the service counts separately; each always has its own pace."""
 
 _MAX_KINDS: Final = 8
-"""Kinds beside those that have a pace of their own; what a service invents beyond that shares one."""
+"""How many kinds get their own pace; undocumented kinds beyond that share one."""
 
 _OTHER_KINDS: Final = "other kinds"
 
-_DIGITS: Final = 16
-"""So long a number is taken for a float; ten thousand digits would be refused, or take their time."""
+_MAX_INT_DIGITS: Final = 16
+"""Longer numbers are parsed as floats: `int` rejects thousands of digits, or takes long to parse them."""
 
-WHOLE_SECONDS: Final = 1.0
-"""What a wait may seem longer than it is, as the service tells instants in whole seconds."""
+TIME_RESOLUTION: Final = 1.0
+"""Seconds by which a wait can be overestimated, because the service rounds times up to whole seconds."""
 
 
 class RateLimit(Model, frozen=True, kw_only=True):
-    """The state of the project's rate limit, as an answer described it.
+    """The state of the project's rate limit, as a response reported it.
 
     Attributes:
         limit: Calls allowed in the window.
-        remaining: Calls left in it.
+        remaining: Calls left in the window.
         retry_at: When the next call may be made.
-        kind: Which limit was hit, if one was: ``api_calls``, ``bulk_api_calls``, ``api_calls_cycle``,
+        kind: The limit that was hit, if any: ``api_calls``, ``bulk_api_calls``, ``api_calls_cycle``,
             ``webhook_calls``.
     """
 
@@ -73,40 +88,40 @@ class RateLimit(Model, frozen=True, kw_only=True):
     kind: str | None = None
 
 
-_SILENCE: Final = RateLimit()
-_RATE_LIMIT: Final = ("X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Retry")
+_NO_LIMIT: Final = RateLimit()
+_RATE_LIMIT_HEADERS: Final = ("X-Rate-Limit-Limit", "X-Rate-Limit-Remaining", "X-Rate-Limit-Retry")
 
 
 def read_rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """The rate limit that the headers describe; `None` when they do not."""
-    limit, remaining, retry = map(headers.get, _RATE_LIMIT)
+    """The rate limit that response headers report, or `None` if they report none."""
+    limit, remaining, retry = map(headers.get, _RATE_LIMIT_HEADERS)
     found = RateLimit(
         limit=_integer(limit),
         remaining=_integer(remaining),
         retry_at=_instant(retry),
         kind=limit_kind(headers),
     )
-    return None if found == _SILENCE else found
+    return None if found == _NO_LIMIT else found
 
 
 def limit_kind(headers: Mapping[str, str]) -> str | None:
-    """Which limit was hit, if the headers say; what is no plain name is ignored, as it ends in logs."""
+    """The kind of the limit that was hit, if reported. Anything but a plain name is ignored, since it is logged."""
     kind = headers.get("X-Rate-Limit-Type")
-    return kind if kind is not None and _KIND.fullmatch(kind) else None
+    return kind if kind is not None and _KIND_NAME.fullmatch(kind) else None
 
 
 def server_wait(headers: Mapping[str, str], now: float, *, calls_remain: bool = False) -> float | None:
-    """Seconds the service asks to wait before the next call; `None` when it does not, or not sensibly.
+    """Seconds that the service asks to wait before the next call; `None` if there is no valid value.
 
-    ``Retry-After`` (seconds or an HTTP date) goes before ``X-Rate-Limit-Retry`` (epoch seconds). Instants
-    are measured against the service's clock, so that a wrong local one does not matter: against `now` (epoch
-    seconds) where the answer's ``Date`` agrees with it, and against that ``Date`` where it does not.
+    ``Retry-After`` (seconds or an HTTP date) takes precedence over ``X-Rate-Limit-Retry`` (epoch seconds).
+    Times are compared with the service's clock, so that a wrong local clock does not matter: with `now` if the
+    ``Date`` header agrees with it, otherwise with that ``Date``.
 
     Args:
-        headers: Of the answer, whose names compare without regard to case.
-        now: Epoch seconds.
-        calls_remain: The limit is not what stands in the way: of ``X-Rate-Limit-Retry``, which every answer may
-            have, in whole seconds, nothing follows then.
+        headers: The response headers, in a mapping whose names are case-insensitive.
+        now: The local time in epoch seconds.
+        calls_remain: The rate limit is not exhausted, so ``X-Rate-Limit-Retry`` is ignored. Any response may
+            have that header, and its rounding to whole seconds would cause a needless wait.
     """
     retry_after = headers.get("Retry-After")
     if retry_after is not None:
@@ -124,7 +139,7 @@ def server_wait(headers: Mapping[str, str], now: float, *, calls_remain: bool = 
 
 
 def _service_time(headers: Mapping[str, str], now: float) -> float:
-    # A Date is cut to whole seconds: a local clock that agrees with it is the more precise one.
+    # A Date is truncated to whole seconds: a local clock that agrees with it is more precise.
     instant = _http_date(headers.get("Date"))
     return now if instant is None or instant <= now < instant + 1 else instant
 
@@ -139,7 +154,7 @@ def _http_date(text: str | None) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    # Digits only: float() would also take "nan", "1e9" and "1_0".
+    # Digits only: float() would also accept "nan", "1e9" and "1_0".
     digits = (text or "").strip(" \t")
     if not digits.isascii() or not digits.replace(".", "", 1).isdecimal():
         return None
@@ -148,13 +163,13 @@ def _number(text: str | None) -> float | None:
 
 
 def _integer(text: str | None) -> int | None:
-    if text is not None and len(text) < _DIGITS and text.isdecimal():
+    if text is not None and len(text) < _MAX_INT_DIGITS and text.isdecimal():
         return int(text)
     number = _number(text)
     return None if number is None else int(number)
 
 
-@lru_cache(maxsize=16)  # all answers of a window say the same
+@lru_cache(maxsize=16)  # within a window, all responses report the same time
 def _instant(text: str | None) -> dt.datetime | None:
     epoch = _number(text)
     if epoch is None:
@@ -165,120 +180,122 @@ def _instant(text: str | None) -> dt.datetime | None:
         return None
 
 
-# ---------------------------------------------------------------- who may send when
+# ---------------------------------------------------------------- limiters and queues
 
 
 @runtime_checkable
 class RateLimiter(Protocol):
-    """Says when requests may be sent. One of your own can share a limit between processes.
+    """Decides when requests may be sent. Write your own to share a limit between processes.
 
-    `kind` tells calls apart that the service counts apart: ``api_calls`` and ``bulk_api_calls``.
+    `kind` is the limit that a request counts against: ``api_calls`` or ``bulk_api_calls``.
     """
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:
-        """Wait for leave to send one request, `max_wait` seconds at most, a turn in a line included.
+        """Acquire a permit to send one request, waiting at most `max_wait` seconds, time in a queue included.
 
-        Where it is known that the wait would be longer there is none.
+        Return at once if the wait is known to be longer.
 
         Args:
-            kind: What the request counts as.
-            max_wait: The longest wait; with 0 leave is given at once or not at all.
+            kind: The limit that the request counts against.
+            max_wait: The longest wait in seconds; with 0, do not wait at all.
 
         Returns:
-            `None` with leave; else the seconds until there could be leave, as far as is known: 0 when it
-            depends on requests that are under way.
+            `None` if the permit was acquired. Otherwise the estimated seconds until one is available; 0 if
+            that depends on requests in flight.
         """
         ...
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
-        """A request that had leave has ended. Is called once for each leave given.
+        """Release a permit after the request has ended. Called once for each permit.
 
         Args:
             kind: As for `acquire`.
-            told: What the answer said of the limit; `None` if it said nothing, or there is no answer.
-            wait: Seconds until the service takes the next request, if it said that it takes none now.
+            told: The rate limit that the response reported; `None` if it reported none, or there was no response.
+            wait: Seconds until the service accepts the next request, if it reported that it accepts none now.
         """
         ...
 
 
 class WaitQueue:
-    """Calls in order of arrival, let through as a pace allows.
+    """A first-in, first-out queue of calls that wait for a pace.
 
-    Only the first in the line watches the clock: it needs no task of its own, and wakes one.
+    Only the first call in the queue uses a timer, so there is no background task, and each wake-up wakes one call.
     """
 
     def __init__(self, pace: Pace, clock: Clock) -> None:
         self._pace = pace
         self._clock = clock
         self._waiting = 0
-        self._turn = asyncio.Lock()  # serves first come, first served
-        self._answered = asyncio.Event()
+        self._first_lock = asyncio.Lock()  # held by the first call in the queue; asyncio locks are fair
+        self._request_ended = asyncio.Event()
 
-    async def enter(self, max_wait: float, max_stop: float = math.inf) -> float | None:
-        """Wait for one's turn; if it does not come, the seconds until the next one, 0 if nobody knows them.
+    async def acquire(self, max_wait: float, max_pause: float = math.inf) -> float | None:
+        """Acquire a permit and return `None`, or return the seconds until one may be available, 0 if unknown.
 
         Args:
-            max_wait: The longest wait, with that for those ahead; one that is known to be longer is not begun.
-            max_stop: The longest time in which nobody is let through that is waited for.
+            max_wait: The longest wait in seconds, including the time behind other calls. If the wait is known to be
+                longer, returns at once.
+            max_pause: The longest delay of the pace to accept, in seconds. If the pace lets no call through for
+                longer, returns at once.
         """
         now = self._clock.monotonic()
         delay = self._pace.delay(now)
         if delay <= 0 and not self._waiting:
             self._pace.take(now)
             return None
-        if max_wait <= 0 or _seconds(delay) > min(max_wait, max_stop):
-            return _seconds(delay)
-        if not self._waiting:  # the line may form in another loop than the last time
-            self._turn, self._answered = asyncio.Lock(), asyncio.Event()
+        if max_wait <= 0 or _known_delay(delay) > min(max_wait, max_pause):
+            return _known_delay(delay)
+        if not self._waiting:  # the client may run in another event loop than the last time
+            self._first_lock, self._request_ended = asyncio.Lock(), asyncio.Event()
         self._waiting += 1
         limit = asyncio.timeout(None if max_wait == math.inf else max_wait)
         try:
-            async with limit, self._turn:
-                return await self._lead(now + max_wait, max_stop)
+            async with limit, self._first_lock:
+                return await self._wait_as_first(now + max_wait, max_pause)
         except TimeoutError:
             if not limit.expired():
                 raise
         finally:
             self._waiting -= 1
-        return _seconds(self._pace.delay(self._clock.monotonic()))
+        return _known_delay(self._pace.delay(self._clock.monotonic()))
 
-    async def _lead(self, until: float, max_stop: float) -> float | None:
+    async def _wait_as_first(self, until: float, max_pause: float) -> float | None:
         while (delay := self._pace.delay(now := self._clock.monotonic())) > 0:
-            if delay == UNTIL_ANSWERED:
-                self._answered.clear()
-                await self._answered.wait()
-            elif delay > min(max_stop, until - now):
+            if delay == UNTIL_RESPONSE:
+                self._request_ended.clear()
+                await self._request_ended.wait()
+            elif delay > min(max_pause, until - now):
                 return delay
             else:
                 await self._clock.sleep(delay)
         self._pace.take(self._clock.monotonic())
         return None
 
-    def answered(self) -> None:
-        """A request that was under way has ended."""
+    def notify(self) -> None:
+        """Wake the first call if it waits for a request in flight to end."""
         if self._waiting:
-            self._answered.set()
+            self._request_ended.set()
 
 
-def _seconds(delay: float) -> float:
-    """A delay as callers are told it."""
-    return 0.0 if delay == UNTIL_ANSWERED else delay
+def _known_delay(delay: float) -> float:
+    """The delay in seconds; 0 if it is unknown."""
+    return 0.0 if delay == UNTIL_RESPONSE else delay
 
 
 class LocalRateLimiter:
-    """At most `limit` requests in any `period` seconds, whatever the service says.
+    """Allows at most `limit` requests in any `period` seconds; ignores the limits that the service reports.
 
-    For one client; calls of every kind count. A request counts from when it was sent until `period` after it
-    ended, so that the service's own window, sliding or fixed, never sees more.
+    For one client; all kinds of calls count together. A request counts from when it is sent until `period` seconds
+    after it ended, so that the service's own window, sliding or fixed, never contains more than `limit` requests.
     """
 
     def __init__(self, limit: int, period: float, *, clock: Clock | None = None) -> None:
-        """Start with nothing sent.
+        """Create a limiter.
 
         Args:
-            limit: Requests in a period.
-            period: Seconds.
-            clock: For tests.
+            limit: The most requests in a period.
+            period: The length of a period in seconds.
+            clock: Replaces the system clock in tests.
 
         Raises:
             ConfigurationError: `limit` is not an integer from 1, or `period` not a positive number.
@@ -292,96 +309,97 @@ class LocalRateLimiter:
             raise ConfigurationError(f"clock must be a Clock, not {clock!r}")
         self._clock = clock or Clock()
         self._pace = WindowPace(limit, period)
-        self._line = WaitQueue(self._pace, self._clock)
+        self._queue = WaitQueue(self._pace, self._clock)
 
-    def line(self, kind: str) -> WaitQueue:  # noqa: ARG002  # as of an `AdaptiveRateLimiter`
-        """Where requests wait."""
-        return self._line
+    def line(self, kind: str) -> WaitQueue:  # noqa: ARG002  # the signature of `AdaptiveRateLimiter.line`
+        """The queue in which all requests wait."""
+        return self._queue
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:
-        """Wait for leave to send one request; see `RateLimiter.acquire`."""
-        return await self.line(kind).enter(max_wait)
+        """Acquire a permit to send one request; see `RateLimiter.acquire`."""
+        return await self.line(kind).acquire(max_wait)
 
-    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:  # noqa: ARG002  # a RateLimiter
-        """A request that had leave has ended."""
+    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:  # noqa: ARG002  # the protocol
+        """Release a permit; see `RateLimiter.release`."""
         self._pace.end(self._clock.monotonic())
-        self._line.answered()
+        self._queue.notify()
 
 
 class AdaptiveRateLimiter:
-    """As fast as what the service says of its limit allows.
+    """Adapts to the rate limit that the service reports in its responses.
 
-    Full speed as long as more than a tenth of the limit remains, fewer requests at once below, and when
-    nothing remains none until the service takes the next one, with a slow start then. However far away that is
-    said to be, after 61 seconds one request asks: if it is refused, that counts. A service that says
-    nothing is not paced at all. Each kind of calls has its own pace.
+    While at least a tenth of the limit remains, as many requests may be in flight as calls remain; below that,
+    half as many. When no call remains, requests pause until the time that the service reports, then start slowly.
+    A reported pause lasts at most 61 seconds: then one request is sent, and if the service refuses it, the
+    wait in that response applies. Without reported limits, requests are not delayed. Each kind of call has its
+    own pace.
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        """Start without knowing anything.
+        """Create a limiter that has no reported limits yet.
 
         Args:
-            clock: For tests.
+            clock: Replaces the system clock in tests.
         """
         self._clock = clock or Clock()
-        self._lanes: dict[str, tuple[AdaptivePace, WaitQueue]] = {}
+        self._by_kind: dict[str, tuple[AdaptivePace, WaitQueue]] = {}
 
     def line(self, kind: str) -> WaitQueue:
-        """Where requests of a kind wait."""
-        return (self._lanes.get(kind) or self._lane(kind))[1]
+        """The queue in which requests of a kind wait."""
+        return (self._by_kind.get(kind) or self._state(kind))[1]
 
     async def acquire(self, kind: str, max_wait: float) -> float | None:
-        """Wait for leave to send one request; see `RateLimiter.acquire`."""
-        return await self.line(kind).enter(max_wait)
+        """Acquire a permit to send one request; see `RateLimiter.acquire`."""
+        return await self.line(kind).acquire(max_wait)
 
     def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
-        """A request that had leave has ended."""
-        pace, line = self._lanes.get(kind) or self._lane(kind)
+        """Release a permit; see `RateLimiter.release`."""
+        pace, queue = self._by_kind.get(kind) or self._state(kind)
         pace.end()
         if told is not None and told.remaining is not None:
-            about = pace if told.kind is None else self._lane(told.kind)[0]
-            about.learn(told.remaining, told.limit, wait, self._clock.monotonic())
-        line.answered()
+            affected = pace if told.kind is None else self._state(told.kind)[0]
+            affected.update(told.remaining, told.limit, wait, self._clock.monotonic())
+        queue.notify()
 
-    def _lane(self, kind: str) -> tuple[AdaptivePace, WaitQueue]:
-        kind = _bounded_kind(kind, self._lanes)
-        if kind not in self._lanes:
+    def _state(self, kind: str) -> tuple[AdaptivePace, WaitQueue]:
+        kind = _bounded_kind(kind, self._by_kind)
+        if kind not in self._by_kind:
             pace = AdaptivePace()
-            self._lanes[kind] = pace, WaitQueue(pace, self._clock)
-        return self._lanes[kind]
+            self._by_kind[kind] = pace, WaitQueue(pace, self._clock)
+        return self._by_kind[kind]
 
 
 def _bounded_kind(kind: str, known: Collection[str]) -> str:
-    """The kind, or one that stands for many where there are too many."""
-    if kind in known or kind in _COUNTED_APART or len(known) < _MAX_KINDS:
+    """The kind itself, or `_OTHER_KINDS` if it is new and there are too many."""
+    if kind in known or kind in _DOCUMENTED_KINDS or len(known) < _MAX_KINDS:
         return kind
     return _OTHER_KINDS
 
 
 class RateGate:
-    """Holds all calls back while the service is known to refuse them, and lets them go on one by one.
+    """Delays all calls after a 429 until the service accepts calls again, then lets them through one by one.
 
-    Each kind of calls has its own gate; there is none until it is first closed.
+    Each kind of call has its own gate, which is open until `close` is called.
 
     Attributes:
-        lines: Where calls of a kind wait that have ever had to; nothing is to be released.
+        queues: The queue of each kind whose gate was ever closed. Their permits need no release.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.lines: dict[str, WaitQueue] = {}
+        self.queues: dict[str, WaitQueue] = {}
         self._ramps: dict[str, Ramp] = {}
 
     def close(self, kind: str, seconds: float) -> None:
-        """Let no call of a kind through for some seconds from now."""
+        """Let no call of this kind through for the next `seconds`."""
         kind = _bounded_kind(kind, self._ramps)
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
-            self.lines[kind] = WaitQueue(self._ramps[kind], self._clock)
+            self.queues[kind] = WaitQueue(self._ramps[kind], self._clock)
         now = self._clock.monotonic()
-        self._ramps[kind].stop(now + seconds, now)
+        self._ramps[kind].pause_until(now + seconds, now)
 
     def is_closed(self, kind: str) -> bool:
-        """Whether calls of a kind are held back now."""
+        """Whether calls of this kind are delayed now."""
         kind = _bounded_kind(kind, self._ramps)
-        return kind in self._ramps and self._ramps[kind].is_stopped(self._clock.monotonic())
+        return kind in self._ramps and self._ramps[kind].is_paused(self._clock.monotonic())

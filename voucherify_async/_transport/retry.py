@@ -1,4 +1,4 @@
-"""Whether, and after what delay, a failed attempt is made again. Pure: no clock, no sleep, no random."""
+"""The retry policy: whether and after what delay to retry a failed attempt. Pure: no clock, sleep or randomness."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from voucherify_async.errors import ConfigurationError
 __all__ = ["PLAN_USED_UP", "Outcome", "RetryPolicy"]
 
 PLAN_USED_UP: Final = "api_calls_cycle"
-"""The kind of a rate limit that waiting does not help against."""
+"""The kind of the plan's call quota; waiting does not help once it is used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt failed, as far as repeating it is concerned.
+    """How an attempt failed.
 
     Attributes:
-        repeatable: Whether sending the call twice does what sending it once does.
-        arrived: False only when the service certainly did not act on the attempt.
-        status: HTTP status, if the service or a proxy answered.
-        server_wait: Seconds the service asked to wait, if it did.
-        limit_kind: Which rate limit was hit, if the service says.
-        permanent: Whether every other attempt would fail in the same way.
+        repeatable: Whether the call is idempotent.
+        may_have_been_applied: False only if the service certainly did not act on the attempt.
+        status: HTTP status, if the service or a proxy responded.
+        server_wait: Seconds that the service asked to wait, if it did.
+        limit_kind: The rate limit that was hit, if reported.
+        permanent: Whether every retry would fail in the same way.
     """
 
     repeatable: bool
-    arrived: bool = True
+    may_have_been_applied: bool = True
     status: int | None = None
     server_wait: float | None = None
     limit_kind: str | None = None
@@ -37,20 +37,20 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When to make a failed attempt again.
+    """When to retry a failed attempt.
 
     The delay in seconds after attempt `n` (from 1), with `r` a random number in [0, 1)::
 
         delay = server_wait + r * min(cap, base * 2 ** (n - 1))
 
-    where `server_wait` is what the service asked for, 0 if it asked for nothing: jitter only adds to it.
+    where `server_wait` is the wait that the service asked for, 0 if none: the jittered backoff is added to it.
 
     Attributes:
-        attempts: Attempts in all, the first included; 1 repeats nothing.
-        base: Seconds; the longest delay after the first attempt.
-        cap: Seconds; the longest delay after any attempt.
-        statuses: HTTP statuses worth another attempt.
-        max_server_wait: Seconds; a longer wait asked for by the service is not waited for.
+        attempts: The most attempts, the first included; 1 disables retries.
+        base: The longest backoff after the first attempt, in seconds.
+        cap: The longest backoff after any attempt, in seconds.
+        statuses: HTTP statuses to retry.
+        max_server_wait: The longest wait, in seconds, to accept from the service; if it asks for more, the call fails.
     """
 
     attempts: int = 4
@@ -60,7 +60,7 @@ class RetryPolicy:
     max_server_wait: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse values that make no policy."""
+        """Reject invalid values."""
         attempts: object = self.attempts
         if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1:
             raise ConfigurationError(f"retry.attempts must be an integer of at least 1, not {attempts!r}")
@@ -82,18 +82,18 @@ class RetryPolicy:
             return None
         if outcome.status is not None and outcome.status not in self.statuses:
             return None
-        if outcome.arrived and not outcome.repeatable:
+        if outcome.may_have_been_applied and not outcome.repeatable:
             return None
         if outcome.limit_kind == PLAN_USED_UP:
             return None
         wait = outcome.server_wait or 0.0
-        # In whole seconds, in which the service tells when the next call may be made: rounded up, so that a
-        # wait of a minute can seem a little longer.
+        # The service rounds the time of the next call up to whole seconds, so that a wait of a minute may seem
+        # a little longer.
         if int(wait) > self.max_server_wait:
             return None
         return wait + self.backoff(attempt, jitter=jitter)
 
     def backoff(self, attempt: int, *, jitter: float) -> float:
-        """Seconds after an attempt for which the service asked for no wait; see `decide`."""
+        """Seconds to wait after an attempt if the service asked for no wait."""
         # The exponent is bounded because 2.0 ** 1024 overflows.
         return jitter * min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))

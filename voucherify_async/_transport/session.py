@@ -1,7 +1,27 @@
-"""The session manager: the attempts of a call, and the waits between them.
+"""The session manager: runs the attempts of a call and the waits between them.
 
-What an answer means and whether an attempt is repeated is decided elsewhere, by functions of values
-(`wire`, `retry`, `rate_limit`), and bytes are moved by `pool`. Here waits are waited.
+Each attempt goes through these states:
+
+1. Token: with OAuth, refresh the access token if it is about to expire. This comes first because the token
+   request itself needs a slot.
+2. Slot: acquire a slot in the connection pool.
+3. Permit: pass the rate gate, which closes after a 429, and acquire a permit of the rate limiter. If the call
+   must wait for them, it releases its slot and acquires one again afterwards.
+4. Exchange: send the request and read the response (`ConnectionPool.exchange`).
+5. Release: release the slot and the permit, however the attempt ended.
+
+A successful response is decoded and returned. A failed attempt is followed by another one at once ("free
+retry") if an OAuth token can be refreshed or the server had closed the pooled connection. Otherwise the
+`RetryPolicy` decides whether to retry and after what delay. A 429 also delays all other calls of its kind.
+
+Invariants:
+
+- A call holds at most one slot and one permit, and neither of them between attempts.
+- The deadline limits the whole call. A wait that is known to end after the deadline is not started.
+- A request that is not idempotent is sent again only if the service certainly did not act on it.
+- The error of a call contains the errors of its earlier attempts.
+
+The decisions are pure functions in `wire`, `retry`, `rate_limit` and `call`.
 """
 
 from __future__ import annotations
@@ -19,12 +39,12 @@ import msgspec
 from voucherify_async._transport.auth import Auth, OAuthClientCredentials, token_request
 from voucherify_async._transport.call import (
     Call,
-    conclude,
+    attach_failures,
     deadline_error,
-    held_beyond_deadline,
     is_success,
     last_error,
-    refusal,
+    throttled_error,
+    throttled_past_deadline_error,
 )
 from voucherify_async._transport.hooks import (
     CallEvent,
@@ -37,7 +57,7 @@ from voucherify_async._transport.hooks import (
 from voucherify_async._transport.operation import Delivery, Headers, RawResponse, Request, Response
 from voucherify_async._transport.pool import ConnectionPool
 from voucherify_async._transport.rate_limit import (
-    WHOLE_SECONDS,
+    TIME_RESOLUTION,
     AdaptiveRateLimiter,
     LocalRateLimiter,
     RateLimiter,
@@ -66,18 +86,18 @@ T = TypeVar("T")
 
 _logger = logging.getLogger("voucherify_async")
 
-_OWN_LIMITERS: Final = frozenset[type]({LocalRateLimiter, AdaptiveRateLimiter})
+_BUILTIN_LIMITERS: Final = frozenset[type]({LocalRateLimiter, AdaptiveRateLimiter})
 
-_USUAL: Final = frozenset({None, JSON})
-"""Content types of which the headers of nearly all requests are made once."""
+_CACHED_CONTENT_TYPES: Final = frozenset({None, JSON})
+"""The content types of nearly all requests; their merged headers are cached."""
 
-_MAX_STALE: Final = 100
-"""Stale connections that one call may meet; each is gone from the pool then, so more would be no accident."""
+_MAX_FREE_RETRIES: Final = 100
+"""The most free retries of one call; each removes a stale connection from the pool, so more mean a faulty server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """How calls are made over a pool; views of a client differ in these."""
+    """The settings of calls; each view of a client has its own."""
 
     auth: Auth
     timeouts: Timeouts = Timeouts()
@@ -89,316 +109,328 @@ class CallOptions:
 
 
 class SessionManager:
-    """Makes calls over a pool: authentication, attempts, waits, deadline."""
+    """Runs calls over a connection pool: authentication, attempts, waits, deadline."""
 
     def __init__(
         self, pool: ConnectionPool, options: CallOptions, *, client: CallOptions | None = None
     ) -> None:
-        """Make calls with these options.
+        """Create a session manager.
 
         Args:
-            pool: The connections.
-            options: The settings of these calls.
-            client: The settings of the client, if these are of a view of it.
+            pool: The connection pool.
+            options: The settings of the calls.
+            client: The settings of the client, if `options` belong to a view of it.
         """
         self.pool = pool
         self.options = options
         self._client = client or options
         self.clock = pool.clock
-        self._given = Headers({})
-        self._usual: dict[str | None, Headers] = {}
+        self._auth_headers = Headers({})
+        self._header_cache: dict[str | None, Headers] = {}
 
     def with_options(self, **changes: Any) -> SessionManager:
-        """The same pool with other options."""
+        """A session manager with other options that shares the pool."""
         return SessionManager(self.pool, replace(self.options, **changes), client=self._client)
 
     async def aclose(self) -> None:
-        """Close the pool, and end what goes on by itself."""
+        """Close the pool and cancel a token refresh in progress."""
         await self.pool.aclose()
         if isinstance(self.options.auth, TokenManager):
             await self.options.auth.aclose()
 
     def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
-        """Make a call, in as many attempts as the policy allows; gives what the answer says.
+        """Make a call, with retries, and return the decoded response.
 
         Raises:
-            APIStatusError: The service answered with an error.
-            DecodeError: The answer is not what the API promises.
-            TransportError: No usable answer came.
+            APIStatusError: The service responded with an error status.
+            DecodeError: The response does not have the documented format.
+            TransportError: No usable response was received.
             ConfigurationError: The client is closed, or used from another loop or process.
         """
-        return self._make(Call(request, self.clock.monotonic()))
+        return self._run(Call(request, self.clock.monotonic()))
 
     async def respond(self, request: Request[T]) -> Response[T]:
-        """Make a call as `send` does; gives all there is to know of the answer."""
+        """Make a call like `send`, and return the data with the status, headers and statistics of the call."""
         call = Call(request, self.clock.monotonic())
-        data = await self._make(call)
-        answer = call.answer
-        assert answer is not None  # noqa: S101  # for the type checker
+        data = await self._run(call)
+        response = call.response
+        assert response is not None  # noqa: S101  # for the type checker
         return Response(
             data=data,
-            status=answer.status,
-            headers=answer.headers,
-            request_id=request_id_of(answer),
-            rate_limit=call.told,
+            status=response.status,
+            headers=response.headers,
+            request_id=request_id_of(response),
+            rate_limit=call.rate_limit,
             attempts=call.attempt,
             elapsed=self.clock.monotonic() - call.started,
         )
 
-    async def _make(self, call: Call) -> Any:
+    async def _run(self, call: Call) -> Any:
         deadline = self.options.deadline
         try:
             if deadline is None:
-                return await self._attempts(call)
-            return await self._within(deadline, call)
+                return await self._run_attempts(call)
+            return await self._run_with_deadline(deadline, call)
         except BaseException as error:
             if isinstance(error, VoucherifyError):
-                conclude(call, error)
-            self._tell_error(call, error)
+                attach_failures(call, error)
+            elif isinstance(error, asyncio.CancelledError):
+                # Whoever cancels a call may need to know whether it was sent.
+                error.may_have_been_applied = call.may_have_been_applied  # type: ignore[attr-defined]
+            self._emit_error(call, error)
             raise
 
-    async def _within(self, deadline: float, call: Call) -> Any:
+    async def _run_with_deadline(self, deadline: float, call: Call) -> Any:
         scope = asyncio.timeout(deadline)
         try:
             async with scope:
-                return await self._attempts(call)
+                return await self._run_attempts(call)
         except TimeoutError:
             if not scope.expired():
                 raise
         raise deadline_error(call, deadline)
 
-    async def _attempts(self, call: Call) -> Any:
+    async def _run_attempts(self, call: Call) -> Any:
         while True:
             call.attempt += 1
-            result = await self._attempt(call)
+            result = await self._run_attempt(call)
             delivery, call.delivery = call.delivery, None
             if isinstance(result, RawResponse) and is_success(call, result):
                 return self._result(call, result)
             call.failures += (self._failure(call, result),)
-            del result  # an error would keep it, by its traceback
-            if self._is_excused(call, delivery):
-                call.excused += 1
-                self._tell_retry(call, 0.0)
+            del result  # otherwise the traceback of an error would keep it alive
+            if self._is_free_retry(call, delivery):
+                call.free_retries += 1
+                self._emit_retry(call, 0.0)
             else:
-                await self._pause(call, delivery)
-            call.waited, call.told, call.wait, call.status = 0.0, None, None, None
+                await self._wait_before_retry(call, delivery)
+            call.waited, call.rate_limit, call.server_wait, call.status = 0.0, None, None, None
 
     # -------------------------------------------------------------------- one attempt
 
-    async def _attempt(self, call: Call) -> RawResponse | VoucherifyError:
+    async def _run_attempt(self, call: Call) -> RawResponse | VoucherifyError:
         pool, options, timeouts = self.pool, self.options, self.options.timeouts
         pool.check_usable()
-        if isinstance(options.auth, TokenManager):  # before there is a place: asking for a token takes one
-            await options.auth.ready(self._fetch_token)
+        if isinstance(options.auth, TokenManager):  # before acquiring a slot: the token request needs one
+            await options.auth.ensure_token(self._fetch_token)
         try:
-            call.has_place = pool.take_place() or await pool.wait_for_place(timeouts.pool)
-            if call.has_place:
-                wait = await self._take_leave(call, 0.0, 0.0)
+            call.has_slot = pool.try_acquire_slot() or await pool.acquire_slot(timeouts.pool)
+            if call.has_slot:
+                wait = await self._acquire_permit(call, 0.0, 0.0)
                 if wait is not None:
-                    await self._queue(call, wait)
-                elif pool.held:
-                    pool.held.passed(options.rate_limiter, call.request.operation.limit_kind)
-            if not call.has_place:
-                text = f"no place in the connection pool became free within {timeouts.pool} s"
+                    await self._wait_without_slot(call, wait)
+                elif pool.throttle_log:
+                    pool.throttle_log.record_unthrottled(
+                        options.rate_limiter, call.request.operation.limit_kind
+                    )
+            if not call.has_slot:
+                text = f"no slot in the connection pool became free within {timeouts.pool} s"
                 return PoolTimeoutError(text, operation=call.name)
             headers = self._headers(call)
             if RequestEvent in options.hooks.wanted:
-                self._tell(RequestEvent, call, waited=call.waited)
+                self._emit(RequestEvent, call, waited=call.waited)
             call.waited, call.delivery = 0.0, Delivery()
             result = await pool.exchange(call.request, headers, timeouts, call.delivery)
             if isinstance(result, RawResponse):
                 call.status = result.status
-                self._learn(call, result)
+                self._record_rate_limit(call, result)
             elif isinstance(result, DecodeError):
                 call.status = result.status
         finally:
-            self._return_place(call)
-            leave, call.leave = call.leave, None
-            if leave is not None:
-                leave.release(call.request.operation.limit_kind, call.told, call.wait)
+            self._release_slot(call)
+            limiter, call.limiter = call.limiter, None
+            if limiter is not None:
+                limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
         if _logger.isEnabledFor(logging.DEBUG):
             outcome = call.status if isinstance(result, RawResponse) else type(result).__name__
             _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
 
-    def _learn(self, call: Call, answer: RawResponse) -> None:
-        """Keep what an answer says of the rate limit."""
-        told = call.told = read_rate_limit(answer.headers)
+    def _record_rate_limit(self, call: Call, response: RawResponse) -> None:
+        """Record the rate limit that a response reports."""
+        rate_limit = call.rate_limit = read_rate_limit(response.headers)
         remaining = None
-        if told is not None:
-            self.pool.rate_limit, remaining = told, told.remaining
-        if remaining == 0 or answer.status >= 400:  # else there is nothing to wait for
-            calls_remain = bool(remaining) and answer.status != 429
-            call.wait = server_wait(answer.headers, self.clock.epoch(), calls_remain=calls_remain)
+        if rate_limit is not None:
+            self.pool.rate_limit, remaining = rate_limit, rate_limit.remaining
+        if remaining == 0 or response.status >= 400:  # otherwise the next call need not wait
+            calls_remain = bool(remaining) and response.status != 429
+            call.server_wait = server_wait(response.headers, self.clock.epoch(), calls_remain=calls_remain)
 
     def _headers(self, call: Call) -> Headers:
         auth = self.options.auth
         if isinstance(auth, TokenManager):
             call.token = auth.token
-        if auth.headers() != self._given.values:  # it nearly never says anything new
-            given = Headers(check_headers("auth", auth.headers()))
+        if auth.headers() != self._auth_headers.values:  # for example after a token refresh
+            checked = Headers(check_headers("auth", auth.headers()))
             others = (*credentials_in(self.pool.headers), *credentials_in(self.options.headers))
-            self._given = Headers(given.values, Secrets((*given.values.values(), *others)))
-            self._usual.clear()
+            self._auth_headers = Headers(checked.values, Secrets((*checked.values.values(), *others)))
+            self._header_cache.clear()
         request, body = call.request, call.request.body
         content_type = None if body is None else body.content_type
-        if request.headers or request.secrets or content_type not in _USUAL:
-            return self._put_together(content_type, request.headers, request.secrets)
-        if content_type not in self._usual:
-            self._usual[content_type] = self._put_together(content_type, {}, ())
-        return self._usual[content_type]
+        if request.headers or request.secrets or content_type not in _CACHED_CONTENT_TYPES:
+            return self._merge_headers(content_type, request.headers, request.secrets)
+        if content_type not in self._header_cache:
+            self._header_cache[content_type] = self._merge_headers(content_type, {}, ())
+        return self._header_cache[content_type]
 
-    def _put_together(
+    def _merge_headers(
         self, content_type: str | None, headers: Mapping[str, str], secrets: Collection[str]
     ) -> Headers:
-        own = self._given
+        auth = self._auth_headers
         typed = {} if content_type is None else {"Content-Type": content_type}
-        sources = self.pool.headers, typed, self.options.headers, own.values, headers
-        # The last word counts, in whatever case it is written.
-        found = {name.lower(): (name, value) for source in sources for name, value in source.items()}
+        sources = self.pool.headers, typed, self.options.headers, auth.values, headers
+        # Later sources override earlier ones; header names are case-insensitive.
+        merged = {name.lower(): (name, value) for source in sources for name, value in source.items()}
         secrets = (*secrets, *credentials_in(headers))
-        return Headers(dict(found.values()), own.secrets | secrets if secrets else own.secrets)
+        return Headers(dict(merged.values()), auth.secrets | secrets if secrets else auth.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
-        # With the client's settings, not those of the view that asks: all views share the token.
+        # All views share the token, so the client's own settings apply, not those of the calling view.
         options = replace(self._client, auth=credentials.keys, deadline=MAX_REFRESH_SECONDS)
         return await SessionManager(self.pool, options).send(token_request(credentials.scope))
 
-    async def _queue(self, call: Call, wait: float) -> None:
-        """Wait for leave of the rate limits, and then for a place again: who waits for leave holds none."""
+    async def _wait_without_slot(self, call: Call, wait: float) -> None:
+        """Release the slot while waiting for a permit, then acquire it again."""
         pool = self.pool
-        while call.has_place:
-            self._return_place(call)
-            await self._wait_for_leave(call, wait)
+        while call.has_slot:
+            self._release_slot(call)
+            await self._wait_for_permit(call, wait)
             wait = 0.0
-            call.has_place = pool.take_place() or await pool.wait_for_place(self.options.timeouts.pool)
+            call.has_slot = pool.try_acquire_slot() or await pool.acquire_slot(self.options.timeouts.pool)
             if not pool.gate.is_closed(call.request.operation.limit_kind):
                 return
 
-    def _return_place(self, call: Call) -> None:
-        if call.has_place:
-            call.has_place = False
-            self.pool.return_place()
+    def _release_slot(self, call: Call) -> None:
+        if call.has_slot:
+            call.has_slot = False
+            self.pool.release_slot()
 
-    async def _take_leave(self, call: Call, max_wait: float, max_stop: float) -> float | None:
-        """Leave to send (`None`), or the seconds until there could be; see `WaitQueue.enter`."""
+    async def _acquire_permit(self, call: Call, max_wait: float, max_pause: float) -> float | None:
+        """Acquire a permit and return `None`, or return the seconds until one may be available.
+
+        `WaitQueue.acquire` documents the arguments.
+        """
         kind = call.request.operation.limit_kind
-        line, limiter, wait = self.pool.gate.lines.get(kind), self.options.rate_limiter, None
-        if line is not None:
-            wait = await line.enter(max_wait, max_stop)
-        if wait is None and limiter is not None and call.leave is None:
-            # What is derived from these may wait in its own way.
-            if isinstance(limiter, LocalRateLimiter | AdaptiveRateLimiter) and type(limiter) in _OWN_LIMITERS:
-                wait = await limiter.line(kind).enter(max_wait, max_stop)
+        queue, limiter, wait = self.pool.gate.queues.get(kind), self.options.rate_limiter, None
+        if queue is not None:
+            wait = await queue.acquire(max_wait, max_pause)
+        if wait is None and limiter is not None and call.limiter is None:
+            # A subclass may override `acquire`, so only the built-in classes take the shortcut.
+            if (
+                isinstance(limiter, LocalRateLimiter | AdaptiveRateLimiter)
+                and type(limiter) in _BUILTIN_LIMITERS
+            ):
+                wait = await limiter.line(kind).acquire(max_wait, max_pause)
             else:
-                wait = await limiter.acquire(kind, min(max_wait, max_stop))
+                wait = await limiter.acquire(kind, min(max_wait, max_pause))
             if wait is None:
-                call.leave = limiter
+                call.limiter = limiter
         return wait
 
-    async def _wait_for_leave(self, call: Call, known: float) -> None:
-        began = self.clock.monotonic()
-        accepted, deadline = self.options.retry.max_server_wait, self.options.deadline
+    async def _wait_for_permit(self, call: Call, known: float) -> None:
+        started = self.clock.monotonic()
+        max_server_wait, deadline = self.options.retry.max_server_wait, self.options.deadline
         left = self._time_left(call)
-        longest = min(accepted + WHOLE_SECONDS, left)
-        call.is_held = True
+        max_pause = min(max_server_wait + TIME_RESOLUTION, left)
+        call.is_throttled = True
         try:
-            with self._held(call, known if known <= longest else 0.0):  # above, it will not wait
-                wait = await self._take_leave(call, left, longest)
+            # A wait above `max_pause` is not started, so it is not logged.
+            with self._log_throttling(call, known if known <= max_pause else 0.0):
+                wait = await self._acquire_permit(call, left, max_pause)
         finally:
-            call.waited += self.clock.monotonic() - began
+            call.waited += self.clock.monotonic() - started
         if wait is None:
-            call.is_held = False
-        elif deadline is not None and left < accepted:
-            raise held_beyond_deadline(call, wait, deadline, self._time_left(call))
+            call.is_throttled = False
+        elif deadline is not None and left < max_server_wait:
+            raise throttled_past_deadline_error(call, wait, deadline, self._time_left(call))
         else:
-            raise refusal(call, wait, accepted)
+            raise throttled_error(call, wait, max_server_wait)
 
-    def _held(self, call: Call, wait: float) -> AbstractContextManager[None]:
-        """Count the call as waiting for a rate limit while a block runs, for the log."""
+    def _log_throttling(self, call: Call, wait: float) -> AbstractContextManager[None]:
+        """Count the call as throttled in the log while the block runs."""
         kind = call.request.operation.limit_kind
-        return self.pool.held.hold(call.name, self.options.rate_limiter, kind, wait)
+        return self.pool.throttle_log.throttled(call.name, self.options.rate_limiter, kind, wait)
 
     # -------------------------------------------------------------------- after an attempt
 
-    def _result(self, call: Call, answer: RawResponse) -> Any:
-        if not 200 <= answer.status < 300:  # what was to be removed is gone
-            answer = msgspec.structs.replace(answer, body=b"")
-        call.answer, request = answer, call.request
+    def _result(self, call: Call, response: RawResponse) -> Any:
+        if not 200 <= response.status < 300:  # the 404 of a deletion that an earlier attempt may have done
+            response = msgspec.structs.replace(response, body=b"")
+        call.response, request = response, call.request
         try:
-            data = request.decode(answer) if request.decode else decode(request.operation, answer)
+            data = request.decode(response) if request.decode else decode(request.operation, response)
         except DecodeError:
-            self._tell_response(call, answer, final=False)
+            self._emit_response(call, response, final=False)
             raise
         if ResponseEvent in self.options.hooks.wanted:
-            self._tell_response(call, answer, final=True)
+            self._emit_response(call, response, final=True)
         return data
 
     def _failure(self, call: Call, result: RawResponse | VoucherifyError) -> VoucherifyError:
         if not isinstance(result, RawResponse):
             return result
-        self._tell_response(call, result, final=False)
+        self._emit_response(call, result, final=False)
         return status_error(call.request.operation, result, now=self.clock.epoch())
 
-    def _is_excused(self, call: Call, delivery: Delivery | None) -> bool:
-        """Whether the last failure says nothing of the call, so that it is made again at once, policy or not."""
+    def _is_free_retry(self, call: Call, delivery: Delivery | None) -> bool:
+        """Whether to retry at once without counting the attempt: after a token refresh or a stale connection."""
         auth = self.options.auth
         if (
             isinstance(call.failures[-1], AuthenticationError)
             and isinstance(auth, TokenManager)
-            and not call.renewed
+            and not call.token_refreshed
         ):
-            auth.reject(call.token)
-            call.renewed = True
+            auth.invalidate(call.token)
+            call.token_refreshed = True
             return True
-        stale = delivery is not None and delivery.stale and call.excused < _MAX_STALE
+        stale = delivery is not None and delivery.stale and call.free_retries < _MAX_FREE_RETRIES
         return stale and (call.request.repeatable or not call.failures[-1].may_have_been_applied)
 
-    async def _pause(self, call: Call, delivery: Delivery | None) -> None:
-        """Wait until the next attempt, or raise what the call ends with."""
-        delay = self._delay(call, delivery)
+    async def _wait_before_retry(self, call: Call, delivery: Delivery | None) -> None:
+        """Wait before the next attempt, or raise the call's error if no attempt follows."""
+        delay = self._retry_delay(call, delivery)
         if delay is None:
             raise last_error(call)
         if self._time_left(call) <= delay:
-            raise self._out_of_time(call)
-        self._tell_retry(call, delay)
+            raise self._out_of_time_error(call)
+        self._emit_retry(call, delay)
         if isinstance(call.failures[-1], RateLimitError):
-            with self._held(call, delay):
+            with self._log_throttling(call, delay):
                 await self.clock.sleep(delay)
         else:
             await self.clock.sleep(delay)
 
-    def _delay(self, call: Call, delivery: Delivery | None) -> float | None:
-        """Seconds until the next attempt; `None` for none. If it was refused, all calls are held back."""
+    def _retry_delay(self, call: Call, delivery: Delivery | None) -> float | None:
+        """Seconds until the next attempt; `None` for no retry. After a 429, close the rate gate for all calls."""
         failure = call.failures[-1]
         outcome = Outcome(
             repeatable=call.request.repeatable,
-            arrived=failure.may_have_been_applied,
+            may_have_been_applied=failure.may_have_been_applied,
             status=failure.status if isinstance(failure, APIStatusError | DecodeError | ProxyError) else None,
-            server_wait=call.wait,
+            server_wait=call.server_wait,
             limit_kind=failure.kind if isinstance(failure, RateLimitError) else None,
             permanent=delivery is not None and delivery.permanent,
         )
-        policed = len(call.failures) - call.excused
-        delay = self.options.retry.decide(policed, outcome, jitter=self.clock.random())
+        counted = len(call.failures) - call.free_retries
+        delay = self.options.retry.decide(counted, outcome, jitter=self.clock.random())
         if isinstance(failure, RateLimitError):
-            # Of a kind that counts no calls, such as that of a plan that is used up, it is nobody's gate.
+            # No call has a kind such as `api_calls_cycle` (plan used up): closing its gate has no effect.
             kind = failure.kind or call.request.operation.limit_kind
-            self.pool.gate.close(kind, call.wait or delay or self.options.retry.base)
+            self.pool.gate.close(kind, call.server_wait or delay or self.options.retry.base)
         return delay
 
     def _time_left(self, call: Call) -> float:
         deadline = self.options.deadline
         return math.inf if deadline is None else call.started + deadline - self.clock.monotonic()
 
-    def _out_of_time(self, call: Call) -> VoucherifyError:
-        """The error for a call that ends because its next attempt could begin only after the deadline."""
+    def _out_of_time_error(self, call: Call) -> VoucherifyError:
+        """The error to raise when the next attempt would start after the deadline."""
         deadline = self.options.deadline or 0.0
         return last_error(call, deadline=deadline) if call.failures else deadline_error(call, deadline)
 
-    # -------------------------------------------------------------------- who looks on
+    # -------------------------------------------------------------------- hooks and log
 
-    def _tell(self, kind: type[CallEvent], call: Call, **facts: Any) -> None:
+    def _emit(self, kind: type[CallEvent], call: Call, **fields: Any) -> None:
         if kind in self.options.hooks.wanted:
             operation = call.request.operation
             event = kind(
@@ -409,42 +441,42 @@ class SessionManager:
                 base_url=self.pool.settings.base_url,
                 attempt=call.attempt,
                 elapsed=self.clock.monotonic() - call.started,
-                **facts,
+                **fields,
             )
             self.options.hooks.emit(event)
 
-    def _tell_response(self, call: Call, answer: RawResponse, *, final: bool) -> None:
+    def _emit_response(self, call: Call, response: RawResponse, *, final: bool) -> None:
         if ResponseEvent in self.options.hooks.wanted:
-            self._tell(
+            self._emit(
                 ResponseEvent,
                 call,
-                status=answer.status,
-                request_id=request_id_of(answer),
-                rate_limit=call.told,
+                status=response.status,
+                request_id=request_id_of(response),
+                rate_limit=call.rate_limit,
                 final=final,
             )
 
-    def _tell_retry(self, call: Call, delay: float) -> None:
+    def _emit_retry(self, call: Call, delay: float) -> None:
         kind = type(call.failures[-1]).__name__
-        # That calls are held back is told once, not for each that the service refuses.
+        # DEBUG for a 429: the throttle log has one warning for all calls that wait.
         level = logging.DEBUG if isinstance(call.failures[-1], RateLimitError) else logging.WARNING
         _logger.log(
-            level, "%s: attempt %d failed (%s); the next in %.2f s", call.name, call.attempt, kind, delay
+            level, "%s: attempt %d failed (%s); next attempt in %.2f s", call.name, call.attempt, kind, delay
         )
-        self._tell(RetryEvent, call, error_type=kind, status=call.status, delay=delay)
+        self._emit(RetryEvent, call, error_type=kind, status=call.status, delay=delay)
 
-    def _tell_error(self, call: Call, error: BaseException) -> None:
-        ours = error if isinstance(error, VoucherifyError) else None
-        self._tell(
+    def _emit_error(self, call: Call, error: BaseException) -> None:
+        own = error if isinstance(error, VoucherifyError) else None
+        self._emit(
             ErrorEvent,
             call,
             error_type=type(error).__name__,
-            # An error can have a status that no answer to this call had: when nothing was sent for a rate limit,
-            # or no token was got to send.
+            # Not the status of the error: it may come from a token refresh, or be the 429 of a call that was
+            # throttled and never sent.
             status=call.status if isinstance(error, APIStatusError | DecodeError) else None,
             waited=call.waited,
             key=error.key if isinstance(error, APIStatusError) else None,
-            request_id=ours.request_id if ours else None,
-            may_have_been_applied=ours.may_have_been_applied if ours else call.may_have_been_applied,
+            request_id=own.request_id if own else None,
+            may_have_been_applied=own.may_have_been_applied if own else call.may_have_been_applied,
             cancelled=isinstance(error, asyncio.CancelledError),
         )

@@ -1,4 +1,4 @@
-"""Where the service is, how it is reached, and how long its answers may take. No I/O."""
+"""Settings of a client: regions, base URL, proxy, headers, timeouts. Validation only, no I/O."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
     "read_setting",
 ]
 
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 
 
 class Region(StrEnum):
-    """The service's shared clusters. A dedicated cluster has a URL of its own."""
+    """The URLs of the service's shared clusters. A dedicated cluster has its own URL."""
 
     EUROPE = "https://api.voucherify.io"
     US = "https://us1.api.voucherify.io"
@@ -43,7 +43,7 @@ class Region(StrEnum):
 
 
 def check_seconds(name: str, value: float | None, *, zero: bool = False) -> None:
-    """Refuse a duration that is not a positive number of seconds (`None`: no limit)."""
+    """Reject a duration that is not a positive number of seconds, or `None` for no limit."""
     if value is None:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -53,13 +53,13 @@ def check_seconds(name: str, value: float | None, *, zero: bool = False) -> None
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that the parts of one attempt may take; `None` sets no limit.
+    """Time limits for the parts of one attempt, in seconds; `None` means no limit.
 
     Attributes:
-        connect: To make a connection, name look-up and TLS included.
-        read: Between two pieces of the answer.
-        attempt: For the whole attempt, from when it holds a place in the pool.
-        pool: To get a place in the pool.
+        connect: For opening a connection, DNS lookup and TLS handshake included.
+        read: Between two reads of the response.
+        attempt: For the whole attempt, from when it has a connection pool slot.
+        pool: For acquiring a connection pool slot.
     """
 
     connect: float | None = 10.0
@@ -68,12 +68,12 @@ class Timeouts:
     pool: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is not a duration."""
+        """Reject values that are not durations."""
         for name in ("connect", "read", "attempt", "pool"):
             check_seconds(f"timeout.{name}", getattr(self, name))
 
 
-_OWNED: Final = frozenset(
+_RESERVED_HEADERS: Final = frozenset(
     {
         "connection",
         "content-length",
@@ -90,39 +90,41 @@ _OWNED: Final = frozenset(
         "upgrade",
     }
 )
-"""Headers that say where a message ends, or what becomes of its connection."""
+"""Headers that control message framing or the connection, and are set by the transport."""
 
 
 def check_headers(name: str, headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse headers that cannot be sent as they are, or that the transport sets; the error leaves the values out."""
+    """Return a copy of valid headers. Reject invalid ones and those that the transport sets; errors omit the values."""
     if not is_mapping(headers):
         raise ConfigurationError(f"{name} must be a mapping of names to values, not {type(headers).__name__}")
-    bad = next((key for key, value in headers.items() if not _can_be_sent(key, value)), None)
-    owned = next((key for key in headers if isinstance(key, str) and key.lower() in _OWNED), None)
-    if bad is None and owned is None:
+    bad = next((key for key, value in headers.items() if not _is_valid_header(key, value)), None)
+    reserved = next(
+        (key for key in headers if isinstance(key, str) and key.lower() in _RESERVED_HEADERS), None
+    )
+    if bad is None and reserved is None:
         return dict(headers)
     del headers  # error reporters show the local variables of a traceback
-    if owned is not None:
-        raise ConfigurationError(f"{name} must not have {owned!r}: it belongs to the connection")
+    if reserved is not None:
+        raise ConfigurationError(f"{name} must not have {reserved!r}: the connection sets it")
     raise ConfigurationError(f"{name} has a header that cannot be sent: {bad!r}")
 
 
-def _can_be_sent(key: object, value: object) -> bool:
-    named = isinstance(key, str) and _TOKEN.fullmatch(key) is not None
-    return named and isinstance(value, str) and value.isprintable()
+def _is_valid_header(key: object, value: object) -> bool:
+    valid_name = isinstance(key, str) and _HEADER_NAME.fullmatch(key) is not None
+    return valid_name and isinstance(value, str) and value.isprintable()
 
 
 def environment_proxy(base_url: str) -> str | None:
-    """The proxy that the environment names for the service, unless it exempts its host."""
+    """The proxy for the service in the environment variables; `None` if there is none or ``NO_PROXY`` matches."""
     parts = urlsplit(base_url)
     if is_loopback(parts.hostname or ""):
-        return None  # plain http is allowed to loopback because it stays on this machine
+        return None  # check_base_url allows plain http to loopback because it never leaves this machine
     proxy = getproxies().get(parts.scheme)
     return None if proxy is None or proxy_bypass(parts.netloc) else proxy
 
 
 def check_proxy(name: str, proxy: str) -> str:
-    """Refuse a proxy that is not an HTTP proxy; the text of the error leaves its credentials out."""
+    """Reject a proxy that is not an http(s) URL; the error omits its credentials."""
     if not _is_url(proxy):
         raise ConfigurationError(f"{name} must be an http(s) URL, not {_without_credentials(proxy)!r}")
     return proxy
@@ -130,21 +132,21 @@ def check_proxy(name: str, proxy: str) -> str:
 
 def package_version() -> str:
     """The version of this package."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # takes as long as all models
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # slow to import
 
     try:
         return version("voucherify-async")
-    except PackageNotFoundError:  # run from a checkout that is not installed
+    except PackageNotFoundError:  # a checkout that is not installed
         return "0"
 
 
 def read_setting(name: str) -> str | None:
-    """A setting from the environment; an empty one counts as absent."""
+    """The value of an environment variable; `None` if it is unset or empty."""
     return os.environ.get(name) or None
 
 
 def check_base_url(base_url: str, *, allow_http: bool) -> str:
-    """The base URL without a trailing slash, if it is one that keys may be sent to."""
+    """The base URL without a trailing slash. Reject an invalid one, and plain http to other hosts than loopback."""
     if not _is_url(base_url):
         raise ConfigurationError(
             f"base_url must be an http(s) URL with a scheme and a host, such as {Region.EUROPE.value}, "
@@ -156,8 +158,8 @@ def check_base_url(base_url: str, *, allow_http: bool) -> str:
     host = parts.hostname or ""
     if parts.scheme == "http" and not allow_http and not is_loopback(host):
         raise ConfigurationError(
-            f"base_url is plain http to {host!r}, which would send the keys in the clear; "
-            f"use https, or allow_http=True for a sandbox in a network of your own"
+            f"base_url is plain http to {host!r}, which would send the keys unencrypted; "
+            f"use https, or allow_http=True for a sandbox in your own network"
         )
     return base_url.rstrip("/")
 
@@ -167,9 +169,9 @@ def _is_url(url: object) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        _ = parts.port  # reading it checks it
+        _ = parts.port  # the property validates it
         host = (parts.hostname or "").encode("idna")
-    except ValueError:  # a bad port, brackets that hold no address, a label that no name can have
+    except ValueError:  # an invalid port, IPv6 address or host name
         return False
     return parts.scheme in {"http", "https"} and bool(host)
 
@@ -180,7 +182,7 @@ def _without_credentials(url: object) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name says that only this machine can reach the host."""
+    """Whether the host name or address is a loopback one."""
     name = host.lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -1,4 +1,4 @@
-"""Log messages for calls that wait for a rate limit: one when the waiting begins, and one when it ends."""
+"""Log messages for throttling: one when calls start to wait for a rate limit, and one when they resume."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["ThrottleLog"]
 
 _logger = logging.getLogger("voucherify_async")
 
-_LONG_WAIT: Final = 1.0
-"""Seconds; a wait for a rate limit above this is worth a warning."""
+_MIN_LOGGED_WAIT: Final = 1.0
+"""Seconds; only longer waits for a rate limit are logged."""
 
 _MAX_EPISODES: Final = 32
-"""Pairs of a limiter and a kind of calls that are remembered while no call waits; the oldest are forgotten."""
+"""The most episodes to keep while no call waits for them; the oldest are dropped first."""
 
 
 @dataclass(slots=True)
@@ -26,23 +26,23 @@ class _Episode:
     """A period in which calls of one kind wait for one limiter.
 
     Attributes:
-        limiter: What they wait for; kept, so that no other object gets its `id`.
-        waiting: How many calls wait now.
-        began: When the first warning was logged; `None` if it was not.
-        is_over: The second warning was logged, and no call has passed without a long wait since.
+        limiter: The limiter; referenced here so that its `id`, which is the key, stays unique.
+        waiting: How many calls are waiting now.
+        warned_at: When the first warning was logged; `None` if there is no warning, or its second has followed.
+        has_ended: The second warning was logged, and every call since then had a long wait.
     """
 
     limiter: object
     waiting: int = 0
-    began: float | None = None
-    is_over: bool = False
+    warned_at: float | None = None
+    has_ended: bool = False
 
 
 class ThrottleLog:
-    """Logs one warning when calls begin to wait for a limiter, and one when they go on; single waits are DEBUG.
+    """Logs a warning when calls start to wait for a limiter and one when they resume; single waits are DEBUG.
 
-    Each limiter and kind of call has warnings of its own. They are logged again only after a call that did not
-    wait long: calls made one after the other that all have to wait give two warnings in all.
+    Each pair of limiter and kind of call has its own warnings. They are logged again only after a call without a
+    long wait, so a sequence of calls that all have to wait logs two warnings in total.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -50,54 +50,56 @@ class ThrottleLog:
         self._episodes: dict[tuple[int, str], _Episode] = {}
 
     def __bool__(self) -> bool:
-        """Whether calls wait, or waited and none has passed without a wait since."""
+        """Whether calls are waiting, or no call was sent without waiting since the last one waited."""
         return bool(self._episodes)
 
     @contextmanager
-    def hold(self, name: str, limiter: object, kind: str, wait: float) -> Generator[None]:
-        """Count a call as waiting while the block runs.
+    def throttled(self, name: str, limiter: object, kind: str, wait: float) -> Generator[None]:
+        """Count a call as waiting for a rate limit while the block runs.
 
         Args:
-            name: The name of its operation.
-            limiter: The limiter that it waits for.
-            kind: The rate limit that it counts against.
-            wait: Seconds that it will wait at least, as far as is known.
+            name: The name of the operation.
+            limiter: The limiter that the call waits for.
+            kind: The rate limit that the call counts against.
+            wait: The least number of seconds that the call will wait; 0 if unknown.
         """
         key = id(limiter), kind
         episode = self._episodes.setdefault(key, _Episode(limiter))
-        began = self._clock.monotonic()
+        started = self._clock.monotonic()
         episode.waiting += 1
-        if wait > _LONG_WAIT:
-            self._begin(episode, kind, began)
+        if wait > _MIN_LOGGED_WAIT:
+            self._warn_start(episode, kind, started)
         try:
             yield
         finally:
             now = self._clock.monotonic()
             episode.waiting -= 1
-            if now - began > _LONG_WAIT:
-                _logger.debug("%s: waited %.1f s for the rate limit", name, now - began)
-                self._begin(episode, kind, began)
-            elif episode.began is None:
-                episode.is_over = False
+            if now - started > _MIN_LOGGED_WAIT:
+                _logger.debug("%s: waited %.1f s for the rate limit", name, now - started)
+                self._warn_start(episode, kind, started)
+            elif episode.warned_at is None:
+                episode.has_ended = False
             if not episode.waiting:
-                self._end(key, episode, now)
+                self._warn_end(key, episode, now)
 
-    def passed(self, limiter: object, kind: str) -> None:
-        """A call was sent without a wait."""
+    def record_unthrottled(self, limiter: object, kind: str) -> None:
+        """Record that a call was sent without waiting."""
         episode = self._episodes.get((id(limiter), kind))
         if episode is not None and not episode.waiting:
             del self._episodes[id(limiter), kind]
 
-    def _begin(self, episode: _Episode, kind: str, now: float) -> None:
-        if episode.began is None and not episode.is_over:
-            episode.began = now
-            _logger.warning("the rate limit of %s holds calls back", kind)
+    def _warn_start(self, episode: _Episode, kind: str, now: float) -> None:
+        if episode.warned_at is None and not episode.has_ended:
+            episode.warned_at = now
+            _logger.warning("calls are waiting for the %s rate limit", kind)
 
-    def _end(self, key: tuple[int, str], episode: _Episode, now: float) -> None:
-        if episode.began is not None:
-            _logger.warning("calls go on after %.1f s for the rate limit of %s", now - episode.began, key[1])
-            episode.began, episode.is_over = None, True
-        if not episode.is_over:
+    def _warn_end(self, key: tuple[int, str], episode: _Episode, now: float) -> None:
+        if episode.warned_at is not None:
+            _logger.warning(
+                "calls resume after waiting %.1f s for the %s rate limit", now - episode.warned_at, key[1]
+            )
+            episode.warned_at, episode.has_ended = None, True
+        if not episode.has_ended:
             self._episodes.pop(key, None)
         elif len(self._episodes) > _MAX_EPISODES:
             idle = next((key for key, other in self._episodes.items() if not other.waiting), key)

@@ -1,8 +1,8 @@
-"""Limits on how long things may take, kept by one timer for all that may take equally long.
+"""Time limits for many operations, with one event loop timer per limit.
 
-A timer of the loop for each would cost more than all else that there is to watch, and nearly none of them
-would ever go off. Things that may take equally long are due in the order in which they began, so that the
-timer has to look at the oldest only.
+A timer per operation would cost more than the rest of the bookkeeping, and almost none of them would ever fire.
+Operations with the same limit expire in the order in which they started, so one timer per limit is enough: it
+is set for the oldest operation.
 """
 
 from __future__ import annotations
@@ -14,48 +14,50 @@ __all__ = ["Expiring", "Watchdog"]
 
 
 class Expiring(Protocol):
-    """Something that may take only so long. No two are equal."""
+    """Something with a time limit. Must be hashable by identity."""
 
     def expire(self) -> None:
-        """The time is over."""
+        """Handle that the time limit is exceeded."""
         ...
 
 
 class Watchdog:
-    """Tells things that they have taken longer than they may."""
+    """Calls `expire` on items that exceed their time limit."""
 
     def __init__(self) -> None:
-        """Watch nothing yet."""
-        self._due: dict[float, dict[Expiring, float]] = {}  # by how long they may take; the oldest first
+        """Create a watchdog that watches nothing."""
+        self._due_times: dict[float, dict[Expiring, float]] = {}  # by limit; the oldest first
         self._timers: dict[float, asyncio.TimerHandle] = {}
         self._loop: asyncio.AbstractEventLoop
 
-    def watch(self, thing: Expiring, seconds: float) -> None:
-        """Tell a thing when so many seconds are over, unless it is `done` before."""
-        things = self._due.get(seconds)
-        if things is None:
+    def watch(self, item: Expiring, seconds: float) -> None:
+        """Expire an item after this many seconds, unless `done` is called first."""
+        items = self._due_times.get(seconds)
+        if items is None:
             self._loop = asyncio.get_running_loop()
-            things = self._due[seconds] = {}
-            self._timers[seconds] = self._loop.call_at(self._loop.time() + seconds, self._look, seconds)
-        things[thing] = self._loop.time() + seconds
+            items = self._due_times[seconds] = {}
+            self._timers[seconds] = self._loop.call_at(
+                self._loop.time() + seconds, self._expire_overdue, seconds
+            )
+        items[item] = self._loop.time() + seconds
 
-    def done(self, thing: Expiring, seconds: float) -> None:
-        """A thing has ended; may be said of one that was told."""
-        self._due.get(seconds, {}).pop(thing, None)
+    def done(self, item: Expiring, seconds: float) -> None:
+        """Stop watching an item. `seconds` is as in `watch`; the item may have expired already."""
+        self._due_times.get(seconds, {}).pop(item, None)
 
     def close(self) -> None:
-        """Watch nothing any more."""
-        self._due.clear()
+        """Stop watching all items."""
+        self._due_times.clear()
         while self._timers:
             self._timers.popitem()[1].cancel()
 
-    def _look(self, seconds: float) -> None:
-        loop, things = self._loop, self._due[seconds]
+    def _expire_overdue(self, seconds: float) -> None:
+        loop, items = self._loop, self._due_times[seconds]
         now = loop.time()
-        for thing, due in list(things.items()):
+        for item, due in list(items.items()):
             if due > now:
-                self._timers[seconds] = loop.call_at(due, self._look, seconds)
+                self._timers[seconds] = loop.call_at(due, self._expire_overdue, seconds)
                 return
-            del things[thing]
-            thing.expire()
-        del self._due[seconds], self._timers[seconds]
+            del items[item]
+            item.expire()
+        del self._due_times[seconds], self._timers[seconds]

@@ -1,8 +1,4 @@
-"""Arguments to bytes, and bytes to results or errors. Pure.
-
-Everything that HTTP means to this package is here: paths, queries and bodies on the way out, statuses and
-bodies on the way in.
-"""
+"""The wire format: encodes arguments as paths, queries and bodies; decodes responses to results or errors. Pure."""
 
 from __future__ import annotations
 
@@ -41,6 +37,7 @@ __all__ = [
     "decode",
     "decode_by",
     "decode_error",
+    "drop_empty",
     "encode_content",
     "encode_form",
     "encode_json",
@@ -49,7 +46,6 @@ __all__ = [
     "encode_path",
     "encode_query",
     "format_instant",
-    "given",
     "is_flat",
     "json_value",
     "request_id_of",
@@ -59,13 +55,13 @@ __all__ = [
 T = TypeVar("T")
 
 MAX_BODY_BYTES: Final = 10 * 1024 * 1024
-"""The service's limit on request bodies; it answers 413 above it."""
+"""The service's limit on request bodies; it rejects larger ones with status 413."""
 
 JSON: Final = "application/json"
-"""The content type of nearly all bodies."""
+"""The content type of most request bodies."""
 
 PLAIN_TYPES: Final = frozenset({str, int, bool, NoneType})
-"""What most JSON is made of, and needs no look; what is derived from these does."""
+"""Types that need no conversion to JSON. Subclasses of them do."""
 
 _TEXT: Final = frozenset({str})
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9_.~-]*")
@@ -74,29 +70,29 @@ _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 _BODY_EXCERPT: Final = 500
 _MAX_BODY_SEARCH: Final = 64 * 1024
-"""Bytes of a body that is no answer which are looked through for secrets, for the excerpt that is kept."""
+"""Bytes of an undecodable body that are searched for secrets before an excerpt is kept."""
 
 _MAX_TEXT: Final = 4 * 1024
-"""Characters that an error keeps of each text of an answer, of which the service may make any number."""
-_MILLISECOND: Final = 1_000  # microseconds; what the service is sure to tell apart
+"""Characters that an error keeps of each text in a response; the service may send texts of any length."""
+_MILLISECOND: Final = 1_000  # in microseconds; the precision that the service is known to keep
 
 
 class FilePart(NamedTuple):
-    """A file of a multipart body."""
+    """A file in a multipart body."""
 
     filename: str
     content: bytes
     content_type: str
 
 
-# ---------------------------------------------------------------- out
+# ---------------------------------------------------------------- requests
 
 
 def encode_path(template: str, parameters: Mapping[str, str]) -> str:
-    """Fill a path template, each value percent-encoded as one segment.
+    """Fill in a path template; each value is percent-encoded as one segment.
 
     Raises:
-        ValueError: A value is not a string that can be one segment of a path; names the parameter.
+        ValueError: A value is not a string that can be a path segment; names the parameter.
     """
     try:
         return template.format_map({name: _segment(name, value) for name, value in parameters.items()})
@@ -105,19 +101,19 @@ def encode_path(template: str, parameters: Mapping[str, str]) -> str:
 
 
 def _segment(name: str, value: str) -> str:
-    # "." and ".." would be resolved away by whatever is in between, and then mean another resource.
+    # Clients and proxies resolve "." and ".." segments, which would address another resource.
     if not isinstance(value, str) or value in {"", ".", ".."}:
         raise ValueError(f"{name} must be a non-empty string other than '.' and '..', not {value!r}")
-    return quote(_encodable(name, value), safe="")
+    return quote(_check_encodable(name, value), safe="")
 
 
 def encode_query(query: Query) -> str:
-    """A query string; nested values as deep objects, such as ``created_at[before]`` or ``ids[0]``.
+    """Encode a query string; nested values in bracket notation, such as ``created_at[before]`` or ``ids[0]``.
 
-    `None` and `UNSET` are left out.
+    `None` and `UNSET` are omitted.
 
     Raises:
-        ValueError: A value that has no place in a query; names the parameter.
+        ValueError: A value cannot be encoded in a query; names the parameter.
     """
     _check_mapping("query", query)
     try:
@@ -132,14 +128,14 @@ def _check_mapping(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a mapping, not {type(value).__name__}")
     bad = next((key for key in value if not isinstance(key, str)), None)
     if bad is not None:
-        raise ValueError(f"{name} must have names that are strings, not {bad!r}")
+        raise ValueError(f"{name} must have string keys, not {bad!r}")
 
 
 def check_strings(name: str, value: Mapping[str, str] | None) -> Mapping[str, str]:
-    """A mapping of strings to strings; `None` is an empty one.
+    """Return a mapping of strings to strings unchanged; `None` becomes an empty one.
 
     Raises:
-        ValueError: It is something else; names where.
+        ValueError: The value is not such a mapping; names the invalid key.
     """
     if value is None:
         return {}
@@ -155,13 +151,13 @@ def _pairs(name: str, value: Any) -> list[str]:
         case None | msgspec.UnsetType():
             return []
         case str():
-            text = _quoted(_encodable(name, value))
+            text = _quote(_check_encodable(name, value))
         case bool():
             text = "true" if value else "false"
         case float() if not math.isfinite(value):
             raise ValueError(f"{name} must be a finite number, not {value!r}")
         case int() | float():
-            text = _quoted(str(value))
+            text = _quote(str(value))
         case dt.datetime():
             text = format_instant(check_aware(name, value)).replace(":", "%3A")
         case dt.date():
@@ -171,31 +167,31 @@ def _pairs(name: str, value: Any) -> list[str]:
         case _ if is_array(value):
             return [pair for index, item in enumerate(value) for pair in _pairs(f"{name}[{index}]", item)]
         case _:
-            raise ValueError(f"{name} cannot be sent in a query: {value!r}")
-    return [_quoted(name) + "=" + text]  # not formatted: an enumeration has another text then
+            raise ValueError(f"{name} cannot be encoded in a query: {value!r}")
+    return [_quote(name) + "=" + text]  # no f-string: it would format an enum member differently
 
 
-def given(query: Query) -> Query:
-    """A query less what is left out."""
-    found = {name: given(value) if is_mapping(value) else value for name, value in query.items()}
+def drop_empty(query: Query) -> Query:
+    """The query without `None` values and empty mappings, at every level."""
+    found = {name: drop_empty(value) if is_mapping(value) else value for name, value in query.items()}
     return {name: value for name, value in found.items() if value is not None and value != {}}
 
 
-def _quoted(text: str) -> str:
-    # Most are plain words and numbers.
+def _quote(text: str) -> str:
+    # Most values are plain words and numbers, and a match is faster than `quote`.
     return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
-def _encodable(name: str, value: str) -> str:
+def _check_encodable(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name} has characters that cannot be sent: {value!r}") from None
+        raise ValueError(f"{name} has characters that cannot be encoded: {value!r}") from None
     return value
 
 
 def check_aware(name: str, value: dt.datetime) -> dt.datetime:
-    """The instant, if it is one: without a zone it could mean any of 38.
+    """Return a timezone-aware `datetime` unchanged; a naive one would be ambiguous.
 
     Raises:
         ValueError: It is not a timezone-aware `datetime`; names the argument.
@@ -205,19 +201,19 @@ def check_aware(name: str, value: dt.datetime) -> dt.datetime:
     try:
         value.astimezone(dt.UTC)
     except OverflowError:
-        raise ValueError(f"{name} is beyond the years 1 to 9999 in UTC: {value!r}") from None
+        raise ValueError(f"{name} must be within the years 1 to 9999 in UTC, not {value!r}") from None
     return value
 
 
 def format_instant(value: dt.datetime) -> str:
-    """ISO 8601 in UTC, in milliseconds as the service writes it, finer only where that would lose."""
+    """Format as ISO 8601 in UTC, with milliseconds like the service, or microseconds if there are any."""
     precision = "microseconds" if value.microsecond % _MILLISECOND else "milliseconds"
     return as_utc(value).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def is_flat(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether the value is a plain `dict` of nothing but plain values, which needs no further look."""
-    items: Any = value  # no cast, which would be a call
+    """Whether the value is a plain `dict` with values of `PLAIN_TYPES` only, so that it needs no conversion."""
+    items: Any = value  # an annotation, because `cast` would be a function call
     return (
         type(value) is dict
         and PLAIN_TYPES.issuperset(map(type, items.values()))
@@ -226,10 +222,10 @@ def is_flat(value: object) -> TypeGuard[dict[str, Any]]:
 
 
 def json_value(name: str, value: Any) -> Any:
-    """The value in the plain types of JSON.
+    """Convert a value to the plain types of JSON.
 
     Raises:
-        ValueError: JSON cannot hold it; names where.
+        ValueError: The value cannot be represented in JSON; names its position.
     """
     try:
         return _json_value(name, value)
@@ -245,7 +241,7 @@ def _json_value(name: str, value: Any) -> Any:
         value = {key: item for key, item in fields if item is not UNSET}
     if is_mapping(value):
         return {
-            _key(name, key): item if type(item) in PLAIN_TYPES else _json_value(f"{name}.{key}", item)
+            _json_key(name, key): item if type(item) in PLAIN_TYPES else _json_value(f"{name}.{key}", item)
             for key, item in value.items()
         }
     if is_array(value):
@@ -253,47 +249,47 @@ def _json_value(name: str, value: Any) -> Any:
     match value:
         case None | bool():
             return value
-        # msgspec encodes these types and no types derived from them.
+        # msgspec encodes these types, but not their subclasses.
         case str():
             return str.__str__(value)
         case int():
             return int(value)
         case float():
-            # msgspec would write null for what is not finite.
-            return float(value) if math.isfinite(value) else _refuse(name, value)
+            # msgspec would write null for NaN and infinities.
+            return float(value) if math.isfinite(value) else _raise_not_json(name, value)
         case dt.datetime():
             return format_instant(check_aware(name, value))
         case bytes() | bytearray() | memoryview() | set() | frozenset() | dt.timedelta():
-            # msgspec would make up a form for them that nobody has agreed on.
-            return _refuse(name, value)
+            # msgspec would encode them in a form that the API does not define.
+            return _raise_not_json(name, value)
         case decimal.Decimal() if not value.is_finite():
-            return _refuse(name, value)
+            return _raise_not_json(name, value)
         case _:
-            return _json_value(name, _builtins(name, value))
+            return _json_value(name, _to_builtins(name, value))
 
 
-def _builtins(name: str, value: Any) -> Any:
+def _to_builtins(name: str, value: Any) -> Any:
     try:
         return msgspec.to_builtins(value)
     except (TypeError, ValueError):
-        return _refuse(name, value)
+        return _raise_not_json(name, value)
 
 
-def _key(name: str, key: Any) -> str:
+def _json_key(name: str, key: Any) -> str:
     if not isinstance(key, str):
-        raise ValueError(f"{name} has the key {key!r}, and JSON has only strings for keys")
+        raise ValueError(f"{name} has the key {key!r}; keys must be strings in JSON")
     return str.__str__(key)
 
 
-def _refuse(name: str, value: Any) -> NoReturn:
-    raise ValueError(f"{name} cannot be held by JSON: {value!r}")
+def _raise_not_json(name: str, value: Any) -> NoReturn:
+    raise ValueError(f"{name} cannot be represented in JSON: {value!r}")
 
 
 def encode_json_array(name: str, items: Iterable[Any]) -> Body:
-    """A JSON body that is an array, encoded item by item so that one that is too long is not built whole.
+    """Encode a JSON array item by item, so that a body that is too large is rejected before it is complete.
 
     Raises:
-        ValueError: An item holds text that is not Unicode, or the body is above `MAX_BODY_BYTES`.
+        ValueError: An item has text with lone surrogates, or the body is larger than `MAX_BODY_BYTES`.
     """
     parts: list[bytes] = []
     size = 1
@@ -301,63 +297,63 @@ def encode_json_array(name: str, items: Iterable[Any]) -> Body:
         parts.append(encode_json(f"{name}[{index}]", item).content)
         size += len(parts[-1]) + 1
         if size > MAX_BODY_BYTES:
-            raise ValueError(_too_long(name, f"more than {MAX_BODY_BYTES:,}"))
+            raise ValueError(_too_large(name, f"more than {MAX_BODY_BYTES:,}"))
     return Body(b"[" + b",".join(parts) + b"]", JSON)
 
 
 def encode_json(name: str, value: Any, *, sort_keys: bool = False) -> Body:
-    """A JSON body. `UNSET` properties are left out.
+    """Encode a JSON body. `UNSET` properties are omitted.
 
     Raises:
-        ValueError: It holds text that is not Unicode, or is above `MAX_BODY_BYTES`; names it.
+        ValueError: It has text with lone surrogates, or is larger than `MAX_BODY_BYTES`; names the argument.
     """
     try:
         content = _encode_sorted(value) if sort_keys else _encode(value)
     except UnicodeEncodeError:
-        raise ValueError(f"{name} has text with lone surrogates, which JSON cannot hold") from None
-    return Body(_bounded(name, content), JSON)
+        raise ValueError(f"{name} has text with lone surrogates, which JSON cannot represent") from None
+    return Body(_check_size(name, content), JSON)
 
 
 def encode_content(name: str, content: bytes) -> Body:
-    """A body that is bytes already.
+    """Make a body of bytes that are encoded already.
 
     Raises:
-        ValueError: It is not bytes, or above `MAX_BODY_BYTES`; names it.
+        ValueError: It is not bytes, or larger than `MAX_BODY_BYTES`; names the argument.
     """
-    return Body(_bounded(name, _bytes(name, content)), "application/octet-stream")
+    return Body(_check_size(name, _bytes(name, content)), "application/octet-stream")
 
 
 def _bytes(name: str, content: object) -> bytes:
     if not isinstance(content, bytes | bytearray | memoryview):
         raise ValueError(f"{name} must be bytes, not {type(content).__name__}")
-    return bytes(cast("bytes", content))  # the same object if it is bytes
+    return bytes(cast("bytes", content))  # no copy if it is bytes
 
 
 def encode_form(form: Mapping[str, str] | None) -> Body:
-    """A form-encoded body."""
-    fields = {name: _encodable(name, value) for name, value in check_strings("form", form).items()}
+    """Encode a form body (``application/x-www-form-urlencoded``)."""
+    fields = {name: _check_encodable(name, value) for name, value in check_strings("form", form).items()}
     return Body(urlencode(fields).encode("ascii"), "application/x-www-form-urlencoded")
 
 
 def encode_multipart(files: Mapping[str, FilePart], form: Mapping[str, str] | None = None) -> Body:
-    """A multipart body of the files, after the fields of `form`.
+    """Encode a multipart body: the fields of `form`, then the files.
 
     Raises:
-        ValueError: A file is above `MAX_BODY_BYTES`; names its part.
+        ValueError: A file is larger than `MAX_BODY_BYTES`; names its part.
     """
     parts: list[tuple[str, str | None, bytes]] = [
-        (f'form-data; name="{_parameter(name)}"', None, _encodable(name, value).encode())
+        (f'form-data; name="{_escape(name)}"', None, _check_encodable(name, value).encode())
         for name, value in check_strings("form", form).items()
     ]
     parts += [
         (
-            f'form-data; name="{_parameter(name)}"; filename="{_parameter(_encodable(name, file.filename))}"',
+            f'form-data; name="{_escape(name)}"; filename="{_escape(_check_encodable(name, file.filename))}"',
             file.content_type,
-            _bounded(name, file.content),
+            _check_size(name, file.content),
         )
         for name, file in files.items()
     ]
-    # A digest of the content cannot occur in it, except by intent.
+    # A digest of the content practically cannot occur in the content.
     boundary = hashlib.sha256(b"".join(content for *_, content in parts)).hexdigest().encode()
     lines: list[bytes] = []
     for disposition, content_type, content in parts:
@@ -369,79 +365,79 @@ def encode_multipart(files: Mapping[str, FilePart], form: Mapping[str, str] | No
     return Body(b"\r\n".join(lines), f"multipart/form-data; boundary={boundary.decode()}")
 
 
-def _parameter(text: str) -> str:
-    """As browsers write it (WHATWG, "multipart/form-data encoding algorithm")."""
+def _escape(text: str) -> str:
+    """Escape a name like browsers do (WHATWG, "multipart/form-data encoding algorithm")."""
     return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _bounded(name: str, content: bytes) -> bytes:
+def _check_size(name: str, content: bytes) -> bytes:
     if len(content) > MAX_BODY_BYTES:
-        raise ValueError(_too_long(name, f"{len(content):,}"))
+        raise ValueError(_too_large(name, f"{len(content):,}"))
     return content
 
 
-def _too_long(name: str, count: str) -> str:
-    return f"{name} has {count} bytes; the service takes at most {MAX_BODY_BYTES:,}"
+def _too_large(name: str, count: str) -> str:
+    return f"{name} has {count} bytes; the service accepts at most {MAX_BODY_BYTES:,}"
 
 
-# ---------------------------------------------------------------- in
+# ---------------------------------------------------------------- responses
 
 
-def decode(operation: Operation[Any], answer: RawResponse) -> Any:
-    """What a successful answer says.
+def decode(operation: Operation[Any], response: RawResponse) -> Any:
+    """Decode the body of a successful response to the operation's type.
 
     Raises:
-        DecodeError: It is not what the API promises.
+        DecodeError: The body does not match that type.
     """
     into = operation.into
-    if into is NoneType or (into is Any and not answer.body):
+    if into is NoneType or (into is Any and not response.body):
         return None
     if into is bytes:
-        return answer.body
-    return decode_by(operation.decoder, operation, answer)
+        return response.body
+    return decode_by(operation.decoder, operation, response)
 
 
-def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], answer: RawResponse) -> T:
-    """What a successful answer says, as a decoder reads it.
+def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], response: RawResponse) -> T:
+    """Decode the body of a successful response with a given decoder.
 
     Raises:
-        DecodeError: It is not what the API promises.
+        DecodeError: The body does not match the decoder's type.
     """
     try:
-        return decode_json(decoder, answer.body)
+        return decode_json(decoder, response.body)
     except msgspec.ValidationError as error:
-        problem = f"the answer is not of the promised shape: {error}"
+        problem = f"the response does not match the expected type: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        problem = f"the answer is not JSON: {error}"
+        problem = f"the response is not JSON: {error}"
     except RecursionError:
-        problem = "the answer is nested too deeply"
-    raise decode_error(operation, answer, problem)
+        problem = "the response is nested too deeply"
+    raise decode_error(operation, response, problem)
 
 
 def decode_error(
     operation: Operation[Any],
-    answer: RawResponse,
+    response: RawResponse,
     problem: str,
     *,
     item_id: str | None = None,
     position: int | None = None,
 ) -> DecodeError:
-    """The error for an answer that is not what the API promises."""
-    excerpt = "" if operation.confidential else answer.body[:_MAX_BODY_SEARCH].decode("utf-8", "replace")
+    """The error for a response that does not match the expected type."""
+    excerpt = "" if operation.confidential else response.body[:_MAX_BODY_SEARCH].decode("utf-8", "replace")
     return DecodeError(
-        answer.secrets.excerpt(problem, _MAX_TEXT),
-        status=answer.status,
-        body=answer.secrets.excerpt(excerpt, _BODY_EXCERPT),
-        item_id=_said(answer, item_id),
+        response.secrets.excerpt(problem, _MAX_TEXT),
+        status=response.status,
+        body=response.secrets.excerpt(excerpt, _BODY_EXCERPT),
+        item_id=_safe_text(response, item_id),
         position=position,
         operation=operation.name,
-        request_id=request_id_of(answer),
+        request_id=request_id_of(response),
         may_have_been_applied=not operation.reads,
     )
 
 
 class _ErrorBody(msgspec.Struct):
-    """The bodies of errors, in all the shapes that are known; any part may be missing or odd."""
+    """An error body in any known format. Any property may be missing or have an unexpected type."""
 
     code: Any = None
     key: Any = None
@@ -463,52 +459,57 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _said(answer: RawResponse, value: Any) -> str | None:
-    return None if (text := _text(value)) is None else answer.secrets.excerpt(text, _MAX_TEXT)
+def _safe_text(response: RawResponse, value: Any) -> str | None:
+    return None if (text := _text(value)) is None else response.secrets.excerpt(text, _MAX_TEXT)
 
 
-def status_error(operation: Operation[Any], answer: RawResponse, *, now: float) -> APIStatusError:
-    """The error that an unsuccessful answer stands for.
+def status_error(operation: Operation[Any], response: RawResponse, *, now: float) -> APIStatusError:
+    """The error for a response whose status is not a success.
 
     Args:
-        operation: What was asked.
-        answer: What came.
-        now: Epoch seconds, to measure waits given as instants.
+        operation: The operation that was called.
+        response: The response.
+        now: Epoch seconds, to convert absolute times in headers to waits.
     """
     try:
-        body = decode_json(_ERROR_BODY, answer.body)
+        body = decode_json(_ERROR_BODY, response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        body = _ErrorBody()  # HTML from a proxy, or nothing
-    said = partial(_said, answer)
-    message = body.custom_message() or said(body.message) or said(body.error) or _phrase(answer.status)
-    error = status_error_class(answer.status)(
-        answer.secrets.excerpt(message, _MAX_TEXT),
-        status=answer.status,
+        body = _ErrorBody()  # such as HTML from a proxy, or an empty body
+    text_of = partial(_safe_text, response)
+    message = (
+        body.custom_message()
+        or text_of(body.message)
+        or text_of(body.error)
+        or _reason_phrase(response.status)
+    )
+    error = status_error_class(response.status)(
+        response.secrets.excerpt(message, _MAX_TEXT),
+        status=response.status,
         code=body.code if isinstance(body.code, int) else None,
-        key=said(body.key),
-        details=said(body.details),
-        resource_id=said(body.resource_id),
-        resource_type=said(body.resource_type),
+        key=text_of(body.key),
+        details=text_of(body.details),
+        resource_id=text_of(body.resource_id),
+        resource_type=text_of(body.resource_type),
         operation=operation.name,
-        request_id=request_id_of(answer) or said(body.request_id),
-        # A 4xx says that the service refused; after a 5xx or a redirect nobody knows how far it got.
-        may_have_been_applied=not operation.reads and not 400 <= answer.status < 500,
+        request_id=request_id_of(response) or text_of(body.request_id),
+        # A 4xx means that the service refused the request; a 5xx or a redirect leaves open whether it was applied.
+        may_have_been_applied=not operation.reads and not 400 <= response.status < 500,
     )
     if isinstance(error, RateLimitError):
-        error.retry_after = server_wait(answer.headers, now)
-        error.kind = limit_kind(answer.headers)
+        error.retry_after = server_wait(response.headers, now)
+        error.kind = limit_kind(response.headers)
     return error
 
 
-def request_id_of(answer: RawResponse) -> str | None:
-    """The service's id of the request, from the headers."""
-    text = answer.headers.get("X-Request-Id")
-    return answer.secrets.cut(text) if text else None
+def request_id_of(response: RawResponse) -> str | None:
+    """The service's id of the request, from the response headers."""
+    text = response.headers.get("X-Request-Id")
+    return response.secrets.redact(text) if text else None
 
 
-def _phrase(status: int) -> str:
+def _reason_phrase(status: int) -> str:
     if 300 <= status < 400:
-        return "redirect refused, as following it would send the credentials elsewhere"
+        return "redirect not followed, because the credentials would be sent to another URL"
     try:
         return HTTPStatus(status).phrase
     except ValueError:

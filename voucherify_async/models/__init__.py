@@ -1,4 +1,4 @@
-"""The API's objects as immutable structs, one module per kind of object."""
+"""The API's objects as immutable structs; one module per resource."""
 
 from voucherify_async.models.activity import CustomerActivity
 from voucherify_async.models.async_actions import (

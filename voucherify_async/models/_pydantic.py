@@ -1,4 +1,4 @@
-"""How FastAPI and pydantic see the models: as dataclasses with a schema. Decoding and encoding stay with msgspec."""
+"""Pydantic schemas for the models, so that FastAPI accepts them. msgspec still decodes and encodes them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["DataclassFields", "attributes", "core_schema_of"]
 
 
 class DataclassFields:
-    """The fields of a model as `dataclasses` describes them, made when somebody looks."""
+    """A descriptor for `__dataclass_fields__`: builds the dataclass fields of a model on access."""
 
     def __get__(
         self, instance: msgspec.Struct | None, model: type[msgspec.Struct]
     ) -> dict[str, dataclasses.Field[Any]]:
         if getattr(model, "__parameters__", ()):
-            # pydantic would take Customer[Meta] for a dataclass whose fields it has to read itself.
+            # Without this, pydantic would treat Customer[Meta] as a dataclass and read its fields itself.
             raise AttributeError("__dataclass_fields__")
         names = [
             attribute
@@ -37,7 +37,10 @@ class DataclassFields:
 
 
 def attributes(model: type[msgspec.Struct]) -> list[tuple[str, str]]:
-    """Every property's name in JSON, and the attribute that has its value, decoded if it is kept as bytes."""
+    """The JSON name of every property and the attribute that holds its value.
+
+    For a raw JSON field such as `raw_data`, this is the attribute with the decoded value, `data`.
+    """
     return [
         (field.encode_name, field.encode_name if hasattr(model, field.encode_name) else field.name)
         for field in msgspec.structs.fields(model)
@@ -45,11 +48,11 @@ def attributes(model: type[msgspec.Struct]) -> list[tuple[str, str]]:
 
 
 def core_schema_of(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-    """The schema of a model for pydantic."""
+    """Build the pydantic core schema of a model."""
     from pydantic_core import core_schema  # noqa: PLC0415  # only applications that use pydantic have it
 
-    # A forward schema of the fields gives pydantic the JSON schema, with references it resolves
-    # itself; decoding and encoding stay with msgspec.
+    # Pydantic derives the JSON schema, with its references, from this schema of the fields. It validates nothing:
+    # the wrap validator below replaces it with msgspec.
     fields = core_schema.typed_dict_schema(
         {
             name: core_schema.typed_dict_field(handler.generate_schema(hint), required=required)
@@ -66,7 +69,7 @@ def core_schema_of(source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
 
 
 def _to_builtins(value: Any) -> Any:
-    # Through JSON, as msgspec.to_builtins does not take the Raw fields that are decoded when asked for.
+    # Through JSON, because msgspec.to_builtins does not accept Raw fields.
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
@@ -80,7 +83,7 @@ def _validator(source: Any) -> Callable[[Any, Any], Any]:
         try:
             return decoder.decode(msgspec.json.encode(value))
         except (TypeError, msgspec.ValidationError) as error:
-            raise ValueError(str(error)) from None  # what pydantic takes for a validation error
+            raise ValueError(str(error)) from None  # pydantic turns a ValueError into a validation error
 
     return validate
 
@@ -92,7 +95,7 @@ def _reference(source: Any) -> str:
 
 
 def _schema_fields(source: Any) -> list[tuple[str, Any, bool]]:
-    """Name in JSON, type and whether it is required, for every field of a struct."""
+    """The JSON name, the type and the required flag of every field of a struct."""
     struct = get_origin(source) or source
     parameters = getattr(struct, "__parameters__", ())
     arguments = get_args(source) or tuple(_default_of(parameter) for parameter in parameters)
@@ -109,12 +112,12 @@ def _default_of(parameter: TypeVar) -> Any:
 
 
 def _schema_type(hint: Any, bound: dict[Any, Any]) -> Any:
-    """A field's type as pydantic understands it: parameters filled in, UNSET dropped, Raw any JSON."""
+    """A field's type for pydantic: type parameters substituted, UNSET removed, and Raw as a JSON object."""
     if hint is msgspec.Raw:
         return dict[str, Any] | None
     if isinstance(hint, TypeVar):
         return bound.get(hint, Any)
     if get_origin(hint) in (Union, types.UnionType):
         members = tuple(_schema_type(member, bound) for member in get_args(hint) if member is not UnsetType)
-        return Union[members]  # noqa: UP007  # built from values, where | cannot be written
+        return Union[members]  # noqa: UP007  # the members are values, which | cannot join
     return hint

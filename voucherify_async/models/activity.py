@@ -1,4 +1,4 @@
-"""What happened to a customer."""
+"""Events of a customer's activity."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
     created_at: dt.datetime | None = None
     group_id: str | None = None
     raw_data: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="data")
-    """The JSON of `data`, as it came."""
+    """The raw JSON of `data`."""
 
     def __post_init__(self) -> None:
-        # The decoder hands out a view of the page; a kept event must not keep a megabyte alive.
+        # The decoder returns a view of the whole page; copy it so that one event does not keep the page in memory.
         msgspec.structs.force_setattr(self, "raw_data", self.raw_data.copy())
 
     @cached_property
     def data(self) -> Mapping[str, Any] | None:
-        """What the event is about, decoded when first asked for; `None` when absent."""
+        """The event's payload, decoded on first access; `None` if absent."""
         data: Mapping[str, Any] | None = lazy_json(self.raw_data)
         return data

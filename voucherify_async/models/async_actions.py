@@ -1,4 +1,4 @@
-"""Background jobs and what became of them."""
+"""Background jobs and their results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class BulkError(Model, frozen=True, kw_only=True):
-    """One item of a bulk update that was not applied."""
+    """An item that a bulk update failed to apply."""
 
     message: str | None = None
     details: str | None = None
@@ -38,12 +38,12 @@ class BulkUpdateResult(Model, frozen=True, kw_only=True):
     failed_count: int | None = None
     errors: tuple[BulkError, ...] | None = None
     reports: tuple[str, ...] | None = None
-    """URLs of CSV files that say for each item whether it was found and updated."""
+    """URLs of CSV files that list, for each item, whether it was found and updated."""
     reports_available_till: dt.datetime | None = None
 
 
 class ImportFailure(Model, frozen=True, kw_only=True):
-    """One row of an import that was not applied; rows count from 1, without the header."""
+    """A row that an import failed to apply; `row` counts from 1, without the header."""
 
     source_id: str | None = None
     code: str | None = None
@@ -103,8 +103,8 @@ _RESULT_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
 class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
     """A background job.
 
-    `status` is ``ENQUEUED``, ``IN_PROGRESS``, ``DONE`` or ``FAILED``. ``DONE`` says that the job ended,
-    not that all went well: `result` counts what failed, and lists it.
+    `status` is ``ENQUEUED``, ``IN_PROGRESS``, ``DONE`` or ``FAILED``. A ``DONE`` job can still contain failed
+    items: `result` counts and lists them.
     """
 
     id: str
@@ -113,32 +113,33 @@ class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
     operation_status: str | None = None
     """``SUCCESS``, ``FAILED`` or ``UNKNOWN``."""
     progress: int | None = None
-    """0 to 100."""
+    """Percent, 0 to 100."""
     processing_time: int | None = None
     """Milliseconds."""
     request_id: str | None = None
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None
     raw_result: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="result")
-    """The JSON of `result`, as it came."""
+    """The raw JSON of `result`."""
     object: str | None = None
 
     def __post_init__(self) -> None:
+        # The decoder returns a view of the whole response; copy it so that one job does not keep it in memory.
         msgspec.structs.force_setattr(self, "raw_result", self.raw_result.copy())
 
     @cached_property
     def result(self) -> BulkUpdateResult | JobResult | dict[str, Any] | None:
-        """What the job did, typed by `type`.
+        """The job's result, decoded on first access; `type` selects its class.
 
-        A plain mapping for a type that is not known, or a result that is not as documented; `None`
-        before the job has ended, and in lists, which do not carry it.
+        It is a plain mapping if `type` is unknown or the result differs from the documentation. It is `None`
+        until the job has ended, and for jobs from a list, which does not include results.
         """
         decoder = _RESULT_DECODERS.get(self.type or "")
         if decoder is not None:
             try:
                 typed: BulkUpdateResult | JobResult | None = lazy_json(self.raw_result, decoder)
             except DecodeError:
-                pass  # ORDERS.IMPORT and VOUCHERS.IMPORT are documented with an object for the array
+                pass  # the documentation of ORDERS.IMPORT and VOUCHERS.IMPORT has an object in place of the array
             else:
                 return typed
         plain: dict[str, Any] | None = lazy_json(self.raw_result)
@@ -146,6 +147,8 @@ class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
 
 
 class AsyncActionReceipt(Model, frozen=True, kw_only=True):
-    """The answer to a bulk call: the id of the job that now runs in the background."""
+    """The response to a bulk call: the id of the background job it started."""
 
-    async_action_id: Annotated[str, msgspec.Meta(pattern="[^.]")]  # what a path can hold: not even ".."
+    async_action_id: Annotated[
+        str, msgspec.Meta(pattern="[^.]")
+    ]  # rejects ids of dots only, such as "..": no path can contain them

@@ -1,4 +1,4 @@
-"""Customers: what comes back, and what is sent to create or update them."""
+"""Customers as the API returns them, and the inputs that create or update them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ M = TypeVar("M", default=dict[str, Any])
 
 
 class Address(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A customer's address as it is sent: parts left out stay as they are, `None` clears one."""
+    """An address to send. Parts left out keep their values; `None` clears a part."""
 
     city: str | UnsetType | None = UNSET
     state: str | UnsetType | None = UNSET
@@ -51,7 +51,7 @@ class Address(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CustomerFields(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What can be said of a customer: what is left out stays as it is, `None` clears, metadata is merged."""
+    """The writable fields of a customer. Fields left out keep their values; `None` clears; metadata is merged."""
 
     name: str | UnsetType | None = UNSET
     description: str | UnsetType | None = UNSET
@@ -65,13 +65,13 @@ class CustomerFields(Model, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class CustomerUpsert(CustomerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One customer of a bulk update, found or created by its `source_id`."""
+    """A customer to update or create in bulk, identified by its `source_id`."""
 
     source_id: str
 
 
 class CustomerAddress(Model, frozen=True, kw_only=True):
-    """A customer's address as the service returns it."""
+    """A customer's address, as returned by the API."""
 
     city: str | None = None
     state: str | None = None
@@ -96,7 +96,7 @@ class LoyaltyCardSummary(Model, frozen=True, kw_only=True):
 
 
 class RedemptionSummary(Model, frozen=True, kw_only=True):
-    """How many redemptions a customer made, and how they ended."""
+    """Counts of a customer's redemptions and rollbacks, by outcome."""
 
     total_redeemed: int | None = None
     total_failed: int | None = None
@@ -109,7 +109,7 @@ class RedemptionSummary(Model, frozen=True, kw_only=True):
 
 
 class OrderSummary(Model, frozen=True, kw_only=True):
-    """A customer's orders; amounts in hundredths of the currency unit."""
+    """Totals of a customer's orders; amounts are in hundredths of the currency unit."""
 
     total_amount: int | None = None
     total_count: int | None = None
@@ -119,14 +119,14 @@ class OrderSummary(Model, frozen=True, kw_only=True):
 
 
 class CustomerSummary(Model, frozen=True, kw_only=True):
-    """A customer's redemptions and orders in figures."""
+    """Statistics of a customer's redemptions and orders."""
 
     redemptions: RedemptionSummary | None = None
     orders: OrderSummary | None = None
 
 
 class LoyaltyCampaign(Model, frozen=True, kw_only=True):
-    """A customer's standing in one loyalty campaign."""
+    """A customer's points and tier in one loyalty campaign."""
 
     points: int | None = None
     loyalty_tier: str | None = None
@@ -134,7 +134,7 @@ class LoyaltyCampaign(Model, frozen=True, kw_only=True):
 
 
 class CustomerLoyalty(Model, frozen=True, kw_only=True):
-    """A customer's loyalty points: in all, and by the name of the campaign."""
+    """A customer's loyalty points in total, and by campaign name."""
 
     points: int | None = None
     referred_customers: int | None = None
@@ -142,7 +142,7 @@ class CustomerLoyalty(Model, frozen=True, kw_only=True):
 
 
 class ReferralCampaign(Model, frozen=True, kw_only=True):
-    """One referral by which the customer came."""
+    """A campaign through which the customer was referred."""
 
     campaign_id: str | None = None
     referrer_id: str | None = None
@@ -166,7 +166,7 @@ class CustomerAssets(Model, frozen=True, kw_only=True):
 
 
 class Customer(Model, Generic[M], frozen=True, kw_only=True):
-    """A customer. `M` is the type of its metadata, a plain `dict` unless said otherwise."""
+    """A customer. `M` is the type of its metadata, by default `dict[str, Any]`."""
 
     id: str
     source_id: str | None = None
@@ -189,12 +189,13 @@ class Customer(Model, Generic[M], frozen=True, kw_only=True):
     object: str | None = None
 
     def to_upsert(self) -> CustomerUpsert:
-        """What `sync` and `update_in_bulk` accept of it, of another project, too.
+        """Convert to an input for `sync` or `update_in_bulk`, for example to copy it to another project.
 
-        What the customer does not have is `None`, which clears it there. Keys of the metadata are merged.
+        Fields without a value are `None`, which clears them in the target, except the deprecated `birthday`, which
+        is left out. Metadata is merged key by key.
 
         Raises:
-            ValueError: The customer has no `source_id`, by which others would find it.
+            ValueError: The customer has no `source_id`.
         """
         if not self.source_id:
             raise ValueError(f"the customer {self.id} has no source_id")
@@ -213,7 +214,7 @@ class Customer(Model, Generic[M], frozen=True, kw_only=True):
 
 
 class CustomerSegment(Model, frozen=True, kw_only=True):
-    """A segment to which a customer belongs, or would belong."""
+    """A segment that a customer belongs to, or would belong to."""
 
     id: str
     name: str | None = None

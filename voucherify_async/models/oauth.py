@@ -7,21 +7,21 @@ from voucherify_async.models.base import Model
 __all__ = ["AccessToken", "TokenIntrospection"]
 
 
-class _TokenFacts(Model, frozen=True, kw_only=True):
-    """What is known of a token, besides the token."""
+class _TokenDetails(Model, frozen=True, kw_only=True):
+    """The properties of a token, without the token itself."""
 
     client_id: str | None = None
     expires_at: int | None = None
     """Seconds since 1970 (UTC)."""
     expires_in: int | None = None
-    """Seconds from when the answer was given."""
+    """Seconds, counted from the time of the response."""
     scope: str | None = None
     """Scopes separated by spaces."""
     token_type: str | None = None
 
 
-class AccessToken(_TokenFacts, frozen=True, kw_only=True):
-    """An access token for the client credentials grant. Its repr leaves the token out."""
+class AccessToken(_TokenDetails, frozen=True, kw_only=True):
+    """An access token for the client credentials grant. `repr` does not show the token."""
 
     access_token: str
 
@@ -29,8 +29,8 @@ class AccessToken(_TokenFacts, frozen=True, kw_only=True):
         return f"AccessToken(expires_at={self.expires_at!r}, scope={self.scope!r})"
 
 
-class TokenIntrospection(_TokenFacts, frozen=True, kw_only=True):
-    """Whether a token is active, and if so what it is good for. Its repr leaves the token out."""
+class TokenIntrospection(_TokenDetails, frozen=True, kw_only=True):
+    """Whether a token is active, with its scope and expiry if it is. `repr` does not show the token."""
 
     active: bool | None = None
     access_token: str | None = None

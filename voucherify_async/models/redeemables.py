@@ -1,4 +1,4 @@
-"""What a customer holds and can redeem, and the filters to find it."""
+"""Redeemables that customers hold, and the filters for listing them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = [
 
 
 class FilterConditions(Model, frozen=True, kw_only=True, rename=lambda name: f"${name.rstrip('_')}"):
-    """Conditions on one property; all that are given must hold.
+    """Conditions on one property, all of which must hold.
 
     `in_`, `not_in`, `is_`, `is_not`, `starts_with`, `ends_with`, `contains` and `not_contain` compare
     text. `after` and `before` compare instants (timezone-aware); `more_than` and `less_than` count days.
-    `has_value` and `is_unknown`, which can only be `True`, ask whether there is a value at all.
+    `has_value` and `is_unknown` test whether the property has a value; they accept only `True`.
     """
 
     in_: Sequence[str] | UnsetType = UNSET
@@ -48,7 +48,7 @@ class FilterConditions(Model, frozen=True, kw_only=True, rename=lambda name: f"$
 
 
 class RedeemableFilters(Model, frozen=True, kw_only=True):
-    """Filters on a customer's redeemables, joined by `junction` (``and`` unless it says ``or``)."""
+    """Filters on a customer's redeemables, combined by `junction`: ``and`` (the default) or ``or``."""
 
     id: FilterConditions | UnsetType = UNSET
     created_at: FilterConditions | UnsetType = UNSET
@@ -62,7 +62,7 @@ class RedeemableFilters(Model, frozen=True, kw_only=True):
 
 
 class Discount(Model, frozen=True, kw_only=True):
-    """What a discount voucher takes off; which fields are set depends on `type`.
+    """The discount of a voucher; which fields are set depends on `type`.
 
     Amounts are in hundredths of the currency unit.
     """
@@ -108,21 +108,21 @@ class LoyaltyBalance(Model, frozen=True, kw_only=True):
 
 
 class VoucherAsset(Model, frozen=True, kw_only=True):
-    """A picture of a voucher's code; an asset has no id where the voucher has no picture yet."""
+    """An image of a voucher's code; `id` is `None` if the image has not been generated yet."""
 
     id: str | None = None
     url: str | None = None
 
 
 class VoucherAssets(Model, frozen=True, kw_only=True):
-    """Pictures of a voucher's code."""
+    """Images of a voucher's code."""
 
     qr: VoucherAsset | None = None
     barcode: VoucherAsset | None = None
 
 
 class ListReference(Model, frozen=True, kw_only=True):
-    """Where a voucher's publications or redemptions are listed, and how many there are."""
+    """The URL and the count of a voucher's publications or redemptions."""
 
     object: str | None = None
     url: str | None = None
@@ -166,7 +166,7 @@ class RedeemableVoucher(Model, frozen=True, kw_only=True):
 
 
 class Redeemable(Model, frozen=True, kw_only=True):
-    """What can be redeemed, and whether it can be now."""
+    """An object that can be redeemed; `status` tells whether it can be redeemed now."""
 
     type: str | None = None
     voucher: RedeemableVoucher | None = None
@@ -174,7 +174,7 @@ class Redeemable(Model, frozen=True, kw_only=True):
 
 
 class CustomerRedeemable(Model, frozen=True, kw_only=True):
-    """A redeemable that was assigned to a customer, and the customer's role in it."""
+    """A redeemable assigned to a customer; `holder_role` is the customer's role."""
 
     id: str
     created_at: dt.datetime | None = None

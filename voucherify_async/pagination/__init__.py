@@ -1,4 +1,4 @@
-"""Walking lists: the rules, and the pager that applies them."""
+"""Pagination: the rules for reading lists, and the pager that applies them."""
 
 from voucherify_async.pagination.pager import Page, Pager
 from voucherify_async.pagination.rules import (

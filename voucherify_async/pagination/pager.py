@@ -1,4 +1,8 @@
-"""Lists as pages and as streams."""
+"""The pager: reads a list page by page or item by item.
+
+A `Listing` makes one request and decodes the response. A `Reader` runs the walk of a rule on it and returns batches.
+`_Items` and `_Pages` turn batches into items and into pages of the size that the caller wants. A `Pager` creates them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from operator import attrgetter
-from typing import Any, Final, Generic, Literal, NamedTuple, NoReturn, Self, TypeVar
+from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeVar
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -19,7 +23,7 @@ from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
 from voucherify_async.models.base import is_mapping
-from voucherify_async.pagination.cursor_tokens import fingerprint, open_token, seal_token
+from voucherify_async.pagination.cursor_tokens import decode_token, encode_token, fingerprint
 from voucherify_async.pagination.prefetch import fetch_ahead
 from voucherify_async.pagination.rules.base import (
     DEFAULT_PAGE_SIZE,
@@ -29,7 +33,7 @@ from voucherify_async.pagination.rules.base import (
     Rule,
     Walk,
     WalkRule,
-    follow,
+    as_walk_rule,
     item_id,
 )
 
@@ -40,23 +44,23 @@ T = TypeVar("T")
 _id: Final = attrgetter("id")
 
 OnInvalid = Literal["raise"] | Callable[[DecodeError], object]
-"""What to do about an item that cannot be decoded: raise its error, or give it to a function and go on."""
+"""How to handle an item that cannot be decoded: raise the error, or pass it to a function and skip the item."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Page(Generic[T]):
-    """One page of a list: iterate over it, or ask for its `len`.
+    """One page of a list. Supports iteration and `len`.
 
     Attributes:
         items: The items of the page.
-        total: How many items there are in all, as the service says; `None` when it does not, or when the page
-            was read inside a large group of items of one instant. It does not say whether it counts those
-            that the filters leave out.
+        total: The number of items in the list, as returned by the service. `None` if the service returns none, or
+            if the page was read from a large group of items with the same timestamp. Whether it includes items
+            that the filters exclude is undocumented.
     """
 
     items: tuple[T, ...]
     total: int | None = None
-    _next: tuple[str, bytes, Any] | None = None
+    _next: tuple[str, bytes, Any] | None = None  # the arguments of `encode_token` for the next page
 
     @property
     def has_more(self) -> bool:
@@ -65,11 +69,11 @@ class Page(Generic[T]):
 
     @property
     def next_cursor(self) -> str | None:
-        """Where the list goes on after this page: give it to the same method as `cursor`.
+        """The cursor of the next page: pass it to the same method as `cursor`.
 
-        An opaque, printable string that works in another process too; `None` when the list has ended.
+        An opaque, printable string that is also valid in other processes; `None` on the last page.
         """
-        return None if self._next is None else seal_token(*self._next)
+        return None if self._next is None else encode_token(*self._next)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
@@ -83,17 +87,17 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Listing(Generic[T]):
-    """A list of the API: what to ask for, and how to read the answer.
+    """A list endpoint with its filters: makes requests and decodes the responses.
 
     Attributes:
-        sessions: What makes the calls.
+        sessions: The session manager that sends the requests.
         operation: The list operation.
         path: The path, with its parameters filled in.
         query: The filters.
-        items: The property of the answer that holds the items.
-        into: What an item decodes into.
-        on_invalid: What to do about an item that cannot be decoded.
-        part: Which part of the list a rule leaves the rest out of, if one does.
+        items: The JSON property of the response that contains the items.
+        into: The type of an item.
+        on_invalid: How to handle an item that cannot be decoded.
+        part: Identifies the part of the list that the rule reads, such as a window; part of the fingerprint.
     """
 
     sessions: SessionManager
@@ -107,52 +111,51 @@ class Listing(Generic[T]):
 
     @property
     def fingerprint(self) -> bytes:
-        """What distinguishes this list, with these filters, from any other."""
+        """Identifies this list with these filters; a cursor is valid only for a list with the same fingerprint."""
         parts = (self.operation.method, self.path, encode_query(self.query), self.part)
         return fingerprint(*filter(None, parts))
 
-    async def fetch(self, query: Query) -> Fetched:
-        """One page."""
+    async def fetch(self, query: Query) -> tuple[PageAnswer, str | None]:
+        """Request one page; return it and the id of the request."""
         encoded = encode_query(query)
         target = f"{self.path}?{encoded}" if encoded else self.path
         decode = partial(self._decode, query.get("limit"))
         return await self.sessions.send(Request(self.operation, target, decode=decode))
 
-    def _decode(self, limit: int | None, answer: RawResponse) -> Fetched:
+    def _decode(self, limit: int | None, response: RawResponse) -> tuple[PageAnswer, str | None]:
+        """Decode the response to a request with a `limit`; return the page and the id of the request."""
         items: Sequence[Any]
         page: Any
         try:
-            page = decode_by(_page_decoder(self.items, self.into), self.operation, answer)
+            page = decode_by(_page_decoder(self.items, self.into), self.operation, response)
             items = page.items
         except DecodeError:
-            # Again, item by item, to find the ones that it is about; a page that is no page raises here.
-            page = decode_by(_page_decoder(self.items, msgspec.Raw), self.operation, answer)
-            items = [self._decode_item(answer, index, raw) for index, raw in enumerate(page.items)]
+            # Decode item by item to find the invalid ones. If the page itself is invalid, this raises.
+            page = decode_by(_page_decoder(self.items, msgspec.Raw), self.operation, response)
+            items = [self._decode_item(response, index, raw) for index, raw in enumerate(page.items)]
             invalid = next((item for item in items if isinstance(item, InvalidItem)), None)
             if self.on_invalid == "raise" and invalid is not None:
                 error = invalid.error
                 del page, items, invalid  # error reporters show the local variables of a traceback
                 raise error from None
-        return Fetched(
-            PageAnswer(items, page.has_more, page.total, page.more_starting_after, limit),
-            request_id_of(answer),
-        )
+        answer = PageAnswer(items, page.has_more, page.total, page.more_starting_after, limit)
+        return answer, request_id_of(response)
 
-    def _decode_item(self, answer: RawResponse, index: int, raw: msgspec.Raw) -> Any:
+    def _decode_item(self, response: RawResponse, index: int, raw: msgspec.Raw) -> Any:
         try:
             return msgspec.json.decode(raw, type=self.into)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            loose = _read_loosely(bytes(raw))
-            identity = item_id(loose)
-            problem = f"item {index} of the page (id {identity}) is not of the promised shape: {error}"
-            part = msgspec.structs.replace(answer, body=bytes(raw))
+            value = _decode_leniently(bytes(raw))
+            identity = item_id(value)
+            problem = f"item {index} of the page (id {identity}) cannot be decoded: {error}"
+            part = msgspec.structs.replace(response, body=bytes(raw))
             return InvalidItem(
-                loose, decode_error(self.operation, part, problem, item_id=identity, position=index)
+                value, decode_error(self.operation, part, problem, item_id=identity, position=index)
             )
 
 
-def _read_loosely(raw: bytes) -> Any:
-    """JSON that msgspec refuses: with half of a surrogate pair, or with bytes that are no UTF-8."""
+def _decode_leniently(raw: bytes) -> Any:
+    """Decode JSON that msgspec rejects, such as a lone surrogate or invalid UTF-8; `None` if it is not JSON at all."""
     try:
         return json.loads(raw.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -160,43 +163,34 @@ def _read_loosely(raw: bytes) -> Any:
 
 
 class InvalidItem:
-    """An item that cannot be decoded, with what a walk needs to know of it, and its error."""
+    """An item that cannot be decoded: its error, and the attributes that a walk needs."""
 
-    def __init__(self, loose: Any, error: DecodeError) -> None:
-        self._loose = loose
-        self.id = item_id(loose)
-        self.created_at = loose.get("created_at") if is_mapping(loose) else None
+    def __init__(self, value: Any, error: DecodeError) -> None:
+        self._value = value
+        self.id = item_id(value)
+        self.created_at = value.get("created_at") if is_mapping(value) else None
         self.error = error
 
     def __repr__(self) -> str:
-        return repr(self._loose)  # stands for an id where there is none
-
-
-class Fetched(NamedTuple):
-    """A page as it came, and the id of its request."""
-
-    page: PageAnswer
-    request_id: str | None
-
-
-class _ListPage(msgspec.Struct):
-    """What the pages of all lists have; the items' name and type differ."""
-
-    has_more: bool | None = None
-    total: int | None = None
-    more_starting_after: str | None = None
+        return repr(self._value)  # `item_digest` uses it if there is no id
 
 
 @lru_cache(maxsize=256)
 def _page_decoder(items: str, into: Any) -> msgspec.json.Decoder[Any]:
-    array = ("items", tuple[into, ...], msgspec.field(name=items))
-    return msgspec.json.Decoder(msgspec.defstruct("ListPage", [array], bases=(_ListPage,), kw_only=True))
+    """A decoder for the JSON of a page whose items have the type `into` and are in the property `items`."""
+    fields: list[Any] = [
+        ("items", tuple[into, ...], msgspec.field(name=items)),
+        ("has_more", bool | None, None),
+        ("total", int | None, None),
+        ("more_starting_after", str | None, None),
+    ]
+    return msgspec.json.Decoder(msgspec.defstruct("ListPage", fields, kw_only=True))
 
 
 class Reader(Generic[T]):
-    """Makes the requests of a walk, and gives its batches.
+    """Makes the requests of a walk, and returns its batches.
 
-    A request that fails or is cancelled is made again when the next batch is asked for: nothing is lost.
+    If a request fails or is cancelled, the next call of `next_batch` repeats it, so no item is lost.
     """
 
     def __init__(self, listing: Listing[T], walk: Walk) -> None:
@@ -204,19 +198,19 @@ class Reader(Generic[T]):
         self._walk = walk
         self._query: Query | None = None
         self._request_id: str | None = None
-        self.longest = 0
-        """The most items that an answer had."""
+        self.largest_response = 0
+        """The number of items in the largest response."""
 
     async def next_batch(self) -> Batch | None:
-        """The next batch; `None` when the walk has ended."""
+        """The next batch; `None` at the end of the walk."""
         while True:
             if self._query is None:
                 step = self._advance(None)
             else:
                 page, self._request_id = await self._listing.fetch(self._query)
-                items = _each_once(page.items)
+                items = _without_duplicates(page.items)
                 page = page if items is page.items else page._replace(items=items)
-                self.longest = max(self.longest, len(items))
+                self.largest_response = max(self.largest_response, len(items))
                 step = self._advance(page)
             if step is None or isinstance(step, Batch):
                 self._query = None
@@ -225,7 +219,7 @@ class Reader(Generic[T]):
 
     def _advance(self, page: PageAnswer | None) -> Query | Batch | None:
         try:
-            # A generator that has been asked for nothing is sent nothing.
+            # `send` must not be used to start a generator, nor after a `Batch`.
             return next(self._walk) if page is None else self._walk.send(page)
         except StopIteration:
             return None
@@ -235,7 +229,7 @@ class Reader(Generic[T]):
             raise
 
     def valid(self, items: Sequence[Any]) -> list[T]:
-        """The items less those that cannot be decoded, which are reported."""
+        """The valid items; the errors of the others are passed to `on_invalid`."""
         on_invalid = self._listing.on_invalid
         if on_invalid == "raise":
             return list(items)
@@ -248,152 +242,159 @@ class Reader(Generic[T]):
         return found
 
     async def next_items(self) -> list[T] | None:
-        """The valid items of the next batch; `None` when the walk has ended."""
+        """The valid items of the next batch; `None` at the end of the walk."""
         batch = await self.next_batch()
         return None if batch is None else self.valid(batch.items)
 
 
-def _each_once(items: Sequence[Any]) -> Sequence[Any]:
-    """The items less those whose id was there before."""
-    try:  # for every page of a walk: the loop is in C
+def _without_duplicates(items: Sequence[Any]) -> Sequence[Any]:
+    """Drop repeated items: keep one item per id."""
+    try:  # this runs for every page of a walk: the loop runs in C
         if len(set(map(_id, items))) == len(items):
             return items
     except (AttributeError, TypeError):
-        pass  # one is not decoded
+        pass  # an item is not decoded
     return list({item_id(item) or object(): item for item in reversed(items)}.values())[::-1]
 
 
 class _Items(Generic[T]):
-    """An async iterator of items that tasks may share: each item goes to one of them."""
+    """An async iterator of items. Several tasks may share it: each item goes to one of them."""
 
     def __init__(self, reader: Reader[T]) -> None:
         self._reader = reader
         self._lock = asyncio.Lock()
-        self._ready: list[T] = []  # in reverse
+        self._reversed: list[T] = []  # the fetched items, the next one last
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        if not self._ready:
+        if not self._reversed:
             await self._refill()
-        return self._ready.pop()
+        return self._reversed.pop()
 
     async def _refill(self) -> None:
         async with self._lock:
-            while not self._ready:
+            while not self._reversed:
                 items = await self._reader.next_items()
                 if items is None:
                     raise StopAsyncIteration
                 items.reverse()
-                self._ready = items
+                self._reversed = items
 
 
 class _Pages(Generic[T]):
-    """An async iterator of pages that tasks may share: each page goes to one of them."""
+    """An async iterator of pages. Several tasks may share it: each page goes to one of them."""
 
     def __init__(
-        self, reader: Reader[T], limit: int | None, seal: Callable[[Any], Any], *, picky: bool, single: bool
+        self,
+        reader: Reader[T],
+        limit: int | None,
+        token_arguments: Callable[[Any], tuple[str, bytes, Any]],
+        *,
+        skips_invalid: bool,
+        single: bool,
     ) -> None:
-        """Cut pages out of batches.
+        """Create an iterator that divides batches into pages.
 
         Args:
-            reader: Gives the batches.
-            limit: Items on a page; `None` for as many as the service gives, but no fewer than its default.
-            seal: Makes what a page keeps of a state.
-            picky: Whether items may turn out to be invalid, so that only one that is there shows that there is more.
-            single: Whether one page is all that is wanted.
+            reader: Returns the batches.
+            limit: Items per page; `None` for the size of the first response, but at least the default of the service.
+            token_arguments: Returns the arguments of `encode_token` for a state.
+            skips_invalid: Whether invalid items are skipped. Then a page has a successor only if a valid item
+                has been read after it.
+            single: Whether only one page is wanted.
         """
         self._reader = reader
         self._limit = limit
-        self._seal = seal
-        self._picky = picky
+        self._token_arguments = token_arguments
+        self._skips_invalid = skips_invalid
         self._single = single
         self._lock = asyncio.Lock()
-        # What has been taken for the page under way, also when the wait for the rest of it is cancelled.
-        self._taken: list[Any] = []
-        self._count = 0
+        # The incomplete page: kept if the call that fills it is cancelled.
+        self._page_items: list[Any] = []
+        self._valid_count = 0
         self._state: Any = None
         self._batch: Batch | None = None
-        self._used = 0
+        self._batch_offset = 0
         self._total: int | None = None
         self._error: PaginationError | None = None
-        self._is_first, self._is_over = True, False
+        self._is_first, self._is_exhausted = True, False
 
     def __aiter__(self) -> Self:
         return self
 
     async def aclose(self) -> None:
-        """End the iteration. There is nothing to release: a page that nobody asks for is not fetched."""
-        self._is_over = True
+        """End the iteration. There is nothing to release, as pages are fetched only when requested."""
+        self._is_exhausted = True
 
     async def __anext__(self) -> Page[T]:
         async with self._lock:
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
-            if self._is_over:
+            if self._is_exhausted:
                 raise StopAsyncIteration
             more = await self._fill()
-            if not (self._count or self._is_first or more):
-                self._is_over = True
+            if not (self._valid_count or self._is_first or more):
+                self._is_exhausted = True
                 raise StopAsyncIteration
             return self._page(more=more)
 
     def _page(self, *, more: bool) -> Page[T]:
-        items = tuple(self._reader.valid(self._taken))
-        following = self._seal(self._state) if more else None
-        self._taken, self._count = [], 0
-        self._is_first, self._is_over = False, self._is_over or not more
+        items = tuple(self._reader.valid(self._page_items))
+        following = self._token_arguments(self._state) if more else None
+        self._page_items, self._valid_count = [], 0
+        self._is_first, self._is_exhausted = False, self._is_exhausted or not more
         return Page(items, self._total, following)
 
     async def _fill(self) -> bool:
-        """Take items until the page is full or the list ends; whether there is another page."""
+        """Add items until the page is full or the list ends; return whether another page follows."""
         while True:
             batch = self._batch
             if batch is not None:
-                self._take(batch)
-                is_left = self._used < len(batch.items)
-                if is_left or (self._count == self._limit and batch.more and not self._picky):
+                self._add_items(batch)
+                is_left = self._batch_offset < len(batch.items)
+                if is_left or (self._valid_count == self._limit and batch.more and not self._skips_invalid):
                     return True
                 if batch.more is False or (batch.stuck and self._single):
                     return batch.stuck
             try:
-                self._batch, self._used = await self._reader.next_batch(), 0
+                self._batch, self._batch_offset = await self._reader.next_batch(), 0
             except PaginationError as error:
-                if self._single or not self._count:
-                    raise  # a page that cannot be completed is none
-                self._error = error  # for whoever asks for the next page
+                if self._single or not self._valid_count:
+                    raise  # do not return an incomplete page
+                self._error = error  # raised instead of the next page
                 return True
             if self._batch is None:
                 return False
 
-    def _take(self, batch: Batch) -> None:
-        """Take what fits on the page, and with it the invalid items that follow."""
+    def _add_items(self, batch: Batch) -> None:
+        """Add as many items of a batch as fit on the page, and the invalid items directly after them."""
         if self._limit is None:
-            self._limit = max(DEFAULT_PAGE_SIZE, self._reader.longest)
+            self._limit = max(DEFAULT_PAGE_SIZE, self._reader.largest_response)
         self._total = self._total if batch.total is None else batch.total
-        items, begin = batch.items, self._used
-        room = self._limit - self._count
-        if self._picky:
-            places = [
+        items, begin = batch.items, self._batch_offset
+        free = self._limit - self._valid_count
+        if self._skips_invalid:
+            valid = [
                 index
                 for index, item in enumerate(items)
                 if not isinstance(item, InvalidItem) and index >= begin
             ]
-            end, taken = (places[room] if room < len(places) else len(items)), min(room, len(places))
+            end, count = (valid[free] if free < len(valid) else len(items)), min(free, len(valid))
         else:
-            end = min(len(items), begin + room)
-            taken = end - begin
+            end = min(len(items), begin + free)
+            count = end - begin
         if end > begin or not items:
-            self._taken += items[begin:end]
-            self._count += taken
-            self._used = end
+            self._page_items += items[begin:end]
+            self._valid_count += count
+            self._batch_offset = end
             self._state = batch.cut(end)
 
 
 class Pager(Generic[T]):
-    """A list, ready to be read; making one does no I/O.
+    """A list of items that are fetched on demand. Creating a pager makes no request.
 
     ::
 
@@ -403,9 +404,9 @@ class Pager(Generic[T]):
         async for page in pager.pages(): ...
         items = await pager.to_list(max_items=500)
 
-    Every `async for` starts from the beginning (or from the `cursor` it was made with). Every page but the last
-    has exactly `limit` items, and the last has at least one, unless the list is empty. Tasks may share an
-    iterator: each item, or page, goes to one of them.
+    Every `async for` starts at the beginning of the list, or at the `cursor` of the pager. Every page but the last
+    has exactly `limit` items, and the last has at least one, unless the list is empty. Several tasks may share
+    an iterator: each item or page goes to one of them.
     """
 
     def __init__(
@@ -415,17 +416,25 @@ class Pager(Generic[T]):
         limit: int | None = None,
         cursor: str | None = None,
     ) -> None:
-        """A walk by the first rule; with a `cursor`, by the one of the rules that made it.
+        """Create a pager.
+
+        Args:
+            listing: The list.
+            rules: The first rule is used, or with a `cursor` the one that created the cursor.
+            limit: Items per page; `None` for the default.
+            cursor: The `next_cursor` of a page, to continue after it.
 
         Raises:
-            InvalidCursorError: `cursor` is damaged, or was made for another list or other filters.
+            InvalidCursorError: `cursor` is damaged, or belongs to another list or other filters.
         """
         self._listing = listing
         self._identity = listing.fingerprint
         self._limit = limit
-        self._rule, self._start = follow(rules[0]), None
+        self._rule, self._start = as_walk_rule(rules[0]), None
         if cursor is not None:
-            self._rule, self._start = open_token(cursor, self._identity, [follow(rule) for rule in rules])
+            self._rule, self._start = decode_token(
+                cursor, self._identity, [as_walk_rule(rule) for rule in rules]
+            )
 
     def __repr__(self) -> str:
         filters = unquote_plus(encode_query(self._listing.query))
@@ -435,30 +444,30 @@ class Pager(Generic[T]):
         raise TypeError("a Pager is asynchronous: use `async for`, or `await pager` for one page")
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
-        """The first page, of as many items as `limit` says, or else the service.
+        """The first page, with `limit` items or the default number of the service.
 
         Raises:
-            PaginationStalledError: Nothing can be delivered without losing items.
+            PaginationStalledError: The page cannot be read without the risk of missing items.
             DecodeError: An item cannot be decoded, unless `on_invalid` is a function.
         """
         return self._read_pages(self._limit, single=True).__anext__().__await__()
 
     def __aiter__(self) -> AsyncIterator[T]:
-        """Every item, in requests for pages of `limit` or 100.
+        """All items, requested in pages of `limit` or 100.
 
         Raises:
-            PageLimitError: Page numbers end, and there is more.
-            PaginationStalledError: The walk cannot go on without losing items.
+            PageLimitError: The list goes on after the last page number.
+            PaginationStalledError: The iteration cannot continue without the risk of missing items.
             DecodeError: An item cannot be decoded, unless `on_invalid` is a function.
         """
         return _Items(self._reader(self._limit or MAX_PAGE_SIZE, stream=True))
 
     def pages(self) -> _Pages[T]:
-        """Every page, of `limit` or 100 items; of an empty list an empty one."""
+        """All pages, with `limit` or 100 items each. An empty list has one empty page."""
         return self._read_pages(self._limit or MAX_PAGE_SIZE, single=False)
 
     async def to_list(self, max_items: int | None = None) -> list[T]:
-        """The items in a list, at most `max_items` of them.
+        """Read the items into a list, at most `max_items` of them.
 
         Raises:
             ValueError: `max_items` is negative.
@@ -478,21 +487,20 @@ class Pager(Generic[T]):
         return items[:max_items]
 
     def prefetch(self, pages: int = 2) -> AbstractAsyncContextManager[AsyncIterator[T]]:
-        """Every item, while the next pages are on their way.
+        """All items, with the next pages fetched in the background.
 
         ::
 
             async with pager.prefetch(pages=2) as items:
                 async for item in items: ...
 
-        Leaving the block, by whatever way, stops the fetching. Errors of the walk are raised where the items
-        are asked for, after those that came before.
+        Leaving the block stops the fetching. An error is raised by the iteration, after the items before it.
 
         Args:
-            pages: Pages to fetch ahead at most, from 1.
+            pages: The maximum number of pages to fetch ahead, at least 1.
 
         Raises:
-            ValueError: `pages` is not an integer from 1.
+            ValueError: `pages` is not an integer of at least 1.
         """
         if not isinstance(pages, int) or isinstance(pages, bool) or pages < 1:
             raise ValueError(f"pages must be an integer from 1, not {pages!r}")
@@ -507,6 +515,6 @@ class Pager(Generic[T]):
             self._reader(limit, stream=not single),
             limit,
             lambda state: (self._rule.name, self._identity, state),
-            picky=self._listing.on_invalid != "raise",
+            skips_invalid=self._listing.on_invalid != "raise",
             single=single,
         )

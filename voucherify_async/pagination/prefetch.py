@@ -1,4 +1,4 @@
-"""Pages that are fetched while the caller works on the ones before."""
+"""Prefetching: a background task fetches the next items while the caller processes earlier ones."""
 
 from __future__ import annotations
 
@@ -16,58 +16,61 @@ T = TypeVar("T")
 
 
 class PrefetchQueue(Generic[T]):
-    """An async context manager of an async iterator whose items a task of its own fetches.
+    """An async context manager and iterator whose items are fetched by a background task.
 
-    The task is started on entry, and on leaving, however that comes about, it is cancelled and waited for.
-    What ends it early is raised to whoever iterates, in its place after the items before it, as it is. Several
-    tasks may iterate: each item goes to one of them.
+    Entering the context starts the task; leaving it cancels the task and waits until it has ended. An error of the
+    task is raised unchanged to the caller that iterates, after the items fetched before it. Several tasks may
+    iterate: each item goes to one of them.
     """
 
     def __init__(
-        self, name: str, fetch: Callable[[PrefetchQueue[T]], Coroutine[Any, Any, None]], *, room: int
+        self, name: str, fetch: Callable[[PrefetchQueue[T]], Coroutine[Any, Any, None]], *, max_batches: int
     ) -> None:
-        """Fetch by a coroutine that calls `reserve` and then `deliver` for each batch of items.
+        """Create a queue that is filled by a coroutine function.
 
         Args:
-            name: The method that the caller used, for errors.
-            fetch: Is given this feed.
-            room: Batches that may wait for the caller, the one that is being fetched included.
+            name: The public method that created the queue, for error messages.
+            fetch: Called with this queue. It calls `reserve` and then `put` for each batch of items.
+            max_batches: The maximum number of batches in the queue, including those being fetched.
         """
         self._name = name
         self._fetch = fetch
-        self._room = asyncio.Semaphore(room)
-        self._ready: asyncio.Queue[Sequence[T] | None] = asyncio.Queue()
+        self._slots = asyncio.Semaphore(max_batches)
+        self._batches: asyncio.Queue[Sequence[T] | None] = asyncio.Queue()
         self._items: deque[T] = deque()
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
     async def reserve(self) -> None:
-        """Wait until there is room for one more batch."""
-        await self._room.acquire()
+        """Wait until the queue has a free slot for a batch, and reserve it."""
+        await self._slots.acquire()
 
-    def deliver(self, batch: Sequence[T]) -> None:
-        """Hand a batch over for which room was reserved."""
-        self._ready.put_nowait(batch)
+    def put(self, batch: Sequence[T]) -> None:
+        """Add a batch for which a slot is reserved."""
+        self._batches.put_nowait(batch)
 
     async def _run(self) -> None:
         try:
             await self._fetch(self)
         except BaseException as error:
-            self._failure = error  # raised where the items are asked for
+            self._failure = error  # raised by `__anext__`
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._ready.put_nowait(None)
+            self._batches.put_nowait(None)
 
     async def __aenter__(self) -> AsyncIterator[T]:
         if self._task is not None:
-            raise RuntimeError("this can be entered once; make another")
+            raise RuntimeError(f"the result of `{self._name}` can be entered only once; call it again")
         self._task = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._closed = True
         if self._task is not None:
@@ -75,38 +78,36 @@ class PrefetchQueue(Generic[T]):
 
     def __aiter__(self) -> Self:
         if self._task is None:
-            raise RuntimeError(f"enter the block first: `async with ….{self._name}(…) as items`")
+            raise RuntimeError(f"enter the context first: `async with ….{self._name}(…) as items`")
         return self
 
     async def __anext__(self) -> T:
         while not self._items and not self._closed:
-            batch = await self._ready.get()
+            batch = await self._batches.get()
             if batch is None:
-                self._ready.put_nowait(
-                    None
-                )  # the end is the end, however often and by how many it is asked for
+                self._batches.put_nowait(None)  # for the next call, and for other tasks that iterate
                 if self._closed:
                     break
                 if self._failure is not None:
                     failure, self._failure = self._failure, None
                     raise failure
                 raise StopAsyncIteration
-            self._room.release()
+            self._slots.release()
             self._items.extend(batch)
         if self._closed:
-            raise RuntimeError(
-                f"the block of `{self._name}` has been left: its items can be read only inside"
-            )
+            raise RuntimeError(f"the `async with` block of `{self._name}` has ended: iterate inside it")
         return self._items.popleft()
 
 
-def fetch_ahead(next_batch: Callable[[], Awaitable[Sequence[T] | None]], ahead: int) -> PrefetchQueue[T]:
-    """The items of some batches, until one is `None`, with up to `ahead` of them fetched before they are asked for."""
+def fetch_ahead(
+    next_batch: Callable[[], Awaitable[Sequence[T] | None]], max_batches: int
+) -> PrefetchQueue[T]:
+    """Prefetch up to `max_batches` batches from a function that returns `None` at the end."""
 
-    async def fetch(feed: PrefetchQueue[T]) -> None:
-        await feed.reserve()
+    async def fetch(queue: PrefetchQueue[T]) -> None:
+        await queue.reserve()
         while (batch := await next_batch()) is not None:
-            feed.deliver(batch)
-            await feed.reserve()
+            queue.put(batch)
+            await queue.reserve()
 
-    return PrefetchQueue("prefetch", fetch, room=ahead)
+    return PrefetchQueue("prefetch", fetch, max_batches=max_batches)

@@ -1,4 +1,19 @@
-"""A list of customers read in many windows at once, and windows planned for other workers."""
+"""Reading a list of customers in several windows at once, and planning windows for separate workers.
+
+`Stream` starts with one window: the whole list. Each of its readers takes a window and reads it newest first. A
+reader without a window splits the window with the most remaining customers:
+
+- Everything from the position of its reader on, `reached`, is delivered or being read, and stays with that reader.
+- What is older than `reached` is cut at whole seconds into parts of about equal length. The reader keeps the newest
+  part; its walk is narrowed while it runs. The other parts are queued as new windows.
+
+So at any time every millisecond of the list is in exactly one window, and dense windows are split again. A window is
+only split after its first response, and after the oldest customer of the list is known. The remaining number of
+customers is the `total` of the response minus those delivered, or an estimate from the density of the last page if
+the service does not return usable totals.
+
+`plan` finds windows of about equal size without reading the list; see `_Planner.edges`.
+"""
 
 from __future__ import annotations
 
@@ -14,65 +29,70 @@ from typing import Any, Final, Generic, TypeVar
 from voucherify_async._tasks import gather
 from voucherify_async.pagination.pager import Listing, Reader
 from voucherify_async.pagination.prefetch import PrefetchQueue
-from voucherify_async.pagination.rules.base import MAX_PAGE_SIZE, Batch, PageAnswer, mark_of
-from voucherify_async.pagination.rules.created_at import CreatedAtRule, narrowed
+from voucherify_async.pagination.rules.base import MAX_PAGE_SIZE, Batch, PageAnswer, item_digest
+from voucherify_async.pagination.rules.created_at import CreatedAtRule, intersect_bounds
 from voucherify_async.pagination.rules.page_number import page_at
-from voucherify_async.pagination.rules.timestamps import created_of
-from voucherify_async.pagination.windows import Window, cut, instant_of, merge, milliseconds_of
+from voucherify_async.pagination.rules.timestamps import created_at_of
+from voucherify_async.pagination.windows import (
+    Window,
+    from_milliseconds,
+    merge_spans,
+    split_span,
+    to_milliseconds,
+)
 
 __all__ = ["Stream", "plan"]
 
 T = TypeVar("T")
 
-_WORTH_CUTTING: Final = 2 * MAX_PAGE_SIZE
-"""Customers that must be left in a window for it to be cut: the parts cost a page each, however few they hold."""
+_MIN_SPLIT: Final = 2 * MAX_PAGE_SIZE
+"""The fewest remaining customers for which a window is split: each part costs at least one request."""
 
-
-_HOP: Final = 9_800
+_MAX_SKIP: Final = 9_800
 """The most customers that one request by page number may skip."""
-_MAX_HOPS: Final = 9
-"""Requests for the edge of a window."""
-_SPANS: Final = 8
-"""Spans of time that are counted for a window."""
+_MAX_SKIPS: Final = 9
+"""The most requests by page number for one edge of a window."""
+_SPANS_PER_WINDOW: Final = 8
+"""The number of time spans to count customers in, per planned window."""
 
 
-class _Part(Generic[T]):
-    """A window that is being read, newest first.
+class _WindowReader(Generic[T]):
+    """Reads one window, newest first.
 
     Attributes:
-        low: The millisecond it begins at; `None` for no limit.
-        high: The millisecond after its end; `None` for no limit.
-        most: How many customers it can have at most; `None` if nobody knows.
-        delivered: How many customers it has delivered.
-        left: About how many it still has; 0 until it has been answered.
+        low: The start of the window in milliseconds, inclusive; `None` for no limit.
+        high: The end of the window in milliseconds, exclusive; `None` for no limit.
+        max_size: The most customers that the window can have; `None` if unknown.
+        delivered: The number of customers delivered.
+        remaining: The estimated number of customers not yet delivered; 0 before the first response.
     """
 
-    def __init__(self, listing: Listing[T], low: int | None, high: int | None, most: int | None) -> None:
-        self.low, self.high, self.most = low, high, most
-        self.delivered = self.left = 0
+    def __init__(self, listing: Listing[T], low: int | None, high: int | None, max_size: int | None) -> None:
+        self.low, self.high, self.max_size = low, high, max_size
+        self.delivered = self.remaining = 0
         rule = CreatedAtRule(window=_window(low, high))
-        self._walk = rule.begin(None, listing.query, MAX_PAGE_SIZE, stream=True)
+        self._walk = rule.create_walk(None, listing.query, MAX_PAGE_SIZE, stream=True)
         self._reader = Reader(listing, self._walk.run())
 
     async def next_batch(self) -> Batch | None:
-        """What comes next of the window."""
+        """The next batch of the window; `None` at its end."""
         batch = await self._reader.next_batch()
         self.delivered += 0 if batch is None else len(batch.items)
         return batch
 
     def valid(self, items: Sequence[Any]) -> list[T]:
-        """The items less those that cannot be decoded, which are reported."""
+        """The valid items; the invalid ones are passed to `on_invalid`."""
         return self._reader.valid(items)
 
     @property
     def reached(self) -> int | None:
-        """The millisecond from which on everything is delivered, or being read."""
-        return None if self._walk.since is None else milliseconds_of(self._walk.since)
+        """The millisecond from which on everything is delivered or being read; `None` before the first response."""
+        return None if self._walk.since is None else to_milliseconds(self._walk.since)
 
-    def end_at(self, low: int) -> None:
-        """Leave what was created before a millisecond to others."""
+    def set_low(self, low: int) -> None:
+        """Move the start of the window to `low`; customers created before are not delivered here."""
         self.low = low
-        self._walk.narrow(instant_of(low), None if self.high is None else instant_of(self.high))
+        self._walk.narrow(from_milliseconds(low), None if self.high is None else from_milliseconds(self.high))
 
 
 def _ignore(_: object) -> None:
@@ -81,209 +101,216 @@ def _ignore(_: object) -> None:
 
 def _window(low: int | None, high: int | None) -> Window:
     return Window(
-        created_from=None if low is None else instant_of(low),
-        created_before=None if high is None else instant_of(high),
+        created_from=None if low is None else from_milliseconds(low),
+        created_before=None if high is None else from_milliseconds(high),
     )
 
 
 class Stream(Generic[T]):
-    """Reads a list in windows, several at once.
-
-    It begins with one window, the whole list. A reader that has nothing to do cuts the window that has most left,
-    and takes over a part of what has not been reached yet. So a window that proves dense is cut again and
-    again, and nobody waits for the largest.
-    """
+    """Reads a list in several windows at once; the module docstring explains how."""
 
     def __init__(self, listing: Listing[T], concurrency: int) -> None:
         self._listing = listing
         self._concurrency = concurrency
-        self._waiting: deque[_Part[T]] = deque([_Part(listing, None, None, None)])
-        self._reading: list[_Part[T]] = []
+        self._waiting: deque[_WindowReader[T]] = deque([_WindowReader(listing, None, None, None)])
+        self._reading: list[_WindowReader[T]] = []
         self._idle = 0
         self._changed = asyncio.Condition()
         self._oldest: int | None = None
         self._undated: set[bytes] = set()
-        self._is_counted = True
-        """Whether totals are of the windows that they are asked for."""
+        self._totals_are_filtered = True
+        """Whether the `total` of a response counts only the requested window."""
 
     def feed(self) -> PrefetchQueue[T]:
-        """The context manager in which it is read."""
-        return PrefetchQueue("stream", self._read_all, room=2 * self._concurrency)
+        """The async context manager from which the customers are read."""
+        return PrefetchQueue("stream", self._read_all, max_batches=2 * self._concurrency)
 
-    async def _read_all(self, feed: PrefetchQueue[T]) -> None:
-        await gather(self._find_oldest(), *(self._read(feed) for _ in range(self._concurrency)))
+    async def _read_all(self, queue: PrefetchQueue[T]) -> None:
+        await gather(self._find_oldest(), *(self._read_windows(queue) for _ in range(self._concurrency)))
 
     async def _find_oldest(self) -> None:
-        """Where the list ends; until that is known no window is cut."""
+        """Look up when the oldest customer was created. No window is split before that is known."""
         rule = CreatedAtRule(descending=False)
-        listing = replace(self._listing, on_invalid=_ignore)  # it is reported when it is read
+        # An invalid customer is reported when its window is read.
+        listing = replace(self._listing, on_invalid=_ignore)
         batch = await Reader(listing, rule.walk(None, listing.query, 1, stream=False)).next_batch()
-        instant = created_of(batch.items[0]) if batch is not None and batch.items else None
+        instant = created_at_of(batch.items[0]) if batch is not None and batch.items else None
         async with self._changed:
-            self._oldest = 0 if instant is None else milliseconds_of(instant)
+            self._oldest = 0 if instant is None else to_milliseconds(instant)
             self._changed.notify_all()
 
-    async def _read(self, feed: PrefetchQueue[T]) -> None:
-        while (part := await self._next_part()) is not None:
+    async def _read_windows(self, queue: PrefetchQueue[T]) -> None:
+        """Read one window after another until none is left."""
+        while (window := await self._next_window()) is not None:
             more: bool | None = True
             while more is not False:
-                await feed.reserve()
-                low = part.low
-                batch = await part.next_batch()
-                feed.deliver(() if batch is None else part.valid(self._without_repeated(batch.items)))
+                await queue.reserve()
+                low = window.low
+                batch = await window.next_batch()
+                queue.put(() if batch is None else window.valid(self._without_repeated(batch.items)))
                 more = False if batch is None else batch.more
                 if batch is not None and more is not False:
-                    self._estimate(part, batch, is_whole=low == part.low)
-                    await self._wake()
-            self._reading.remove(part)
+                    self._estimate(window, batch, is_unsplit=low == window.low)
+                    await self._notify_idle()
+            self._reading.remove(window)
 
-    async def _next_part(self) -> _Part[T] | None:
+    async def _next_window(self) -> _WindowReader[T] | None:
+        """Take a window from the queue, or wait for one; `None` when all windows have been read."""
         async with self._changed:
             self._idle += 1
-            while not (self._waiting or self._cut()):
+            while not (self._waiting or self._split()):
                 if not self._reading:
-                    self._changed.notify_all()  # that was the last
+                    self._changed.notify_all()  # the list has ended: wake the other readers
                     return None
                 await self._changed.wait()
             self._idle -= 1
-            part = self._waiting.popleft()
-            self._reading.append(part)
-            return part
+            window = self._waiting.popleft()
+            self._reading.append(window)
+            return window
 
-    async def _wake(self) -> None:
-        """Let idle readers check whether there is a window to cut."""
+    async def _notify_idle(self) -> None:
+        """Let idle readers check whether a window can be split."""
         if self._idle:
             async with self._changed:
                 self._changed.notify_all()
 
-    def _cut(self) -> bool:
-        """Cut the window that has most left into parts for the idle readers, if it has enough left."""
-        for part in sorted(self._reading, key=attrgetter("left"), reverse=True):
-            reached, low = part.reached, self._oldest if part.low is None else part.low
-            if part.left < _WORTH_CUTTING:
+    def _split(self) -> bool:
+        """Split the window with the most remaining customers for the idle readers; false if none is large enough."""
+        for window in sorted(self._reading, key=attrgetter("remaining"), reverse=True):
+            reached, low = window.reached, self._oldest if window.low is None else window.low
+            if window.remaining < _MIN_SPLIT:
                 return False
             if reached is None or low is None:
                 continue
-            edges = cut(low, reached, min(1 + self._idle, 1 + part.left // MAX_PAGE_SIZE))
+            edges = split_span(low, reached, min(1 + self._idle, 1 + window.remaining // MAX_PAGE_SIZE))
             if edges:
-                parts = zip([part.low, *edges], edges, strict=False)
-                self._waiting.extend(_Part(self._listing, begin, end, part.left) for begin, end in parts)
-                part.end_at(edges[-1])
-                part.most = part.left + part.delivered
-                part.left //= 1 + len(edges)
+                parts = zip([window.low, *edges], edges, strict=False)
+                self._waiting.extend(
+                    _WindowReader(self._listing, begin, end, window.remaining) for begin, end in parts
+                )
+                window.set_low(edges[-1])
+                window.max_size = window.remaining + window.delivered
+                window.remaining //= 1 + len(edges)
                 self._changed.notify_all()
                 return True
         return False
 
-    def _estimate(self, part: _Part[T], batch: Batch, *, is_whole: bool) -> None:
-        """How many customers a window still has, as the service says, or else by the density of the page.
+    def _estimate(self, window: _WindowReader[T], batch: Batch, *, is_unsplit: bool) -> None:
+        """Estimate the remaining customers of a window, by the `total` or else by the density of the last page.
 
         Args:
-            part: The window.
-            batch: What has just been read of it.
-            is_whole: Whether nothing was cut off from it meanwhile.
+            window: The window.
+            batch: The last batch of it.
+            is_unsplit: Whether the window was not split while the batch was requested.
         """
-        if batch.total is not None and part.most is not None and batch.total > part.most:
-            self._is_counted = False  # it cannot have more than what it was cut off from
-        reached, low = part.reached, self._oldest if part.low is None else part.low
-        if not is_whole:
-            part.left = max(0, part.left - len(batch.items))
-        elif batch.total is not None and self._is_counted:
-            part.left = batch.total - part.delivered
+        if batch.total is not None and window.max_size is not None and batch.total > window.max_size:
+            self._totals_are_filtered = (
+                False  # a part cannot have more customers than the window it was split from
+            )
+        reached, low = window.reached, self._oldest if window.low is None else window.low
+        if not is_unsplit:
+            window.remaining = max(0, window.remaining - len(batch.items))
+        elif batch.total is not None and self._totals_are_filtered:
+            window.remaining = batch.total - window.delivered
         elif reached is not None and low is not None:
-            created = [instant for item in batch.items if (instant := created_of(item)) is not None]
-            newest = max(map(milliseconds_of, created), default=reached)
-            part.left = len(batch.items) * (reached - low) // max(1, newest - reached)
+            created = [instant for item in batch.items if (instant := created_at_of(item)) is not None]
+            newest = max(map(to_milliseconds, created), default=reached)
+            window.remaining = len(batch.items) * (reached - low) // max(1, newest - reached)
 
     def _without_repeated(self, items: Sequence[Any]) -> Sequence[Any]:
-        """The items less those without a creation time that another window has delivered."""
-        undated = [mark_of(item) for item in items if getattr(item, "created_at", None) is None]
+        """The items without those that have no creation time and were delivered from another window."""
+        undated = [item_digest(item) for item in items if getattr(item, "created_at", None) is None]
         if not undated:
             return items
         known = self._undated.intersection(undated)
         self._undated.update(undated)
-        return [item for item in items if item.created_at is not None or mark_of(item) not in known]
+        return [item for item in items if item.created_at is not None or item_digest(item) not in known]
 
 
-# ---------------------------------------------------------------- windows for others
+# ---------------------------------------------------------------- planned windows
 
 
 async def plan(listing: Listing[Any], count: int, concurrency: int) -> tuple[Window, ...]:
-    """Plan at most `count` windows of about the same size, which together cover the whole list."""
-    # What cannot be decoded is reported when it is read.
+    """Plan at most `count` windows of about equal size that together cover the whole list."""
+    # Invalid customers are reported when the windows are read.
     planner = _Planner(replace(listing, on_invalid=_ignore), concurrency)
-    bounds = [None, *map(instant_of, await planner.edges(count)), None]
+    bounds = [None, *map(from_milliseconds, await planner.edges(count)), None]
     return tuple(Window(created_from=begin, created_before=end) for begin, end in pairwise(bounds))
 
 
 class _Planner:
-    """Looks for the milliseconds at which to cut a list, with far fewer requests than to read it."""
+    """Finds the times at which to split a list, with far fewer requests than reading it takes."""
 
     def __init__(self, listing: Listing[Any], concurrency: int) -> None:
         self._listing = listing
-        self._gate = asyncio.Semaphore(concurrency)
+        self._semaphore = asyncio.Semaphore(concurrency)
 
     async def edges(self, count: int) -> list[int]:
-        """Where to cut into at most so many windows.
+        """The times, in milliseconds, that split the list into at most `count` windows.
 
-        It goes from one edge to the next by page number: that is one request for 9,800 customers. Where that is
-        too slow, it counts the customers of equal spans of time. Where the service does not count them, windows
-        are as long as each other.
+        Normally it finds each edge by page number, starting from the edge before: one request per 9,800 customers.
+        If that takes too many requests, it counts the customers of equal time spans and merges the spans. If the
+        service returns no usable `total`, the windows have equal length.
         """
-        first = await self._look(limit=1)
+        first = await self._fetch(limit=1)
         low, total = _millisecond(first, 0), first.total
         if low is None:
             return []
         if total is not None:
             count = min(count, max(1, total // MAX_PAGE_SIZE))
-            if total // count < _MAX_HOPS * _HOP and (edges := await self._hop(total, count)) is not None:
-                return edges
+            if total // count < _MAX_SKIPS * _MAX_SKIP:
+                edges = await self._edges_by_page_number(total, count)
+                if edges is not None:
+                    return edges
         if count == 1:
             return []
-        high = _millisecond(await self._look(limit=1, order="-created_at"), 0) or low
-        equal = cut(low, high + 1, count)
+        high = _millisecond(await self._fetch(limit=1, order="-created_at"), 0) or low
+        equal = split_span(low, high + 1, count)
         if total is None:
             return equal
-        spans = cut(low, high + 1, _SPANS * count)
+        spans = split_span(low, high + 1, _SPANS_PER_WINDOW * count)
         counts = await gather(*(self._count(*span) for span in pairwise([low, *spans, high + 1])))
         if sum(counts) > total + total // 10:
-            return equal  # they are not the numbers of what the spans have
-        return merge(list(zip([low, *spans], counts, strict=True)), count)
+            return equal  # the totals do not count the spans
+        return merge_spans(list(zip([low, *spans], counts, strict=True)), count)
 
-    async def _hop(self, total: int, count: int) -> list[int] | None:
-        """The edges, customer by customer; `None` if there are fewer than the service says."""
+    async def _edges_by_page_number(self, total: int, count: int) -> list[int] | None:
+        """Find the edges by position in the list; `None` if the list ends before the first one."""
         edges: list[int] = []
         passed, after = 0, None
         for number in range(1, count):
             edge = None
             while passed < (goal := total * number // count):
-                hop = min(goal - passed, _HOP)
-                found = await self._at(after, hop)
+                skip = min(goal - passed, _MAX_SKIP)
+                found = await self._millisecond_at(after, skip)
                 if found is None:
                     return edges or None
                 if after is not None and found <= after:
                     break  # the next edge is in the same millisecond
-                edge, after, passed = found, found, passed + hop
+                edge, after, passed = found, found, passed + skip
             if edge is not None:
                 edges.append(edge)
         return edges
 
-    async def _at(self, after: int | None, place: int) -> int | None:
-        """The millisecond in which the customer at a place was created, counted from another millisecond."""
-        asked = page_at(place, MAX_PAGE_SIZE, 1)
-        assert asked is not None  # noqa: S101  # for the type checker: hops are short enough
-        since = None if after is None else instant_of(after - 1)
-        page = await self._look(limit=asked[0], page=asked[1], created_after=since)
-        return _millisecond(page, place % asked[0])
+    async def _millisecond_at(self, after: int | None, position: int) -> int | None:
+        """The millisecond in which the customer at a position was created; `None` if the list is shorter.
+
+        Positions are counted from the millisecond `after`, or from the beginning of the list if that is `None`.
+        """
+        requested = page_at(position, MAX_PAGE_SIZE, 1)
+        assert requested is not None  # noqa: S101  # for the type checker: the position is at most _MAX_SKIP
+        since = None if after is None else from_milliseconds(after - 1)
+        page = await self._fetch(limit=requested[0], page=requested[1], created_after=since)
+        return _millisecond(page, position % requested[0])
 
     async def _count(self, begin: int, end: int) -> int:
-        async with self._gate:
-            page = await self._look(
-                limit=1, created_after=instant_of(begin - 1), created_before=instant_of(end)
+        async with self._semaphore:
+            page = await self._fetch(
+                limit=1, created_after=from_milliseconds(begin - 1), created_before=from_milliseconds(end)
             )
         return page.total or 0
 
-    async def _look(
+    async def _fetch(
         self,
         *,
         order: str = "created_at",
@@ -292,12 +319,12 @@ class _Planner:
         **query: Any,
     ) -> PageAnswer:
         base = self._listing.query
-        bounds = narrowed(base.get("created_at"), created_after, created_before)
-        fetched = await self._listing.fetch({**base, **query, "order": order, "created_at": bounds})
-        return fetched.page
+        bounds = intersect_bounds(base.get("created_at"), created_after, created_before)
+        page, _ = await self._listing.fetch({**base, **query, "order": order, "created_at": bounds})
+        return page
 
 
 def _millisecond(page: PageAnswer, index: int) -> int | None:
-    """The millisecond in which an item of a page was created."""
-    instant = created_of(page.items[index]) if index < len(page.items) else None
-    return None if instant is None else milliseconds_of(instant)
+    """When an item of a page was created, in milliseconds; `None` if it is missing or has no timestamp."""
+    instant = created_at_of(page.items[index]) if index < len(page.items) else None
+    return None if instant is None else to_milliseconds(instant)

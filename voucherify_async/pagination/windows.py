@@ -1,4 +1,4 @@
-"""Windows: parts of a list of customers by creation time, which together are the whole. Pure."""
+"""Windows: spans of creation time that divide a list of customers. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from typing import Final
 
 from voucherify_async.models.base import EPOCH, Model, as_utc
 
-__all__ = ["Window", "cut", "instant_of", "merge", "milliseconds_of"]
+__all__ = ["Window", "from_milliseconds", "merge_spans", "split_span", "to_milliseconds"]
 
 _SECOND: Final = 1_000
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 
 
 class Window(Model, frozen=True, kw_only=True):
-    """The customers created in a span of time; windows that meet have none in common.
+    """The customers created in a span of time. Adjacent windows have no customer in common.
 
-    Whole milliseconds count: a customer belongs to the millisecond in which it was created.
+    Bounds apply to whole milliseconds: fractions of a millisecond in `created_at` are ignored.
 
     Attributes:
-        created_from: The first instant in it; `None` for no limit.
-        created_before: The first instant after it; `None` for no limit.
+        created_from: The start of the window, inclusive; `None` for no limit.
+        created_before: The end of the window, exclusive; `None` for no limit.
     """
 
     created_from: dt.datetime | None = None
     created_before: dt.datetime | None = None
 
 
-def milliseconds_of(instant: dt.datetime) -> int:
-    """The millisecond, since 1970, in which an instant is."""
+def to_milliseconds(instant: dt.datetime) -> int:
+    """The whole milliseconds from 1970 to `instant`."""
     return (as_utc(instant) - EPOCH) // _MILLISECOND
 
 
-def instant_of(milliseconds: int) -> dt.datetime:
-    """The instant at which a millisecond begins."""
+def from_milliseconds(milliseconds: int) -> dt.datetime:
+    """The time `milliseconds` after 1970."""
     return EPOCH + milliseconds * _MILLISECOND
 
 
-def cut(low: int, high: int, parts: int) -> list[int]:
-    """Where to cut a span of milliseconds into so many parts of about one length, or fewer if it is short.
+def split_span(low: int, high: int, parts: int) -> list[int]:
+    """The times, in milliseconds, that split a span into at most `parts` parts of about equal length.
 
-    Only at whole seconds: a service may compare in seconds.
+    All of them are whole seconds, as the service may compare timestamps in seconds. A short span has fewer parts.
     """
     edges = ((low + (high - low) * number // parts) // _SECOND * _SECOND for number in range(1, parts))
     return sorted({edge for edge in edges if low < edge < high})
 
 
-def merge(counts: Sequence[tuple[int, int]], parts: int) -> list[int]:
-    """Where to cut so that each of at most `parts` windows has about as many customers as the others.
+def merge_spans(counts: Sequence[tuple[int, int]], parts: int) -> list[int]:
+    """The times, in milliseconds, that split a list into at most `parts` windows with about as many customers each.
 
     Args:
-        counts: For each small span, in order, the millisecond it begins at and how many customers it has.
-        parts: How many windows to make.
+        counts: The start (milliseconds) and the number of customers of consecutive short spans.
+        parts: The maximum number of windows.
     """
     total = sum(count for _, count in counts)
     edges: list[int] = []

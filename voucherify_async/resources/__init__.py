@@ -1,4 +1,4 @@
-"""The API's sections: one class each, and a method for every operation."""
+"""The API's resources: one class per section of the API, one method per operation."""
 
 from voucherify_async.resources.async_actions import AsyncActionsResource
 from voucherify_async.resources.customers import CustomersResource

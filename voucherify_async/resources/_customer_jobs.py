@@ -1,4 +1,4 @@
-"""What is done to customers in background jobs: one job, or as many as it takes."""
+"""Customer operations that run as background jobs: single bulk calls, and syncs that start many jobs."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import anyio.to_thread
 import msgspec
 
 from voucherify_async._sync.batcher import keep_last, merge_customers
-from voucherify_async._sync.batches import BodyTemplate, Item
+from voucherify_async._sync.batches import ID_PREFIX, BodyTemplate, Item
 from voucherify_async._sync.jobs import OPEN
 from voucherify_async._sync.outcome import read_bulk_result, read_import_result
 from voucherify_async._sync.report import SyncReport
 from voucherify_async._sync.results import SyncFailure, SyncProgress
 from voucherify_async._sync.run import sync
-from voucherify_async._sync.spec import BODY_BYTES, BODY_ITEMS, JobSpec, SyncSettings
+from voucherify_async._sync.spec import DEFAULT_BODY_BYTES, DEFAULT_BODY_ITEMS, JobSpec, SyncSettings
 from voucherify_async._sync.state import SyncState
 from voucherify_async._transport.auth import ApiKeys
 from voucherify_async._transport.operation import Body, Operation, Request
@@ -70,14 +70,14 @@ _UPDATE_METADATA_IN_BULK: Final[Operation[AsyncActionReceipt]] = Operation(
     "customers.update_metadata_in_bulk", "POST", "/v1/customers/metadata/async", **_BULK
 )
 
-_ROWS_AT_ONCE: Final = 1_000
-_BYTES_AT_ONCE: Final = 1_000_000
-_SAME_MOMENT: Final = dt.timedelta(milliseconds=1)
+_MAX_CHUNK_ROWS: Final = 1_000
+_MAX_CHUNK_BYTES: Final = 1_000_000
+_ONE_MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _DIGEST_BYTES: Final = 8
 
 
 class SyncOptions(TypedDict, total=False):
-    """How a sync job is done; see `CustomersResource.sync`."""
+    """Options of a sync, as keyword arguments; see `CustomersResource.sync`."""
 
     concurrency: int
     on_progress: Callable[[SyncProgress], object] | None
@@ -92,30 +92,30 @@ class SyncOptions(TypedDict, total=False):
 
 
 class CustomerJobs:
-    """The part of `CustomersResource` that works in background jobs."""
+    """The methods of `CustomersResource` that use background jobs."""
 
     def __init__(self, sessions: SessionManager) -> None:
-        """Use `VoucherifyClient.customers`."""
+        """Do not call this directly: use `VoucherifyClient.customers`."""
         self._sessions = sessions
 
     async def import_csv(self, file: str | os.PathLike[str] | bytes | IO[bytes]) -> AsyncActionReceipt:
-        """Create and update customers from a CSV file, in a background job.
+        """Create and update customers from a CSV file in a background job.
 
-        The first row names the columns: `Id, Name, Email, Phone, Birthdate, Source_id, Address_line_1,
+        The first row contains the column names: `Id, Name, Email, Phone, Birthdate, Source_id, Address_line_1,
         Address_line_2, Address_Postal_Code, Address_City, Address_State, Address_Country, Description`;
-        every other column becomes metadata. A row whose `Source_id` exists replaces that customer's
-        attributes and metadata entirely. The call is not repeated once it was sent.
+        every other column becomes metadata. A row with the `Source_id` of an existing customer replaces all
+        attributes and metadata of that customer. The request is not retried after it was sent.
 
         Args:
-            file: A path, the bytes, or a file open in binary mode, also an asynchronous one or a pipe, which is read
-                to its end; at most 10 MB, comma-separated, in UTF-8. Rows with nothing in them are not sent. For a
-                larger file, or other delimiters, there is `sync_csv`.
+            file: A path, bytes, or a file open in binary mode; asynchronous files and pipes are accepted. At most
+                10 MB, comma-separated, in UTF-8. Empty rows are not sent. For larger files or other delimiters, use
+                `sync_csv`.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: `file` is too large, not open in binary mode, or no CSV file; or its header would lose data.
-            OutcomeUnknownError: It was sent, and no answer came.
-            VoucherifyError: The call failed otherwise.
+            FileNotFoundError: The file does not exist.
+            ValueError: `file` is too large, not open in binary mode, or not a CSV file, or its header is invalid.
+            OutcomeUnknownError: The request was sent, but no response arrived.
+            VoucherifyError: The call failed for another reason.
 
         API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
         """
@@ -125,18 +125,18 @@ class CustomerJobs:
     async def update_in_bulk(
         self, customers: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]
     ) -> AsyncActionReceipt:
-        """Update many customers, and create those that do not exist, in a background job.
+        """Update many customers in a background job, and create those that do not exist.
 
-        The call is not repeated once it was sent.
+        The request is not retried after it was sent.
 
         Args:
             customers: The customers, each with its `source_id`; at most 10 MB as JSON.
 
         Raises:
-            ValueError: A customer has no `source_id`, a property cannot be sent, or the body is above
-                10 MB; names which.
-            OutcomeUnknownError: It was sent, and no answer came.
-            VoucherifyError: The call failed otherwise.
+            ValueError: A customer has no `source_id`, a property is invalid, or the body is larger than 10 MB. The
+                message names the customer.
+            OutcomeUnknownError: The request was sent, but no response arrived.
+            VoucherifyError: The call failed for another reason.
 
         API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
         """
@@ -146,18 +146,18 @@ class CustomerJobs:
     async def update_metadata_in_bulk(
         self, source_ids: Iterable[str], metadata: Mapping[str, Any]
     ) -> AsyncActionReceipt:
-        """Merge the same metadata into many customers, in a background job; creates those not found.
+        """Merge the same metadata into many customers in a background job, and create those that do not exist.
 
-        The call is not repeated once it was sent.
+        The request is not retried after it was sent.
 
         Args:
-            source_ids: The customers' ids in your own system; at most 10 MB as JSON with the metadata.
-            metadata: Merged key by key.
+            source_ids: The customers' ids in your own system; with the metadata, at most 10 MB as JSON.
+            metadata: The metadata, merged key by key.
 
         Raises:
-            ValueError: An argument cannot be sent; names it.
-            OutcomeUnknownError: It was sent, and no answer came.
-            VoucherifyError: The call failed otherwise.
+            ValueError: An argument is invalid. The message names it.
+            OutcomeUnknownError: The request was sent, but no response arrived.
+            VoucherifyError: The call failed for another reason.
 
         API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
         """
@@ -177,14 +177,14 @@ class CustomerJobs:
         on_progress: Callable[[SyncProgress], object] | None = None,
         on_invalid: Literal["report", "raise"] = "report",
         on_failure: Callable[[SyncFailure], object] | None = None,
-        max_body_bytes: int = BODY_BYTES,
-        max_body_items: int = BODY_ITEMS,
-        timeout: float | None = None,  # noqa: ASYNC109  # its error has the report
+        max_body_bytes: int = DEFAULT_BODY_BYTES,
+        max_body_items: int = DEFAULT_BODY_ITEMS,
+        timeout: float | None = None,  # noqa: ASYNC109  # the timeout error contains the report
         state: str | os.PathLike[str] | None = None,
         full: bool = False,
         project: str | None = None,
     ) -> SyncReport:
-        """Upsert any number of customers through bulk jobs, and find out what became of each.
+        """Upsert any number of customers through bulk jobs, and report the outcome.
 
         ::
 
@@ -192,47 +192,53 @@ class CustomerJobs:
             if report.failed:
                 report = await voucherify.customers.sync(report.failed_items())
 
-        The source is read as it is needed; a request goes out when it is full, or the source ends. A customer
-        that cannot be sent is reported, and stops nothing. Customers with one `source_id` are applied in the
-        order in which they come; those that wait for an earlier one are put together, and count as `duplicates`.
-        A request whose answer was lost is sent again, and a job that fails is done once more; one that is refused as
-        a whole is taken apart, to find the items that it is refused for. (A request that arrives only after its
-        repetition has been applied can still undo what came later.)
+        The source is read as needed. A request is sent when it is full or the source ends. By default, a customer
+        that cannot be sent is reported and does not stop the sync. Customers with the same `source_id` are applied
+        in the order of the source; those that wait for an earlier one are merged, and count as `duplicates`.
 
-        With a state, only customers that are new or changed since the service acknowledged them are sent; the others
-        count as `unchanged`. The source may be another one each time, also after a process was killed. What is
-        changed in the service itself stays unseen: `full` sends everything. Fields and metadata keys that a customer
-        no longer has stay as they are there; `None` clears one. The file holds the customers that failed in the last
-        sync, and only its owner may read it. One process at a time may use it.
+        A request is sent again if its response was lost. A failed job is run once more. A rejected request is split
+        to find the items that caused the rejection. (If a lost request reaches the service only after its retry has
+        been applied, it can overwrite later changes.)
 
-        A plain iterable is read in the event loop, and should not block; pass an async one if it would.
+        With a `state` file, only customers that are new, or have changed since the service acknowledged them, are
+        sent; the others count as `unchanged`. The source may differ from sync to sync, and a sync that was killed can
+        be started again. Changes made directly in the service are not detected: `full` sends everything. Fields and
+        metadata keys that are absent from a customer keep their values in the service; `None` clears a field. The
+        state file also stores the customers that failed in the last sync. Only its owner can read it, and only one
+        process at a time can use it.
+
+        A plain iterable is read in the event loop and must not block; if reading blocks, pass an async iterable.
 
         Args:
-            source: The customers, each with its `source_id`; also those that `list` yields, of another project. All that `csv.DictReader` reads is text, and what is empty
-                is ``""``, which is no date: give ``{name: text or None for name, text in row.items()}``, or leave such
-                columns out.
-            concurrency: Bulk jobs that are open at once.
-            on_progress: Is called with how far it has come, at most ten times a second, and once at the end.
-            on_invalid: What to do about a customer that cannot be sent: ``"report"`` or ``"raise"``.
-            on_failure: Is called with each failure. At most 10,000 are in the report, or 16 MiB of them.
-            max_body_bytes: The longest request, at most 10 MB.
-            max_body_items: The most customers in a request.
-            timeout: Seconds after which it stops waiting; `None` waits as long as it takes. What is under way goes on.
-            state: A file that remembers what the service is known to hold; it is made if there is none.
-            full: Send what is unchanged, too.
-            project: Whose customers they are, if the client has only a token, or its application id changes.
+            source: The customers, each with its `source_id`; those that `list` yields, also from another project, are
+                accepted. `csv.DictReader` yields ``""`` for an empty cell, which is not a valid date: convert its rows
+                with ``{name: text or None for name, text in row.items()}``, or leave out such columns.
+            concurrency: The number of bulk jobs that may run at once.
+            on_progress: Called with the progress, at most ten times a second, and once at the end.
+            on_invalid: How to handle a customer that cannot be sent: ``"report"`` or ``"raise"``.
+            on_failure: Called with each failure. The report itself keeps at most 10,000 failures, or 16 MiB.
+            max_body_bytes: The largest request body, in bytes; at most 10 MB.
+            max_body_items: The largest number of customers in a request.
+            timeout: Seconds after which the sync stops waiting; `None` waits without limit. Running jobs continue.
+            state: The path of a file that records what the service holds. It is created if it does not exist.
+            full: Also send customers that are unchanged.
+            project: A name of your choice for the Voucherify project, stored in the state file. Required with `state`
+                if the client has only a token, and to keep using the file after its application id changes.
 
         Raises:
-            ValueError: An argument is out of range, or with `on_invalid="raise"` a customer cannot be sent; names it.
-            SyncStateError: The state is in use, damaged, of another project or kind of sync, or cannot be written.
-            SyncTimeoutError: It has not ended within `timeout`; its `report` has the ids of the jobs that go on.
-            VoucherifyError: The service takes no more, or cannot be reached for some three minutes. The
-                error's `report` says what became of the customers until then; what is under way, goes on.
+            ValueError: An argument is out of range, or with `on_invalid="raise"`, a customer cannot be sent. The
+                message names it.
+            SyncStateError: The state file is in use, damaged, belongs to another project or kind of sync, or cannot
+                be written.
+            SyncTimeoutError: The sync did not end within `timeout`. The error's `report` has the ids of the jobs that
+                are still running.
+            VoucherifyError: The service refuses further requests, or has been unreachable for about three minutes.
+                The error's `report` has the outcome so far. Running jobs continue.
 
         API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
         """
         check_source("source", source)
-        how = _check_options(
+        settings = _check_options(
             concurrency=concurrency,
             on_progress=on_progress,
             on_invalid=on_invalid,
@@ -244,15 +250,15 @@ class CustomerJobs:
             full=full,
             project=project,
         )
-        kind = JobSpec(
-            project=self._project(how),
+        spec = JobSpec(
+            project=self._project(settings),
             name=_UPDATE_IN_BULK.name,
-            frame=_frame("a list", b"[", b",", b"]", how),
+            template=_body_template("a list", b"[", b",", b"]", settings),
             encode=_customer_item,
-            accounting=read_bulk_result,
-            fold=merge_customers,
+            read_result=read_bulk_result,
+            merge=merge_customers,
         )
-        return await self._sync(_UPDATE_IN_BULK, _json_body, kind, source, how)
+        return await self._run_sync(_UPDATE_IN_BULK, _json_body, spec, source, settings)
 
     async def sync_metadata(
         self,
@@ -260,134 +266,144 @@ class CustomerJobs:
         metadata: Mapping[str, Any],
         **options: Unpack[SyncOptions],
     ) -> SyncReport[str]:
-        """Merge the same metadata into any number of customers through bulk jobs; creates those not found.
+        """Merge the same metadata into any number of customers through bulk jobs, and create missing customers.
 
-        It goes as `sync` does. The service may count failures and not name them: those have neither position
-        nor item.
+        Works like `sync`. The service may count failures without naming the items: such a failure has no
+        `position` and no `item`.
 
         Args:
             source_ids: The customers' ids in your own system.
-            metadata: Merged key by key.
+            metadata: The metadata, merged key by key.
             **options: As for `sync`.
 
         Raises:
-            ValueError: An argument cannot be sent or is out of range; names it.
-            VoucherifyError: The service takes no more, or cannot be reached for long; see `sync`.
+            ValueError: An argument is invalid or out of range. The message names it.
+            VoucherifyError: The service refuses further requests, or is unreachable for long; see `sync`.
 
         API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
         """
         check_source("source_ids", source_ids)
         if not isinstance(metadata, Mapping):
             raise ValueError(f"metadata must be a mapping, not {metadata!r}")
-        how = _check_options(**options)
-        # In one order, as what is the same should look the same to a state.
+        settings = _check_options(**options)
+        # Sorted keys, so that a state file recognizes equal metadata.
         content = encode_json("metadata", json_value("metadata", metadata), sort_keys=True).content
         head = b'{"metadata":' + content + b',"source_ids":['
-        kind = JobSpec(
-            project=self._project(how),
+        spec = JobSpec(
+            project=self._project(settings),
             name=_UPDATE_METADATA_IN_BULK.name,
-            frame=_frame("metadata", head, b",", b"]}", how),
+            template=_body_template("metadata", head, b",", b"]}", settings),
             encode=_source_id_item,
-            accounting=read_bulk_result,
-            fold=keep_last,
-            place="source_ids[{}]",
+            read_result=read_bulk_result,
+            merge=keep_last,
+            position_name="source_ids[{}]",
         )
-        return await self._sync(_UPDATE_METADATA_IN_BULK, _json_body, kind, source_ids, how)
+        return await self._run_sync(_UPDATE_METADATA_IN_BULK, _json_body, spec, source_ids, settings)
 
     async def sync_csv(
         self, path: str | os.PathLike[str], *, delimiter: str = ",", **options: Unpack[SyncOptions]
     ) -> SyncReport[str]:
-        """Import a CSV file of any size, in parts of whole rows.
+        """Import a CSV file of any size, split into several jobs.
 
-        Does to the rows what `import_csv` does, and goes as `sync` does. The `position` of a failure is the
-        line of the file on which its row begins, from 1, and its `item` is the row. Rows without a
-        `Source_id` make a new customer each time: they are not sent again when an answer is lost, but are
-        reported as ``outcome_unknown``, with the rows that went with them; nor is a job with them done once
-        more. They keep no order. A state knows such a row by what is in it, and by how many before it are the same:
-        it is sent once, `full` or not, and is ``outcome_unknown`` in each later sync if nobody knows whether it arrived.
+        Rows have the same effect as with `import_csv`; the options and the report are those of `sync`. The
+        `position` of a failure is the line of the file on which its row begins, from 1, and its `item` is the row.
+
+        A row without a `Source_id` creates a new customer each time the service receives it, so such rows are never
+        sent twice. If a response is lost, all rows of that request are reported as ``outcome_unknown``. A failed job
+        with such rows is not run again, and their order is not kept. A state file identifies such a row by its
+        content and the number of equal rows before it. The row is sent once, even with `full`; if its outcome is
+        unknown, every later sync reports it as ``outcome_unknown``.
 
         Args:
-            path: The file or named pipe, in UTF-8; its first row names the columns, of which none may be missing,
-                stand in it twice or have spaces. Rows with nothing in them count as `skipped`.
-            delimiter: What separates the cells in it. The service gets commas. Excel's line ``sep=;`` is heeded.
+            path: The file or named pipe, in UTF-8. The first row contains the column names, which must be non-empty,
+                unique and without spaces. Empty rows count as `skipped`.
+            delimiter: The character between cells. The service receives commas. An Excel ``sep=;`` line at the start
+                of the file overrides it.
             **options: As for `sync`.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: The file cannot be read as CSV from some line on, its header would lose data, an argument is
-                out of range; names it. Of a file that cannot be read further, the error's `report` says what became
-                of the rows until then.
-            VoucherifyError: The service takes no more, or cannot be reached for long; see `sync`.
+            FileNotFoundError: The file does not exist.
+            ValueError: An argument is out of range, the header is invalid, or a row cannot be read as CSV. The
+                message names the argument and the line. If a row cannot be read, the error's `report` has the
+                outcome of the rows before it.
+            VoucherifyError: The service refuses further requests, or is unreachable for long; see `sync`.
 
         API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
         """
-        how = _check_options(**options)
+        settings = _check_options(**options)
         check_delimiter(delimiter)
         async with await open_csv(path) as file:
             rows = await anyio.to_thread.run_sync(CsvRows, file.wrapped, delimiter)
             check_columns("path", rows.columns)
             wrap = partial(_csv_body, Path(path).name)
-            around = len(wrap(b"").content)
-            kind = JobSpec(
-                project=self._project(how),
+            overhead = len(wrap(b"").content)
+            spec = JobSpec(
+                project=self._project(settings),
                 name=_IMPORT_CSV.name,
-                frame=_frame("path: the header", rows.header, b"", b"", how, around=around, is_json=False),
+                template=_body_template(
+                    "path: the header", rows.header, b"", b"", settings, overhead=overhead, is_json=False
+                ),
                 encode=_row_item,
-                accounting=read_import_result,
-                fold=keep_last,
+                read_result=read_import_result,
+                merge=keep_last,
                 locate=lambda _, row: row.line,
-                place="path: line {}",
+                position_name="path: line {}",
             )
-            async with aclosing(_in_threads(rows)) as source:
-                report = await self._sync(_IMPORT_CSV, wrap, kind, source, how)
-            return msgspec.structs.replace(report, skipped=rows.skipped)
+            try:
+                async with aclosing(_read_in_thread(rows)) as source:
+                    report = await self._run_sync(_IMPORT_CSV, wrap, spec, source, settings)
+            except Exception as error:
+                partial_report = getattr(error, "report", None)
+                if isinstance(partial_report, SyncReport):
+                    error.report = _with_skipped(partial_report, rows)  # type: ignore[attr-defined]  # checked above
+                raise
+            return _with_skipped(report, rows)
 
-    async def _sync(
+    async def _run_sync(
         self,
         operation: Operation[AsyncActionReceipt],
         wrap: Callable[[bytes], Body],
-        kind: JobSpec,
+        spec: JobSpec,
         source: Iterable[Any] | AsyncIterable[Any],
-        how: SyncSettings,
+        settings: SyncSettings,
     ) -> SyncReport[Any]:
         return await sync(
-            _Jobs(self._sessions, operation, wrap),
-            kind,
+            _BulkJobService(self._sessions, operation, wrap),
+            spec,
             source,
-            how,
+            settings,
             clock=self._sessions.clock,
             max_server_wait=self._sessions.options.retry.max_server_wait,
         )
 
-    def _project(self, how: SyncSettings) -> str:
-        """Whose customers they are, as a state names it: it tells projects apart, and nothing of them.
+    def _project(self, settings: SyncSettings) -> str:
+        """Identify the project in a state file: the caller's `project`, or a hash of base URL and application id.
 
         Raises:
-            ValueError: Nothing says so.
+            ValueError: There is a state file, but neither a name nor an application id.
         """
-        keys = self._keys
-        if how.state is None or how.project is not None:
-            return how.project or ""
+        keys = self._credentials
+        if settings.state is None or settings.project is not None:
+            return settings.project or ""
         if not isinstance(keys, ApiKeys):
-            raise ValueError("project must be given with a state: a token does not say whose it is")
+            raise ValueError("project is required with a state file: a token does not identify the project")
         return _digest(f"{self._sessions.pool.settings.base_url} {keys.app_id}".encode())
 
-    async def _existing_state(self, path: str | os.PathLike[str], project: str | None) -> SyncState:
-        how = _check_options(state=path, project=project)
-        if not await anyio.Path(path).exists():
-            raise FileNotFoundError(f"state: there is no file {os.fspath(path)!r}")
-        # Who is no longer in a list of those that get metadata need not be gone.
+    def _existing_state(self, path: str | os.PathLike[str], project: str | None) -> SyncState:
+        settings = _check_options(state=path, project=project)
+        # Excludes sync_metadata: a customer missing from its source has not necessarily been removed.
         kinds = [_UPDATE_IN_BULK.name, _IMPORT_CSV.name]
-        return SyncState(path, project=self._project(how), kinds=kinds, create=False)
+        return SyncState(path, project=self._project(settings), kinds=kinds, create=False)
 
     @property
-    def _keys(self) -> object:
+    def _credentials(self) -> object:
+        """The API keys of the client, or its access token."""
         auth = self._sessions.options.auth
         return auth.credentials.keys if isinstance(auth, TokenManager) else auth
 
 
-class _Jobs:
-    """The background jobs of one operation; see `bulk.jobs.Jobs`."""
+class _BulkJobService:
+    """The background jobs of one operation; implements `JobService`."""
 
     def __init__(
         self,
@@ -411,7 +427,8 @@ class _Jobs:
         if action is None:
             page = await self._actions.list(limit=MAX_PAGE_SIZE)
             return [other.id for other in page.items if other.status in OPEN]
-        until = None if action.created_at is None else action.created_at + _SAME_MOMENT
+        # end_date is exclusive: add 1 ms to include jobs created in the same millisecond.
+        until = None if action.created_at is None else action.created_at + _ONE_MILLISECOND
         page = await self._actions.list(limit=MAX_PAGE_SIZE, end_date=until)
         return [
             other.id
@@ -421,27 +438,39 @@ class _Jobs:
 
 
 def _check_options(**given: Unpack[SyncOptions]) -> SyncSettings:
-    """The options with their defaults, if they are in range; names one that is not."""
-    how = SyncSettings(**given)
-    check_count("concurrency", how.concurrency)
-    check_count("max_body_bytes", how.max_body_bytes, MAX_BODY_BYTES)
-    check_count("max_body_items", how.max_body_items)
-    check_timeout(how.timeout)
-    check_callback("on_progress", how.on_progress)
-    check_callback("on_failure", how.on_failure)
-    if how.on_invalid not in ("report", "raise"):  # what is given may be unhashable
-        raise ValueError(f"on_invalid must be 'report' or 'raise', not {how.on_invalid!r}")
-    if how.state is not None and (
-        not isinstance(how.state, str | os.PathLike) or "\0" in os.fspath(how.state)
-    ):
-        raise ValueError(f"state must be a path, not {how.state!r}")
-    if how.state is not None and not os.fspath(how.state):
-        raise ValueError("state must name a file")
-    if not isinstance(how.full, bool):
-        raise ValueError(f"full must be True or False, not {how.full!r}")
-    if how.project is not None and (not isinstance(how.project, str) or not how.project):
-        raise ValueError(f"project must be a non-empty string, not {how.project!r}")
-    return how
+    """Check the options and add the defaults."""
+    settings = SyncSettings(**given)
+    check_count("concurrency", settings.concurrency)
+    check_count("max_body_bytes", settings.max_body_bytes, MAX_BODY_BYTES)
+    check_count("max_body_items", settings.max_body_items)
+    check_timeout(settings.timeout)
+    check_callback("on_progress", settings.on_progress)
+    check_callback("on_failure", settings.on_failure)
+    if settings.on_invalid not in ("report", "raise"):  # not a set: the value may be unhashable
+        raise ValueError(f"on_invalid must be 'report' or 'raise', not {settings.on_invalid!r}")
+    if settings.state is not None:
+        _check_state(settings.state)
+    if not isinstance(settings.full, bool):
+        raise ValueError(f"full must be True or False, not {settings.full!r}")
+    if settings.project is not None and (not isinstance(settings.project, str) or not settings.project):
+        raise ValueError(f"project must be a non-empty string, not {settings.project!r}")
+    return settings
+
+
+def _check_state(state: object) -> None:
+    path = os.fspath(state) if isinstance(state, str | os.PathLike) else None
+    if not isinstance(path, str) or "\0" in path:
+        raise ValueError(f"state must be a path, not {state!r}")
+    if not path:
+        raise ValueError("state must not be empty")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise ValueError(f"state must be a path that can be encoded, not {path!r}") from None
+
+
+def _with_skipped(report: SyncReport[Any], rows: CsvRows) -> SyncReport[Any]:
+    return msgspec.structs.replace(report, skipped=rows.skipped)
 
 
 def _customer_item(position: int, raw: Any) -> Item:
@@ -455,29 +484,45 @@ def _source_id_item(position: int, raw: Any) -> Item:
 
 
 def _row_item(position: int, row: CsvRow) -> Item:
-    return Item(position, row.source_id, row.content)
+    if row.source_id is not None:
+        return Item(position, row.source_id, row.content)
+    key = None if row.id is None else ID_PREFIX + row.id.encode()
+    return Item(position, key, row.content, row.identity)
 
 
-def _frame(
+def _body_template(
     what: str,
     head: bytes,
     separator: bytes,
     tail: bytes,
-    how: SyncSettings,
+    settings: SyncSettings,
     *,
-    around: int = 0,
+    overhead: int = 0,
     is_json: bool = True,
 ) -> BodyTemplate:
-    """A frame whose requests are within the limits; `around` are the bytes around its body."""
-    frame = BodyTemplate(
-        head, separator, tail, how.max_body_bytes - around, how.max_body_items, is_json=is_json
+    """Create a template that respects the size limits of the options.
+
+    Args:
+        what: What `head` is, for the error message.
+        head: The start of the body.
+        separator: The bytes between two items.
+        tail: The end of the body.
+        settings: The options, with the size limits.
+        overhead: The number of bytes that the encoding adds to the body.
+        is_json: Whether the items are JSON.
+
+    Raises:
+        ValueError: The limit leaves no space for items.
+    """
+    template = BodyTemplate(
+        head, separator, tail, settings.max_body_bytes - overhead, settings.max_body_items, is_json=is_json
     )
-    if frame.room < 1:
-        least = how.max_body_bytes - frame.room
+    if template.room < 1:
+        min_bytes = settings.max_body_bytes - template.room
         raise ValueError(
-            f"{what} takes {least:,} bytes of a request, and max_body_bytes is {how.max_body_bytes:,}"
+            f"{what} takes {min_bytes:,} bytes of a request, but max_body_bytes is {settings.max_body_bytes:,}"
         )
-    return frame
+    return template
 
 
 def _csv_body(name: str, content: bytes) -> Body:
@@ -492,19 +537,20 @@ def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
 
-async def _in_threads(rows: CsvRows) -> AsyncGenerator[CsvRow]:
-    while some := await anyio.to_thread.run_sync(_some_rows, rows):
-        for row in some:
+async def _read_in_thread(rows: CsvRows) -> AsyncGenerator[CsvRow]:
+    """Yield the rows of a file, which is read in a worker thread."""
+    while chunk := await anyio.to_thread.run_sync(_read_chunk, rows):
+        for row in chunk:
             yield row
 
 
-def _some_rows(rows: CsvRows) -> list[CsvRow]:
-    """The next rows, as many as are worth a thread."""
-    some: list[CsvRow] = []
+def _read_chunk(rows: CsvRows) -> list[CsvRow]:
+    """Read the next rows, up to the chunk limits."""
+    chunk: list[CsvRow] = []
     size = 0
     for row in rows:
-        some.append(row)
+        chunk.append(row)
         size += len(row.content)
-        if size >= _BYTES_AT_ONCE or len(some) == _ROWS_AT_ONCE:
+        if size >= _MAX_CHUNK_BYTES or len(chunk) == _MAX_CHUNK_ROWS:
             break
-    return some
+    return chunk

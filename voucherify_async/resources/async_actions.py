@@ -30,23 +30,23 @@ _GET: Final[Operation[AsyncAction]] = Operation(
 _LIST: Final[Operation[Any]] = Operation("async_actions.list", "GET", "/v1/async-actions", Any)
 
 _WAIT: Final = "async_actions.wait"
-_LAST_LOOK: Final = 1.0
-"""Seconds that a look may take for which no time is left: the one at the very end, or with a timeout of 0."""
+_FINAL_POLL_SECONDS: Final = 1.0
+"""The deadline, in seconds, of the last status request, which is sent when `timeout` has passed or is 0."""
 
 
 class AsyncActionsResource:
-    """The project's background jobs."""
+    """The project's background jobs, which the API calls async actions."""
 
     def __init__(self, sessions: SessionManager) -> None:
-        """Use `VoucherifyClient.async_actions`."""
+        """Do not call this directly: use `VoucherifyClient.async_actions`."""
         self._sessions = sessions
 
     async def get(self, async_action_id: str) -> AsyncAction:
-        """Fetch a job.
+        """Fetch a job by its id.
 
         Raises:
             ValueError: `async_action_id` is empty, ``.`` or ``..``.
-            NotFoundError: There is no such job.
+            NotFoundError: The job does not exist.
             VoucherifyError: The call failed otherwise.
 
         API: https://docs.voucherify.io/api-reference/async-actions/get-async-action
@@ -61,21 +61,21 @@ class AsyncActionsResource:
         end_date: dt.datetime | None = None,
         cursor: str | None = None,
     ) -> Pager[AsyncAction]:
-        """The jobs, newest first, without their results.
+        """List the jobs, newest first, without their results.
 
         Args:
-            limit: Jobs on a page, 1 to 100. Left out: 100 in a walk, else as many as the service gives.
-            end_date: Only jobs scheduled before this instant.
-            cursor: Go on where a page's `next_cursor` says.
+            limit: Jobs per page, 1 to 100. Default: 100 when iterating; the service's default for a single page.
+            end_date: Only jobs created before this time.
+            cursor: Continue from here: the `next_cursor` of an earlier page.
 
         Raises:
-            ValueError: An argument is out of range, or the instant has no timezone; names it.
+            ValueError: An argument is out of range, or `end_date` has no timezone. The message names the argument.
 
         API: https://docs.voucherify.io/api-reference/async-actions/list-async-actions
         """
         check_instants(end_date=end_date)
         if end_date is not None and cursor is not None:
-            raise ValueError("cursor and end_date say two places to start at: give one")
+            raise ValueError("cursor and end_date both set the starting point: pass only one")
         listing = Listing[AsyncAction](
             sessions=self._sessions,
             operation=_LIST,
@@ -90,62 +90,66 @@ class AsyncActionsResource:
         self,
         async_action_id: str,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109  # its error carries the job
+        timeout: float | None = None,  # noqa: ASYNC109  # the timeout error contains the job
         on_progress: Callable[[AsyncAction], object] | None = None,
     ) -> AsyncAction:
         """Wait until a job has ended, and return it.
 
-        Asks after 0.1 s, then in pauses that grow by half to 5 s. A job that is ``DONE`` has ended; whether
-        all of it went well is in its `result`.
+        Polls immediately, then after 0.1 s and at intervals that grow by half up to 5 s. A ``DONE`` job may still
+        contain failed items: check its `result`.
 
         Args:
             async_action_id: The job's id.
-            timeout: Seconds to wait at most, and up to one more for a last look; 0 only looks; `None` waits
-                as long as it takes.
-            on_progress: Is called with the job as it stands, each time it was asked for.
+            timeout: The longest wait, in seconds; the last poll may take one second more. 0 polls once, and
+                `None` waits without limit.
+            on_progress: Called with the job after every poll.
 
         Raises:
             ValueError: `async_action_id` is empty, or `timeout` is negative.
-            AsyncActionFailedError: The job ended as ``FAILED``; it is on the error.
-            AsyncActionTimeoutError: The job has not ended in time. It goes on: wait again with the same id.
+            AsyncActionFailedError: The job ended as ``FAILED``. The error's `action` is the job.
+            AsyncActionTimeoutError: The job did not end within `timeout`. It keeps running: call `wait` again.
             VoucherifyError: A call failed.
         """
         check_timeout(timeout)
         check_callback("on_progress", on_progress)
         clock = self._sessions.clock
-        ends = math.inf if timeout is None else clock.monotonic() + timeout
+        ends_at = math.inf if timeout is None else clock.monotonic() + timeout
         action: AsyncAction | None = None
         for pause in pauses():
-            seen = await self._look(async_action_id, ends - clock.monotonic())
-            if seen is not None:
-                action = seen
+            polled = await self._get_within(async_action_id, ends_at - clock.monotonic())
+            if polled is not None:
+                action = polled
                 if on_progress is not None:
                     on_progress(action)
                 if action.status == "DONE":
                     return action
                 if action.status == "FAILED":
-                    raise _ended(AsyncActionFailedError, f"the job {async_action_id} failed", action)
-            left = ends - clock.monotonic()
-            if seen is None or left <= 0:
-                state = "not known" if action is None else f"{action.status} ({action.progress} %)"
-                text = f"the job {async_action_id} is {state} after {timeout} s; it goes on"
-                raise _ended(AsyncActionTimeoutError, text, action)
-            await clock.sleep(min(pause, left))
+                    raise _wait_error(AsyncActionFailedError, f"the job {async_action_id} failed", action)
+            remaining = ends_at - clock.monotonic()
+            if polled is None or remaining <= 0:
+                state = "in an unknown state" if action is None else f"{action.status} ({action.progress} %)"
+                text = f"the job {async_action_id} is {state} after {timeout} s; it keeps running"
+                raise _wait_error(AsyncActionTimeoutError, text, action)
+            await clock.sleep(min(pause, remaining))
         raise AssertionError("unreachable")
 
-    async def _look(self, async_action_id: str, seconds: float) -> AsyncAction | None:
-        """The job, or `None` if no answer came in time."""
+    async def _get_within(self, async_action_id: str, seconds: float) -> AsyncAction | None:
+        """Fetch the job; return `None` if no response arrives within `seconds`."""
         if seconds <= 0:
-            seconds = _LAST_LOOK
-        own = self._sessions.options.deadline
-        if seconds == math.inf or (own is not None and own <= seconds):
+            seconds = _FINAL_POLL_SECONDS
+        deadline = self._sessions.options.deadline
+        if seconds == math.inf or (deadline is not None and deadline <= seconds):
             return await self.get(async_action_id)
-        bounded = AsyncActionsResource(self._sessions.with_options(deadline=seconds))
+        with_deadline = AsyncActionsResource(self._sessions.with_options(deadline=seconds))
         try:
-            return await bounded.get(async_action_id)
+            return await with_deadline.get(async_action_id)
         except DeadlineExceededError:
             return None
 
 
-def _ended(kind: type[AsyncActionError], text: str, action: AsyncAction | None) -> AsyncActionError:
-    return kind(text, action=action, operation=_WAIT, request_id=action.request_id if action else None)
+def _wait_error(
+    error_type: type[AsyncActionError], message: str, action: AsyncAction | None
+) -> AsyncActionError:
+    return error_type(
+        message, action=action, operation=_WAIT, request_id=action.request_id if action else None
+    )

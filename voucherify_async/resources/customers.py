@@ -13,7 +13,7 @@ import msgspec
 
 from voucherify_async._tasks import gather
 from voucherify_async._transport.operation import Body, Operation, Query, Request
-from voucherify_async._transport.wire import encode_path, given
+from voucherify_async._transport.wire import drop_empty, encode_path
 from voucherify_async.errors import NotFoundError
 from voucherify_async.models.activity import CustomerActivity
 from voucherify_async.models.base import UNSET, UnsetType
@@ -49,14 +49,13 @@ __all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 T = TypeVar("T")
 
 CustomerOrder = Literal["created_at", "-created_at", "updated_at", "-updated_at", "source_id", "-source_id"]
-"""Orders of the customer list; a dash means descending."""
+"""Sort orders of the customer list; a leading dash means descending."""
 
-
-_DELETIONS_AT_ONCE: Final = 8
+_DELETE_CONCURRENCY: Final = 8
 
 
 class CustomerFilters(TypedDict, total=False):
-    """What customers can be filtered by; see `CustomersResource.list`."""
+    """Filters for customers, as keyword arguments; see `CustomersResource.list`."""
 
     email: str | None
     city: str | None
@@ -68,8 +67,8 @@ class CustomerFilters(TypedDict, total=False):
     updated_at_after: dt.datetime | None
 
 
-_PLANNERS: Final = 16
-"""Counts asked for at once while windows are planned."""
+_PLAN_CONCURRENCY: Final = 16
+"""Concurrent requests while windows are planned."""
 
 _PlainCustomer = Customer[dict[str, Any]]
 
@@ -107,8 +106,8 @@ _NEWEST_FIRST: Final = "-created_at"
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class _Create(CustomerFields, frozen=True, kw_only=True):
-    """The fields of a creation, for their types."""
+class _CustomerCreate(CustomerFields, frozen=True, kw_only=True):
+    """The fields of a customer to create; used to check their types."""
 
     id: _NonEmpty | UnsetType = UNSET
     source_id: _NonEmpty | UnsetType = UNSET
@@ -117,8 +116,8 @@ class _Create(CustomerFields, frozen=True, kw_only=True):
 class CustomersResource(CustomerJobs):
     """The customers of the project.
 
-    A customer is found by its `id` or by its `source_id`, the id it has in your own system. In arguments
-    `UNSET` (the default) leaves a property as it is, and `None` clears it.
+    A customer is identified by its `id` or by its `source_id`, the customer's id in your own system. For every
+    property, `UNSET` (the default) keeps the current value, and `None` clears it.
     """
 
     async def create(
@@ -137,28 +136,28 @@ class CustomersResource(CustomerJobs):
     ) -> Customer:
         """Create a customer, or update the one that has this `id` or `source_id`.
 
-        Without either, every call makes a new customer; such a call is not repeated once it was sent.
+        Without either id, every call creates a new customer, and the request is not retried after it was sent.
 
         Args:
-            id: An id to give to the customer; the service makes one up otherwise.
+            id: The id of the customer; by default, the service generates one.
             source_id: The customer's id in your own system. It cannot be changed later.
             name: Full name.
-            description: Anything worth noting.
+            description: Free-text description.
             email: E-mail address.
             phone: Telephone number.
             birthday: Deprecated by the service in favour of `birthdate`.
             birthdate: Date of birth.
-            address: Postal address; parts left out stay as they are.
-            metadata: Properties of your own; merged key by key into those that are there.
+            address: Postal address; parts left out keep their values.
+            metadata: Custom properties, merged key by key into the existing ones.
 
         Raises:
-            ValueError: An argument cannot be sent; names it.
+            ValueError: An argument is invalid. The message names it.
             VoucherifyError: The call failed; see `voucherify_async.errors`.
 
         API: https://docs.voucherify.io/api-reference/customers/create-customer
         """
         body = customer_body(
-            _Create,
+            _CustomerCreate,
             id=id,
             source_id=source_id,
             name=name,
@@ -178,8 +177,8 @@ class CustomersResource(CustomerJobs):
 
         Raises:
             ValueError: `customer_id` is empty, ``.`` or ``..``.
-            NotFoundError: There is no such customer.
-            VoucherifyError: The call failed otherwise.
+            NotFoundError: The customer does not exist.
+            VoucherifyError: The call failed for another reason.
 
         API: https://docs.voucherify.io/api-reference/customers/get-customer
         """
@@ -198,23 +197,23 @@ class CustomersResource(CustomerJobs):
         address: Address | CustomerAddress | Mapping[str, str | None] | UnsetType | None = UNSET,
         metadata: Mapping[str, Any] | UnsetType | None = UNSET,
     ) -> Customer:
-        """Change properties of a customer; those left out stay as they are.
+        """Update properties of a customer; those left out keep their values.
 
         Args:
-            customer_id: Its `id` or `source_id`.
+            customer_id: The customer's `id` or `source_id`.
             name: Full name.
-            description: Anything worth noting.
+            description: Free-text description.
             email: E-mail address.
             phone: Telephone number.
             birthday: Deprecated by the service in favour of `birthdate`.
             birthdate: Date of birth.
-            address: Postal address; parts left out stay as they are, `None` clears one.
-            metadata: Merged key by key; a key set to `None` stays, with the value null.
+            address: Postal address; parts left out keep their values, and `None` clears a part.
+            metadata: Custom properties, merged key by key. A key set to `None` is kept, with the value null.
 
         Raises:
-            ValueError: An argument cannot be sent; names it.
-            NotFoundError: There is no such customer.
-            VoucherifyError: The call failed otherwise.
+            ValueError: An argument is invalid. The message names it.
+            NotFoundError: The customer does not exist.
+            VoucherifyError: The call failed for another reason.
 
         API: https://docs.voucherify.io/api-reference/customers/update-customer
         """
@@ -232,12 +231,12 @@ class CustomersResource(CustomerJobs):
         return await self._call(_UPDATE, customer_id, body)
 
     async def delete(self, customer_id: str) -> None:
-        """Delete a customer.
+        """Delete a customer by its `id` or `source_id`.
 
         Raises:
             ValueError: `customer_id` is empty, ``.`` or ``..``.
-            NotFoundError: There is no such customer.
-            VoucherifyError: The call failed otherwise.
+            NotFoundError: The customer does not exist.
+            VoucherifyError: The call failed for another reason.
 
         API: https://docs.voucherify.io/api-reference/customers/delete-customer
         """
@@ -246,24 +245,25 @@ class CustomersResource(CustomerJobs):
     async def delete_missing(
         self, state: str | os.PathLike[str], *, max_share: float = 0.1, project: str | None = None
     ) -> int:
-        """Delete the customers that the last sync with this state did not find in its source any more.
+        """Delete the customers that were missing from the source of the last sync with this state file.
 
-        A sync that did not read its source to the end, or read an item without a `source_id`, leaves nothing to
-        delete. What was deleted before an error is not missing any more when it is called again.
+        Nothing is deleted if that sync did not read its source to the end, or read an item without a `source_id`.
+        After an error, call this method again: it continues with the remaining customers. A customer whose `source_id`
+        is ``.`` or ``..`` cannot be deleted through the API and stays missing.
 
         Args:
-            state: The file that was given to `sync` or `sync_csv`.
-            max_share: Refuse when more than this share of all that the state knows is missing: such a source is more
-                likely broken than right.
+            state: The state file passed to `sync` or `sync_csv`.
+            max_share: The largest share of the customers in the state that may be deleted, from 0 to 1. If more are
+                missing, the source is probably incomplete, and nothing is deleted.
             project: As for `sync`.
 
         Returns:
-            How many were deleted, or were gone already.
+            The number of customers deleted, including those that no longer existed.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: Too many are missing, or an argument is out of range; names it.
-            SyncStateError: The state is in use, damaged, or of another project.
+            FileNotFoundError: The state file does not exist.
+            ValueError: Too many customers are missing, or an argument is out of range. The message names it.
+            SyncStateError: The state file is in use, damaged, or belongs to another project.
             VoucherifyError: A call failed.
 
         API: https://docs.voucherify.io/api-reference/customers/delete-customer
@@ -271,35 +271,37 @@ class CustomersResource(CustomerJobs):
         if not isinstance(max_share, int | float) or isinstance(max_share, bool) or not 0 <= max_share <= 1:
             raise ValueError(f"max_share must be from 0 to 1, not {max_share!r}")
         deleted = 0
-        async with await self._existing_state(state, project) as known:
-            missing, count = await known.missing(), await known.count()
+        async with self._existing_state(state, project) as sync_state:
+            missing, count = await sync_state.missing_keys(), await sync_state.count_keys()
+            deletable = [source_id for source_id in missing if source_id not in {".", ".."}]
             if len(missing) > max_share * count:
                 raise ValueError(
-                    f"max_share: {len(missing):,} of {count:,} customers are missing, more than {max_share:.0%}"
+                    f"max_share: {len(missing):,} of {count:,} customers are missing, more than {max_share:.4g} of all"
                 )
-            waiting = iter(missing)
+            remaining = iter(deletable)
 
-            async def work() -> None:
+            async def delete_remaining() -> None:
                 nonlocal deleted
-                for source_id in waiting:
+                for source_id in remaining:
+                    await sync_state.record_deleting(source_id)
                     with suppress(NotFoundError):
                         await self.delete(source_id)
-                    await known.deleted(source_id)
+                    await sync_state.record_deleted(source_id)
                     deleted += 1
 
-            await gather(*(work() for _ in range(_DELETIONS_AT_ONCE)))
+            await gather(*(delete_remaining() for _ in range(_DELETE_CONCURRENCY)))
         return deleted
 
     async def delete_permanently(self, customer_id: str) -> PermanentDeletion:
-        """Erase a customer with everything that is connected to it, for good.
+        """Erase a customer and all data connected to it. This cannot be undone.
 
-        The call is not repeated once it was sent.
+        The request is not retried after it was sent.
 
         Raises:
             ValueError: `customer_id` is empty, ``.`` or ``..``.
-            NotFoundError: There is no such customer.
-            OutcomeUnknownError: It was sent, and no answer came.
-            VoucherifyError: The call failed otherwise.
+            NotFoundError: The customer does not exist.
+            OutcomeUnknownError: The request was sent, but no response arrived.
+            VoucherifyError: The call failed for another reason.
 
         API: https://docs.voucherify.io/api-reference/customers/delete-customer-permanently
         """
@@ -324,41 +326,42 @@ class CustomersResource(CustomerJobs):
         window: Window | Mapping[str, Any] | None = None,
         on_invalid: OnInvalid = "raise",
     ) -> Pager[Customer]:
-        """The customers, newest first unless `order` says otherwise.
+        """List the customers, newest first by default.
 
-        In the order of `created_at` (the default) or ``-created_at`` a walk has no limit, and delivers each
-        customer once, however many share an instant. In other orders, and from a given `page` on, it goes
-        by page number, and ends at page 99 with `PageLimitError` if there is more.
+        Ordered by ``-created_at`` (the default) or ``created_at``, iteration has no limit and yields each customer
+        once, even if many share a creation time. In other orders, or with a `page`, iteration uses page numbers
+        and raises `PageLimitError` if there are more customers after page 99.
 
         Args:
-            limit: Customers on a page, 1 to 100. Left out: 100 in a walk, and for a single page as many as
-                the service gives (10).
-            page: Go by page number, from this page on (1 to 99).
+            limit: Customers per page, 1 to 100. Default: 100 when iterating; the service's default (10) for a
+                single page.
+            page: Start at this page number (1 to 99) and continue by page number.
             email: Only customers with this e-mail address.
             city: Only customers in this city.
             name: Only customers with this name.
             segment_id: Only customers in this segment.
-            created_at_before: Only customers created before this instant.
-            created_at_after: Only customers created after this instant.
-            updated_at_before: Only customers last updated before this instant.
-            updated_at_after: Only customers last updated after this instant.
-            order: What to sort by; a dash means descending.
-            starting_after: Start at this instant, compared with `created_at`.
-            cursor: Go on where a page's `next_cursor` says; with the same filters, order and window.
-            window: Only customers of this window, one of those that `plan_windows` gave; or what became of it
-                by way of JSON.
-            on_invalid: What to do about a customer that cannot be decoded: ``"raise"``, or a function that
-                gets the `DecodeError`, after which the walk goes on.
+            created_at_before: Only customers created before this time.
+            created_at_after: Only customers created after this time.
+            updated_at_before: Only customers last updated before this time.
+            updated_at_after: Only customers last updated after this time.
+            order: The sort order; a leading dash means descending.
+            starting_after: The creation time to start at.
+            cursor: Continue from here: the `next_cursor` of an earlier page, with the same filters, order and
+                window.
+            window: Only customers in this window: a `Window` from `plan_windows`, or a mapping decoded from its
+                JSON.
+            on_invalid: How to handle a customer that cannot be decoded: ``"raise"``, or a function that is called
+                with the `DecodeError`, after which iteration continues with the next customer.
 
         Raises:
-            ValueError: An argument is out of range, an instant has no timezone, two arguments contradict
-                each other, or `cursor` was made for another list or other filters.
+            ValueError: An argument is out of range, a datetime has no timezone, two arguments contradict
+                each other, or `cursor` belongs to another list or other filters.
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
         check_texts(order=order)
         check_instants(starting_after=starting_after)
-        part = check_window(window)
+        checked_window = check_window(window)
         filters: CustomerFilters = {
             "email": email,
             "city": city,
@@ -369,8 +372,10 @@ class CustomersResource(CustomerJobs):
             "updated_at_before": updated_at_before,
             "updated_at_after": updated_at_after,
         }
-        listing = self._customers(filters, on_invalid, order=order or _NEWEST_FIRST, window=part)
-        rules = _customer_rules(order, check_page(page), starting_after, cursor, part)
+        listing = self._customer_listing(
+            filters, on_invalid, order=order or _NEWEST_FIRST, window=checked_window
+        )
+        rules = _customer_rules(order, check_page(page), starting_after, cursor, checked_window)
         return Pager(listing, *rules, limit=check_limit(limit), cursor=cursor)
 
     def stream(
@@ -380,53 +385,56 @@ class CustomersResource(CustomerJobs):
         on_invalid: OnInvalid = "raise",
         **filters: Unpack[CustomerFilters],
     ) -> AbstractAsyncContextManager[AsyncIterator[Customer]]:
-        """All customers, or those that match, read in many windows of their creation time at once.
+        """Read all customers, or those that match the filters, with concurrent requests.
 
         ::
 
             async with voucherify.customers.stream(concurrency=16) as customers:
                 async for customer in customers: ...
 
-        Every customer that matches from beginning to end is delivered exactly once, in no particular order. A
-        window with many customers is cut again while it is read. Leaving the block stops the reading. An error in
-        one window ends the others, and is raised by the iterator. At most twice `concurrency` pages are buffered.
+        The list is split into windows of creation time. A window with many customers is split again while it is
+        read. Every customer that exists and matches during the whole iteration is yielded exactly once, in no
+        particular order. At most twice `concurrency` pages are buffered. An error in one window stops the others,
+        and the iterator raises it. Leaving the block cancels the open requests.
 
         Args:
-            concurrency: Windows read at once.
+            concurrency: The number of windows to read at once.
             on_invalid: As for `list`.
             **filters: As for `list`.
 
         Raises:
-            ValueError: An argument is out of range, or an instant has no timezone; names it.
+            ValueError: An argument is out of range, or a datetime has no timezone. The message names it.
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
         check_count("concurrency", concurrency)
-        return Stream(self._customers(filters, on_invalid, order=_NEWEST_FIRST), concurrency).feed()
+        return Stream(self._customer_listing(filters, on_invalid, order=_NEWEST_FIRST), concurrency).feed()
 
     async def plan_windows(self, count: int, **filters: Unpack[CustomerFilters]) -> tuple[Window, ...]:
-        """Cut the customers, or those that match, by creation time into windows for other workers to read.
+        """Split the list of customers by creation time into windows that different workers can read.
 
-        A window is a value that can be sent as JSON or pickled, and is read by `list(window=…)` with the same
-        filters. Every customer is in exactly one window; the first and the last window have no outer limit. One
-        whose creation time the service does not show may be in two that meet. The windows have about the
-        same number of customers each, unless the service does not count them or many share an instant.
-        Planning takes at most ten requests a window, and no more than reading the list.
+        Pass each window to `list(window=…)`, with the same filters. A window can be pickled or sent as JSON. The
+        windows have about equal numbers of customers, unless the service returns no totals or many customers share
+        a creation time. Every customer is in exactly one window, except that a customer whose creation time the
+        service does not return may be in two adjacent ones. The first and the last window are unbounded. Planning
+        makes at most ten requests per window, and no more than reading the list would.
 
         Args:
-            count: How many windows to make at most.
+            count: The largest number of windows.
             **filters: As for `list`.
 
         Raises:
-            ValueError: An argument is out of range, or an instant has no timezone; names it.
+            ValueError: An argument is out of range, or a datetime has no timezone. The message names it.
             VoucherifyError: A call failed.
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
         check_count("count", count)
-        return await plan(self._customers(filters, "raise", order=_NEWEST_FIRST), count, _PLANNERS)
+        return await plan(
+            self._customer_listing(filters, "raise", order=_NEWEST_FIRST), count, _PLAN_CONCURRENCY
+        )
 
-    def _customers(
+    def _customer_listing(
         self,
         filters: CustomerFilters,
         on_invalid: OnInvalid,
@@ -435,7 +443,7 @@ class CustomersResource(CustomerJobs):
         window: Window | None = None,
     ) -> Listing[Customer]:
         if unknown := filters.keys() - CustomerFilters.__annotations__.keys():
-            raise TypeError(f"there is no filter {', '.join(sorted(unknown))}")
+            raise TypeError(f"unknown filter: {', '.join(sorted(unknown))}")
         check_texts(
             email=filters.get("email"),
             city=filters.get("city"),
@@ -454,7 +462,7 @@ class CustomersResource(CustomerJobs):
             sessions=self._sessions,
             operation=_LIST,
             path=_LIST.path,
-            query=given(
+            query=drop_empty(
                 {
                     "email": filters.get("email"),
                     "city": filters.get("city"),
@@ -486,24 +494,24 @@ class CustomersResource(CustomerJobs):
         type: str | None = None,  # noqa: A002  # the API's name
         cursor: str | None = None,
     ) -> Pager[CustomerActivity]:
-        """What happened to a customer, newest first unless `order` says otherwise.
+        """List the events of a customer, newest first by default.
 
         Args:
-            customer_id: Its `id` or `source_id`.
-            limit: Events on a page, 1 to 100. Left out: 100 in a walk, else as many as the service gives.
-            order: ``created_at`` or ``-created_at``.
+            customer_id: The customer's `id` or `source_id`.
+            limit: Events per page, 1 to 100. Default: 100 when iterating; the service's default for a single page.
+            order: The sort order: ``created_at`` or ``-created_at``.
             starting_after_id: Start after the event with this id.
-            start_date: Only events since this instant.
-            end_date: Only events until this instant.
+            start_date: Only events since this time.
+            end_date: Only events until this time.
             campaign_id: Only events of this campaign.
             campaign_type: Only events of campaigns of this type: ``PROMOTION``, ``GIFT_VOUCHERS``,
                 ``REFERRAL_PROGRAM``, ``DISCOUNT_COUPONS`` or ``LOYALTY_PROGRAM``.
-            category: ``ACTION`` or ``EFFECT``.
+            category: Only events of this category: ``ACTION`` or ``EFFECT``.
             type: Only events of this type, for example ``customer.updated``.
-            cursor: Go on where a page's `next_cursor` says.
+            cursor: Continue from here: the `next_cursor` of an earlier page.
 
         Raises:
-            ValueError: An argument is out of range, or an instant has no timezone; names it.
+            ValueError: An argument is out of range, or a datetime has no timezone. The message names it.
 
         API: https://docs.voucherify.io/api-reference/customers/list-customer-activity
         """
@@ -525,8 +533,8 @@ class CustomersResource(CustomerJobs):
             "category": category,
             "type": type,
         }
-        listing = self._listing(CustomerActivity, _LIST_ACTIVITY, customer_id, given(query))
-        return _by_id(listing, starting_after_id, check_limit(limit), cursor)
+        listing = self._listing(CustomerActivity, _LIST_ACTIVITY, customer_id, drop_empty(query))
+        return _id_pager(listing, starting_after_id, check_limit(limit), cursor)
 
     def list_redeemables(
         self,
@@ -538,29 +546,29 @@ class CustomersResource(CustomerJobs):
         filters: RedeemableFilters | UnsetType = UNSET,
         cursor: str | None = None,
     ) -> Pager[CustomerRedeemable]:
-        """What a customer holds and can redeem.
+        """List the redeemables that a customer holds.
 
         Args:
-            customer_id: Its `id` or `source_id`.
-            limit: Redeemables on a page, 1 to 100. Left out: 100 in a walk, else as many as the service
-                gives.
-            order: ``id`` or ``-id``.
+            customer_id: The customer's `id` or `source_id`.
+            limit: Redeemables per page, 1 to 100. Default: 100 when iterating; the service's default for a
+                single page.
+            order: The sort order: ``id`` or ``-id``.
             starting_after_id: Start after the redeemable with this id.
-            filters: Conditions on the redeemables.
-            cursor: Go on where a page's `next_cursor` says.
+            filters: Only redeemables that meet these conditions.
+            cursor: Continue from here: the `next_cursor` of an earlier page.
 
         Raises:
-            ValueError: An argument is out of range, or an instant has no timezone; names it.
+            ValueError: An argument is out of range, or a datetime has no timezone. The message names it.
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers-redeemables
         """
         check_texts(order=order, starting_after_id=starting_after_id)
         query: Query = {"order": order, "filters": filters_query(filters)}
         listing = self._listing(CustomerRedeemable, _LIST_REDEEMABLES, customer_id, query)
-        return _by_id(listing, starting_after_id, check_limit(limit), cursor)
+        return _id_pager(listing, starting_after_id, check_limit(limit), cursor)
 
     def list_segments(self, customer_id: str) -> Pager[CustomerSegment]:
-        """The segments a customer belongs to; for one that does not exist, those it would belong to.
+        """List the segments that a customer belongs to; for an unknown customer, those it would belong to.
 
         Raises:
             ValueError: `customer_id` is empty, ``.`` or ``..``.
@@ -586,9 +594,9 @@ class CustomersResource(CustomerJobs):
         )
 
 
-def _by_id(listing: Listing[T], after: str | None, limit: int | None, cursor: str | None) -> Pager[T]:
+def _id_pager(listing: Listing[T], after: str | None, limit: int | None, cursor: str | None) -> Pager[T]:
     if after is not None and cursor is not None:
-        raise ValueError("cursor and starting_after_id say two places to start at: give one")
+        raise ValueError("cursor and starting_after_id both set the starting point: pass only one")
     return Pager(listing, IdRule(after), limit=limit, cursor=cursor)
 
 
@@ -599,18 +607,16 @@ def _customer_rules(
     cursor: str | None,
     window: Window | None,
 ) -> tuple[Rule[Any] | WalkRule, ...]:
-    """How to walk the list; with a cursor, all ways by which it can have been made."""
-    by_date = order in (None, "created_at", _NEWEST_FIRST)  # an order may be unhashable
+    """The pagination rules for a call; with a cursor, all rules that may have created it."""
+    by_date = order in (None, "created_at", _NEWEST_FIRST)  # not a set: `order` may be unhashable
     if sum(argument is not None for argument in (page, starting_after, cursor)) > 1:
-        raise ValueError("page, starting_after and cursor each say where to start: give one")
+        raise ValueError("page, starting_after and cursor each set the starting point: pass only one")
     if starting_after is not None and not by_date:
-        raise ValueError(
-            f"starting_after is compared with created_at, and means nothing in the order {order!r}"
-        )
+        raise ValueError(f"starting_after requires an order by created_at, not {order!r}")
     by_page = PageNumberRule(page or 1)
     if window is not None:
         if page is not None or starting_after is not None or not by_date:
-            raise ValueError("window is read in the order of created_at: leave page and starting_after out")
+            raise ValueError("window requires an order by created_at, without page and starting_after")
         return (CreatedAtRule(descending=order != "created_at", window=window),)
     if page is not None or not by_date:
         return (by_page,)

@@ -15,7 +15,7 @@ __all__ = ["OAuthResource"]
 
 T = TypeVar("T")
 
-# May be repeated, as may getting a token.
+# Both may be retried: sending them twice has the same effect as once.
 _INTROSPECT_TOKEN: Final[Operation[TokenIntrospection]] = Operation(
     "oauth.introspect_token", "POST", "/v1/oauth/introspect", TokenIntrospection, confidential=True
 )
@@ -25,29 +25,31 @@ _REVOKE_TOKEN: Final[Operation[None]] = Operation(
 
 
 class OAuthResource:
-    """Access tokens for the client credentials grant. Only a client with API keys can use these calls."""
+    """Access tokens for the client credentials grant. These calls need a client with API keys."""
 
     def __init__(self, sessions: SessionManager) -> None:
-        """Use `VoucherifyClient.oauth`."""
+        """Do not call this directly: use `VoucherifyClient.oauth`."""
         self._sessions = sessions
 
     async def create_token(self, *, scope: str = "api") -> AccessToken:
-        """Get an access token, valid for 15 minutes. A project has at most 1,000 at a time.
+        """Create an access token that is valid for 15 minutes.
+
+        A project can have at most 1,000 active tokens.
 
         Args:
-            scope: What the token is good for; several scopes separated by spaces.
+            scope: The permissions of the token: one or more scopes, separated by spaces.
 
         Raises:
             ValueError: `scope` is empty.
-            BadRequestError: There is no such scope.
+            BadRequestError: The scope does not exist.
             VoucherifyError: The call failed otherwise.
 
         API: https://docs.voucherify.io/api-reference/oauth/generate-oauth-20-token
         """
-        return await self._sessions.send(token_request(_not_empty("scope", scope)))
+        return await self._sessions.send(token_request(_check_not_empty("scope", scope)))
 
     async def introspect_token(self, access_token: str) -> TokenIntrospection:
-        """Ask whether a token is active, and what it is good for.
+        """Check whether a token is active, and get its scope and expiry.
 
         Raises:
             ValueError: `access_token` is empty.
@@ -55,40 +57,43 @@ class OAuthResource:
 
         API: https://docs.voucherify.io/api-reference/oauth/introspect-oauth-20-token
         """
-        request = _about(_INTROSPECT_TOKEN, access_token)
+        request = _token_form_request(_INTROSPECT_TOKEN, access_token)
         del access_token  # error reporters show the local variables of a traceback
-        return await self._sessions.send(_checked(request))
+        return await self._sessions.send(_require_request(request))
 
     async def revoke_token(self, access_token: str) -> None:
-        """End a token's life now.
+        """Revoke a token immediately.
 
         Raises:
             ValueError: `access_token` is empty.
-            NotFoundError: There is no such token.
+            NotFoundError: The token does not exist.
             VoucherifyError: The call failed otherwise.
 
         API: https://docs.voucherify.io/api-reference/oauth/revoke-oauth-20-token
         """
-        request = _about(_REVOKE_TOKEN, access_token)
+        request = _token_form_request(_REVOKE_TOKEN, access_token)
         del access_token  # error reporters show the local variables of a traceback
-        await self._sessions.send(_checked(request))
+        await self._sessions.send(_require_request(request))
 
 
-def _about(operation: Operation[T], access_token: str) -> Request[T] | None:
-    """A call about a token; `None` for what is none. Raises nothing, as it has the token in its frame."""
+def _token_form_request(operation: Operation[T], access_token: str) -> Request[T] | None:
+    """Build a request with a token in its body, or return `None` if the token is malformed.
+
+    It does not raise, because a traceback through this frame would expose the token.
+    """
     if not isinstance(access_token, str) or not access_token.strip() or not access_token.isascii():
         return None
     form = encode_form({"access_token": access_token})
     return Request(operation, operation.path, form, secrets=(access_token,))
 
 
-def _checked(request: Request[T] | None) -> Request[T]:
+def _require_request(request: Request[T] | None) -> Request[T]:
     if request is None:
         raise ValueError("access_token must be a non-empty string of ASCII characters")
     return request
 
 
-def _not_empty(name: str, value: str) -> str:
+def _check_not_empty(name: str, value: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{name} must be a non-empty string")
     return value

@@ -1,4 +1,4 @@
-"""A local Voucherify, for tests and for trying things out without an account.
+"""A local Voucherify server, for tests and for experiments without an account.
 
 In a program: `async with Sandbox() as sandbox`. From a shell, for a client in any language:
 ``python -m voucherify_async.sandbox --port 8181 --customers 5000 --seed 7``.

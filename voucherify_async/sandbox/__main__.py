@@ -1,4 +1,4 @@
-"""Serve a sandbox from the command line."""
+"""The command ``python -m voucherify_async.sandbox``: runs a sandbox until it is interrupted."""
 
 from __future__ import annotations
 
@@ -13,40 +13,48 @@ from typing import Final
 
 from voucherify_async._transport.settings import is_loopback
 from voucherify_async.sandbox._http.faults import Faults, Latency
-from voucherify_async.sandbox._http.server import EXPOSED, Sandbox
+from voucherify_async.sandbox._http.server import EXPOSURE_WARNING, Sandbox
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 
 _PROGRAM: Final = "python -m voucherify_async.sandbox"
-_FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}
+_NAMED_FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=_PROGRAM, description="A local Voucherify.")
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description="Run a local Voucherify server.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="another name by which it may be called; may be given more than once",
+        help="host name to accept besides --host, localhost and IP addresses; may be repeated",
     )
     parser.add_argument(
-        "--port", type=int, default=8181, help="port; 0 takes a free one (default: %(default)s)"
+        "--port",
+        type=int,
+        default=8181,
+        help="port to listen on; 0 chooses a free one (default: %(default)s)",
     )
     parser.add_argument(
-        "--customers", type=int, default=0, help="customers to start with (default: %(default)s)"
+        "--customers", type=int, default=0, help="number of customers to generate (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same customers")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of the generated customers and of the faults (default: %(default)s)",
+    )
     parser.add_argument(
         "--load",
         metavar="FILE",
-        help="start with the customers of this file: .ndjson or .jsonl, one a line, or .csv as for an import",
+        help="load customers from a file: .ndjson or .jsonl with one customer per line, or .csv in the import format",
     )
     parser.add_argument(
         "--state",
         metavar="FILE",
-        help="keep everything in this file over a restart; once it is there, its customers are served",
+        help="preserve all data in this file across restarts; if it exists, its data replace --customers and --load",
     )
     parser.add_argument(
         "--segment",
@@ -54,21 +62,21 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="ID:RULES",
-        help="a segment by its rules, such as seg_vip:city=London,email=*@example.com,metadata.tier=gold;"
-        " may be given several times, and takes the place of the four that there are",
+        help="a segment with its rules, such as seg_vip:city=London,email=*@example.com,metadata.tier=gold;"
+        " may be repeated; replaces the four default segments",
     )
     parser.add_argument(
         "--rate-limit",
         type=int,
         metavar="N",
-        help="calls it takes in any minute, bulk calls counted apart (default: any number)",
+        help="calls per minute; bulk calls are counted separately (default: no limit)",
     )
     parser.add_argument(
         "--latency",
         type=_latency,
         default=0.0,
         metavar="SECONDS",
-        help="seconds that every answer takes longer, or a range such as 0.05-0.2",
+        help="delay of every API response in seconds, or a range such as 0.05-0.2",
     )
     parser.add_argument(
         "--fault",
@@ -76,29 +84,31 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FAULT=PROBABILITY",
-        help="how often calls fail: reset, truncate, stall, stale-keepalive or an HTTP status, such as 503=0.01;"
-        " may be given several times",
+        help="probability of a fault: reset, truncate, stall, stale-keepalive or an HTTP status, such as 503=0.01;"
+        " may be repeated",
     )
     parser.add_argument(
         "--job-seconds",
         type=float,
         default=0.05,
-        help="seconds that any background job takes (default: %(default)s)",
+        help="seconds that every background job takes (default: %(default)s)",
     )
     parser.add_argument(
         "--job-seconds-per-item",
         type=float,
         default=0.000_01,
-        help="seconds that each of its items adds (default: %(default)s)",
+        help="further seconds per item of the job (default: %(default)s)",
     )
     parser.add_argument(
-        "--parallel-jobs", action="store_true", help="background jobs run at once, not one after the other"
+        "--parallel-jobs",
+        action="store_true",
+        help="run background jobs in parallel instead of one after the other",
     )
     return parser
 
 
 def _latency(text: str) -> Latency:
-    # A dash may be a sign, too, of the number or of its exponent.
+    # A dash separates the bounds, unless it is the sign of a number or of an exponent.
     found = re.fullmatch(r"([0-9.]+(?:[eE][-+]?[0-9]+)?)-(.+)", text)
     try:
         return (float(found[1]), float(found[2])) if found else float(text)
@@ -115,11 +125,9 @@ def _segment(text: str) -> Segment:
 
 def _fault(text: str) -> tuple[str, float]:
     name, _, probability = text.partition("=")
-    if name not in _FAULTS and not (name.isascii() and name.isdecimal()):
-        known = ", ".join(sorted(_FAULTS))
-        raise argparse.ArgumentTypeError(
-            f"there is no fault {name!r}; there are {known}, and statuses like 503"
-        )
+    if name not in _NAMED_FAULTS and not (name.isascii() and name.isdecimal()):
+        known = ", ".join(sorted(_NAMED_FAULTS))
+        raise argparse.ArgumentTypeError(f"unknown fault {name!r}: use {known} or an HTTP status such as 503")
     try:
         return name, float(probability)
     except ValueError:
@@ -130,15 +138,15 @@ def _faults(given: Iterable[tuple[str, float]]) -> Faults:
     chances = dict(given)
     return Faults(
         status={int(name): chance for name, chance in chances.items() if name.isdecimal()},
-        **{name.replace("-", "_"): chance for name, chance in chances.items() if name in _FAULTS},
+        **{name.replace("-", "_"): chance for name, chance in chances.items() if name in _NAMED_FAULTS},
     )
 
 
 def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
-    """The sandbox that these arguments ask for.
+    """Create the sandbox for command line arguments.
 
     Raises:
-        SystemExit: They make no sense.
+        SystemExit: An argument is invalid.
     """
     parser = _parser()
     given = parser.parse_args(argv)
@@ -164,15 +172,15 @@ def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
 
 
 async def serve(sandbox: Sandbox) -> None:
-    """Serve until a signal says to stop.
+    """Run a sandbox until SIGINT or SIGTERM.
 
     Raises:
-        SystemExit: It cannot listen there, or it cannot keep what it holds.
+        SystemExit: The sandbox cannot listen on its host and port, or cannot save its state file.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # not on every platform; there the default is left
+        with contextlib.suppress(NotImplementedError):  # Windows; the default handlers stay in place
             loop.add_signal_handler(number, stop.set)
     try:
         await sandbox.start()
@@ -180,30 +188,30 @@ async def serve(sandbox: Sandbox) -> None:
         raise SystemExit(
             f"{_PROGRAM}: cannot listen on {sandbox.host}, port {sandbox.port}: {error.strerror or error}"
         ) from None
-    careful = "" if is_loopback(sandbox.host) else f"Careful: {EXPOSED}.\n"
+    warning = "" if is_loopback(sandbox.host) else f"Warning: {EXPOSURE_WARNING}.\n"
     try:
         async with contextlib.aclosing(sandbox):
-            print(  # noqa: T201  # what the command is for
+            print(  # noqa: T201  # the output of the command
                 f"Voucherify sandbox with {len(sandbox.store.customers):,} customers. Point a client at it with\n"
                 f"  export VOUCHERIFY_BASE_URL={sandbox.base_url}\n"
                 f"  export VOUCHERIFY_APP_ID={sandbox.app_id}\n"
                 f"  export VOUCHERIFY_APP_TOKEN={sandbox.app_token}\n"
-                f"{careful}"
+                f"{warning}"
                 f"Stop it with Ctrl-C.",
                 flush=True,
             )
             await stop.wait()
     except (OSError, sqlite3.Error) as error:
-        raise SystemExit(f"{_PROGRAM}: what has changed last is not kept: {error}") from None
+        raise SystemExit(f"{_PROGRAM}: the latest changes were not saved: {error}") from None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fill a sandbox, and serve it.
+    """Create a sandbox and run it.
 
     Raises:
-        SystemExit: The arguments make no sense, or it cannot be served.
+        SystemExit: An argument is invalid, or the sandbox cannot run.
     """
-    # Outside of the event loop, in which an interrupt would have to wait until all is there.
+    # Outside of the event loop, so that Ctrl-C interrupts the generation of customers at once.
     try:
         sandbox = make_sandbox(argv)
     except KeyboardInterrupt:

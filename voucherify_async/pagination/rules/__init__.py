@@ -1,4 +1,4 @@
-"""The rules by which lists are walked. `base` says what a rule and a walk are."""
+"""The pagination rules. `base` defines what a rule and a walk are."""
 
 from voucherify_async.pagination.rules.base import Batch, PageAnswer, Rule, SinglePage, Step, Walk, WalkRule
 from voucherify_async.pagination.rules.created_at import CreatedAtRule

@@ -1,11 +1,19 @@
-"""What all walks over a list have in common. No I/O.
+"""Rules and walks: how every list is read. No I/O.
 
-A *walk* is a generator. It yields the query of a request and is sent the `PageAnswer`; or it yields a `Batch`
-of items to deliver and is sent nothing. It ends at the end of the list, and raises `PaginationError` where it
-cannot go on. Whoever drives it makes the requests, so a walk that waits for an answer can wait for it again.
+A *rule* knows how one kind of list is paginated: by page number, by the last id, by timestamp.
+`WalkRule.walk` starts a *walk*, which reads one list once.
 
-A *state* says where a list goes on after an item that was delivered. It is small and can be encoded: a cursor
-is one, sealed. What only the process that walks needs to know is in the local variables of the generator.
+A walk is a generator. It yields two kinds of values:
+
+- A query: the caller makes the request and sends the `PageAnswer` into the generator.
+- A `Batch` of items to deliver: the caller sends nothing.
+
+It returns at the end of the list and raises `PaginationError` if it cannot continue. The caller makes the requests,
+so a request that failed or was cancelled can be repeated while the walk is suspended.
+
+A *state* is the point after a delivered item from which a later walk resumes. It is small and can be encoded with
+msgspec: a cursor is an encoded state. Data that is needed only
+while the walk runs, such as the ids seen so far, is in the local variables of the generator.
 """
 
 from __future__ import annotations
@@ -32,37 +40,37 @@ __all__ = [
     "Step",
     "Walk",
     "WalkRule",
+    "as_walk_rule",
     "check_progress",
-    "follow",
+    "item_digest",
+    "item_digests",
     "item_id",
-    "mark_of",
-    "marks_of",
 ]
 
 S = TypeVar("S")
 
 MAX_PAGE: Final = 99
-"""The highest page number that the service takes."""
+"""The highest page number that the service accepts."""
 MAX_PAGE_SIZE: Final = 100
-"""The most items that the service puts on a page."""
+"""The largest page size that the service accepts."""
 DEFAULT_PAGE_SIZE: Final = 10
-"""How many items the service puts on a page when it is not asked for a number."""
+"""The page size of the service when the request has no `limit`."""
 MAX_IDLE_PAGES: Final = 20
-"""Pages in a row without a new item after which a walk is stalled. A filter may leave pages empty on the way."""
+"""Consecutive pages without a new item after which a walk is stalled. Filters can make single pages empty."""
 
-_MARK_BYTES: Final = 6
-"""Among the 10,000 items that can share an instant, two have the same mark once in six million walks."""
+_DIGEST_BYTES: Final = 6
+"""Two of 10,000 items with the same timestamp have equal digests once in six million walks."""
 
 
 class PageAnswer(NamedTuple):
-    """The parts of an answer that a walk reads.
+    """The fields of a list response that a rule reads.
 
     Attributes:
-        items: The decoded items. One that could not be decoded has the attributes `id` and `created_at`.
-        has_more: What the service says; `None` if it does not.
-        total: How many items there are in all, if the service says.
-        more_starting_after: The id to go on after, if the service says.
-        limit: The page size asked for; `None` if none was.
+        items: The decoded items. An item that could not be decoded has the attributes `id` and `created_at`.
+        has_more: The `has_more` of the response; `None` if it is missing.
+        total: The `total` of the response; `None` if it is missing.
+        more_starting_after: The id after which the next page starts; `None` if the response has none.
+        limit: The page size of the request; `None` if the request had none.
     """
 
     items: Sequence[Any]
@@ -73,12 +81,12 @@ class PageAnswer(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a rule makes of an answer.
+    """The result of `Rule.advance`.
 
     Attributes:
-        unseen: For each item whether it is to be delivered.
-        state: Where to go on; `None` at the end.
-        error: Why the walk cannot go on. The unseen items are delivered before it is raised.
+        unseen: One bool per item of the response: true for the items to deliver.
+        state: The state for the next request; `None` at the end of the list.
+        error: The error that ends the walk, if any. It is raised after the unseen items are delivered.
     """
 
     unseen: Sequence[bool]
@@ -87,29 +95,28 @@ class Step(NamedTuple):
 
 
 class Rule(Protocol[S]):
-    """How to walk a list. Write one of your own for a list that needs it, and give it to `paginate`.
+    """The protocol for custom pagination rules; pass an instance to `VoucherifyClient.paginate`.
 
-    A walk by a rule of your own ends with `PaginationStalledError` after 20 answers in a row of which the
-    rule delivers nothing.
+    The walk raises `PaginationStalledError` after 20 consecutive responses without an unseen item.
 
     Attributes:
-        name: Goes into cursors, so that they are refused by another rule.
-        state_type: The type of the states: anything that msgspec can encode and decode.
+        name: The name of the rule. It is stored in cursors: a rule with another name rejects them.
+        state_type: The type of the states: any type that msgspec can encode and decode.
     """
 
     name: str
     state_type: Any
 
     def start(self) -> S:
-        """The state before the first request."""
+        """Return the state before the first request."""
         ...
 
     def query(self, state: S, base: Query, limit: int | None) -> Query:
-        """The query of the next request: the caller's (`base`) and what the walk adds."""
+        """Return the query of the next request: the caller's query (`base`) plus the pagination parameters."""
         ...
 
     def advance(self, state: S, page: PageAnswer) -> Step:
-        """What to deliver of an answer, and where to go on."""
+        """Select the items of a response to deliver, and return the state for the next request."""
         ...
 
 
@@ -118,10 +125,10 @@ class Batch:
 
     Attributes:
         items: The items.
-        cut: The state after so many of them; after all of them it is where the walk itself goes on.
-        more: Whether something certainly comes after them; `None` if that is not known.
-        total: What the service says of the length of the list; `None` if it does not.
-        stuck: The service gave an empty page and says that there is more.
+        cut: Returns the state after the first n items. For n = `len(items)` that is the state of the walk itself.
+        more: Whether more items follow; `None` if that is unknown.
+        total: The `total` of the response; `None` if it is missing.
+        stuck: The response was empty and had `has_more: true`.
     """
 
     __slots__ = ("cut", "items", "more", "stuck", "total")
@@ -143,41 +150,46 @@ class Batch:
 
 
 Walk = Generator[Query | Batch, PageAnswer, None]
-"""A walk that is under way; see the module's docstring. What is sent after a `Batch` is ignored."""
+"""A running walk; the module docstring explains the protocol. A value sent in reply to a `Batch` is ignored."""
 
 
 class WalkRule(Protocol):
-    """A rule as this package has them: it makes the walk itself.
+    """The protocol of the built-in rules: a rule that creates the walk itself.
 
     Attributes:
-        name: Goes into cursors, so that they are refused by another rule.
-        state_type: The type of the states.
+        name: The name of the rule. It is stored in cursors: a rule with another name rejects them.
+        state_type: The type of the states: any type that msgspec can encode and decode.
     """
 
     name: str
     state_type: Any
 
     def walk(self, state: Any, base: Query, limit: int | None, *, stream: bool) -> Walk:
-        """Begin a walk.
+        """Start a walk.
 
         Args:
-            state: Where to go on; `None` for the beginning of the list.
+            state: The state to resume from; `None` for the beginning of the list.
             base: The caller's query.
-            limit: The size of the pages that the caller wants; `None` leaves it to the service.
-            stream: Whether the whole list will be read, or only as much as a page takes.
+            limit: The page size that the caller wants; `None` for the default of the service.
+            stream: Whether the caller reads the whole list rather than a single page.
         """
         ...
 
 
 class _RuleState(msgspec.Struct, Generic[S], frozen=True, array_like=True):
-    """Attributes: the state of the rule, and how many of the items it delivers from there to leave out."""
+    """The state of an adapted rule.
+
+    Attributes:
+        state: The state of the rule itself.
+        skip: How many items delivered from that state to skip, as they were on the previous page.
+    """
 
     state: S
     skip: int = 0
 
 
-class _Followed:
-    """Adapts a rule of the caller's: makes walks of it."""
+class _RuleAdapter:
+    """Makes a `WalkRule` of a `Rule`."""
 
     def __init__(self, rule: Rule[Any]) -> None:
         self._rule = rule
@@ -185,20 +197,20 @@ class _Followed:
         generic: Any = _RuleState
         self.state_type: Any = generic[rule.state_type]
 
-    def walk(self, state: Any, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # the protocol's
-        """Ask and advance until the rule has no state to go on with."""
-        here = self._rule.start() if state is None else state.state
+    def walk(self, state: Any, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # required by the protocol
+        """Make requests and advance the rule until it returns no next state."""
+        current = self._rule.start() if state is None else state.state
         skip = 0 if state is None else state.skip
         idle = 0
         while True:
-            page = yield self._rule.query(here, base, limit)
-            step = self._rule.advance(here, page)
+            page = yield self._rule.query(current, base, limit)
+            step = self._rule.advance(current, page)
             if len(step.unseen) != len(page.items):
-                raise ValueError(f"the rule {self.name!r} must say of every item whether it is unseen")
+                raise ValueError(f"rule {self.name!r} must return one `unseen` value for each item")
             items = [item for item, unseen in zip(page.items, step.unseen, strict=True) if unseen][skip:]
             yield Batch(
                 items,
-                self._cut(here, skip, len(items), step.state),
+                self._cut(current, skip, len(items), step.state),
                 more=False if step.state is None else page.has_more or None,
                 total=page.total,
                 stuck=not page.items and bool(page.has_more),
@@ -209,58 +221,58 @@ class _Followed:
                 return
             idle = 0 if items else idle + 1
             check_progress(idle)
-            here, skip = step.state, 0
-            del page, step, items  # before the next one comes, which can take their memory then
+            current, skip = step.state, 0
+            del page, step, items  # free their memory before the next response arrives
 
     @staticmethod
-    def _cut(here: Any, skip: int, count: int, following: Any) -> Callable[[int], Any]:
+    def _cut(current: Any, skip: int, count: int, following: Any) -> Callable[[int], Any]:
         return lambda number: (
             _RuleState(following) if number == count and following is not None
-            else _RuleState(here, skip + number)
+            else _RuleState(current, skip + number)
         )  # fmt: skip
 
 
 class SinglePage:
-    """A list that comes whole."""
+    """The rule for a list that has only one page."""
 
     name: str = "single"
     state_type: Any = int
 
-    def walk(self, state: int | None, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # the protocol's
-        """Ask once. The state is the number of items that were delivered."""
+    def walk(self, state: int | None, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # required by the protocol
+        """Make one request. The state is the number of items delivered so far."""
         skip = state or 0
         page = yield base
         yield Batch(page.items[skip:], lambda count: skip + count, more=False, total=page.total)
 
 
-def follow(rule: Rule[Any] | WalkRule) -> WalkRule:
-    """The rule as one that makes walks."""
-    walks: Any = rule
-    return walks if hasattr(rule, "walk") else _Followed(walks)
+def as_walk_rule(rule: Rule[Any] | WalkRule) -> WalkRule:
+    """Return the rule itself if it is a `WalkRule`, else an adapter for it."""
+    either: Any = rule
+    return either if hasattr(rule, "walk") else _RuleAdapter(either)
 
 
 def check_progress(idle: int) -> None:
-    """End a walk that goes on without finding anything."""
+    """Raise `PaginationStalledError` after too many consecutive pages without a new item."""
     if idle >= MAX_IDLE_PAGES:
         raise PaginationStalledError(
-            f"{idle} pages in a row held nothing new, and the service says that there is more: "
-            f"narrow the list by another filter, for example by dates"
+            f"{idle} consecutive pages had no new items, but the service reports more: "
+            f"narrow the list with another filter, for example by date"
         )
 
 
 def item_id(item: Any) -> str | None:
-    """An item's own id, decoded or not."""
+    """The `id` of an item, decoded or not; `None` if it has none."""
     found = item.get("id") if is_mapping(item) else getattr(item, "id", None)
     return found if isinstance(found, str) else None
 
 
-def mark_of(item: Any) -> bytes:
-    """Six bytes that stand for an item in a cursor, which is to be short and to have no ids."""
+def item_digest(item: Any) -> bytes:
+    """Six bytes that identify an item in a cursor: short, and without revealing the id."""
     found = item_id(item)
     content = repr(item) if found is None else found
-    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=_MARK_BYTES).digest()
+    return hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
-def marks_of(items: Iterable[Any]) -> list[bytes]:
-    """The marks of some items."""
-    return list(map(mark_of, items))
+def item_digests(items: Iterable[Any]) -> list[bytes]:
+    """The digest of each item."""
+    return list(map(item_digest, items))

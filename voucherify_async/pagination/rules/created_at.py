@@ -1,23 +1,23 @@
-"""The walk over customers: by `created_at`, through instants that thousands of them share. No I/O.
+"""The rule for lists paginated by `created_at`: the customers, thousands of which may share a timestamp. No I/O.
 
-A group that is too large to be remembered one by one is read by page number, from the instant on: the list is
-bounded on the near side by `created_at`, and its pages run through the group and beyond it.
+`timestamps` explains groups and states. This module reads the *large groups*, those with too many items for the
+digests in a state. It requests the list from the timestamp of the group on, by page number. There are three methods:
 
-**Where the order among equals is kept**, a place in the list (how many come before, the marks of the neighbours) is
-all that a state needs, and the group may be of any size. That it is kept is seen when two requests show ten or more
-of the group in the same order. Each page begins before the place where the last one ended, and has to show its last
-items where they belong, or moved by a few places, as some were deleted or inserted: the walk follows them. So
-nothing can fall between two pages, whatever shifts them. If they are scattered, the order is not kept after all.
+**Ordered.** If two requests show ten or more items of the group in the same order, the order is stable. The state is
+then a position: the number of items before it, and the digests of its neighbours (`page_number` explains how). Each
+page starts a few items before that position and must show the neighbours in order; if items were inserted or deleted,
+they are found a few places off, and the walk follows them. So no item can be between two pages and missed. If the
+neighbours are not found in order, the order is not stable after all.
 
-**Where it is not kept**, the group is read whole, as often as it takes, and delivered in the order of the hashes: a
-state is again one hash. A pass over a shuffled group misses a third of what is left, and passes are added up. Of
-what a pass found to be there at its end, everything has been met as soon as the passes after it have met as many:
-items that were deleted meanwhile cannot stand in for others, as they would have to be met after they were counted.
-A page of a list may read a group of 300 so; the walk of a whole list, one of any size that page numbers reach.
+**Unordered.** Otherwise the walk reads the whole group repeatedly, and delivers it sorted by digest; the state is the
+last digest. One pass over a shuffled group misses about a third of the items not yet seen, so the passes are added up.
+A pass counts the items that exist at its end. When the later passes have seen as many different items as that, they
+have seen all of them: items that were deleted before the end of the pass cannot appear in later ones. For a single
+page the walk reads groups of up to 300 items this way; for a whole list there is no limit but the next one.
 
-**Page numbers end at 9,900.** Beyond that, a walk of a whole list reads the rest of the group in the order of
-`source_id`, from both ends, until they meet. As pages have to overlap, that makes about 19,000, or fewer if many
-have no source id.
+**By source_id.** Page numbers end at 9,900 items. If the group is larger, a walk of a whole list reads the rest sorted
+by `source_id` from both ends, until they meet. Pages must overlap, so this reaches about 19,000 items, or fewer if
+many of them have no `source_id`.
 """
 
 from __future__ import annotations
@@ -36,47 +36,56 @@ from voucherify_async.pagination.rules.base import (
     Batch,
     PageAnswer,
     Walk,
-    mark_of,
-    marks_of,
+    item_digest,
+    item_digests,
 )
 from voucherify_async.pagination.rules.page_number import ANCHORS, is_last, locate, page_at
 from voucherify_async.pagination.rules.timestamps import (
+    MAX_OVERLAP_MS,
     MILLISECOND,
     SECOND,
-    Held,
-    Part,
-    Sheet,
+    LargeGroup,
+    SortedItems,
+    SubWalk,
     TimestampState,
     TimestampWalk,
-    created_of,
-    shifted,
+    add_clamped,
+    created_at_of,
     with_undated,
 )
-from voucherify_async.pagination.windows import Window, milliseconds_of
+from voucherify_async.pagination.windows import Window, to_milliseconds
 
-__all__ = ["CreatedAtRule", "CreatedAtWalk", "narrowed"]
+__all__ = ["CreatedAtRule", "CreatedAtWalk", "intersect_bounds"]
 
-_PROOF: Final = 10
-"""Items that two requests have to show in the same order for it to be kept; by chance they are once in 3,628,800."""
-_MIN_PAGE: Final = 4 * ANCHORS
-"""The fewest items on a page for its neighbours to be found on the next one."""
-_MAX_WHOLE: Final = 300
-"""Items of an instant without an order that are read whole for a single page."""
+_MIN_SAME_ORDER: Final = 10
+"""Items that two requests must show in the same order; by chance they do once in 3,628,800 times."""
+_MIN_PAGE_SIZE: Final = 4 * ANCHORS
+"""The smallest page size with which anchors can be found again on the next page."""
+_MAX_UNORDERED: Final = 300
+"""The most items of an unordered group that are read for a single page."""
 _MAX_PASSES: Final = 60
-"""Passes over such items before giving up. 30 miss one of 9,900 once in a thousand million times; deletions take more."""
-_QUIET_PASSES: Final = 8
-"""Passes in a row that have to meet nothing new, in case that as many were created as deleted."""
-_MAX_STAYS: Final = 3
-"""Pages in a row that may show nothing new at a place, as the list moves, before page numbers are at their end."""
-_BOUNDED_AFTER: Final = 10
-"""Pages after which an ascending walk looks up where the list ends now, so that it ends on a live project, too."""
+"""Passes over an unordered group before the walk is stalled.
+
+Thirty miss one of 9,900 items once in a thousand million times; deletions require more passes.
+"""
+_MIN_IDLE_PASSES: Final = 8
+"""Consecutive passes that must see no new item, in case as many items were created as deleted."""
+_MAX_STUCK_PAGES: Final = 3
+"""Consecutive pages of a large group without a new item, as the list shifts, before another method is used."""
+_FIND_NEWEST_AT_PAGE: Final = 10
+"""The page at which an ascending walk looks up the newest item, so that it ends even if items keep being created."""
 
 
 class CreatedAtRule:
-    """By `created_at`, in either order (``starting_after``): the list of customers.
+    """Pagination by creation time (``starting_after``), in either order: the list of customers.
 
-    A walk has no limit, and delivers each customer that is there from beginning to end exactly once. An
-    ascending one ends with the customer that is the newest when its tenth page has been read.
+    A walk has no length limit. It delivers each customer that exists from its beginning to its end exactly once.
+    An ascending walk ends with the customer that was the newest when its tenth page was read.
+
+    Args:
+        descending: Newest first.
+        starting_after: Start after this time; `None` for the beginning of the list.
+        window: Deliver only the customers of this window.
     """
 
     name: str = "created_at"
@@ -90,563 +99,629 @@ class CreatedAtRule:
         window: Window = Window(),
     ) -> None:
         self._descending = descending
-        self._start = starting_after
         self._window = window
+        # The service returns has_more only if starting_after is sent, so the first request has one, too: a time
+        # before every customer in the direction of the walk.
+        self._start = starting_after or (dt.datetime(2200, 1, 1, tzinfo=dt.UTC) if descending else EPOCH)
 
     def walk(self, state: TimestampState | None, base: Query, limit: int | None, *, stream: bool) -> Walk:
-        """Ask for what comes after the last instant, and for large groups by page number.
+        """Request the customers after the last timestamp, and read large groups by page number.
 
         Raises:
-            PaginationStalledError: It cannot be shown that nothing is lost.
+            PaginationStalledError: The walk cannot continue without the risk of missing a customer.
         """
-        return self.begin(state, base, limit, stream=stream).run()
+        return self.create_walk(state, base, limit, stream=stream).run()
 
-    def begin(
+    def create_walk(
         self, state: TimestampState | None, base: Query, limit: int | None, *, stream: bool
     ) -> CreatedAtWalk:
-        """The walk as an object."""
-        return CreatedAtWalk(
-            state,
-            base,
-            limit,
-            descending=self._descending,
-            start=self._start,
-            window=self._window,
-            stream=stream,
-        )
-
-
-class CreatedAtWalk(TimestampWalk):
-    """A walk over customers that is under way."""
-
-    def __init__(
-        self,
-        state: TimestampState | None,
-        base: Query,
-        limit: int | None,
-        *,
-        stream: bool,
-        descending: bool,
-        start: dt.datetime | None,
-        window: Window,
-    ) -> None:
-        # The service says whether there is more only when starting_after is sent, so the first request
-        # has one too: an instant that comes before every customer.
-        sentinel = dt.datetime(2200, 1, 1, tzinfo=dt.UTC) if descending else EPOCH
-        super().__init__(
+        """Create the walk as an object that can be narrowed while it runs."""
+        walk = CreatedAtWalk(
             state,
             base,
             limit,
             stream=stream,
             parameter="starting_after",
-            descending=descending,
-            start=start or sentinel,
+            descending=self._descending,
+            start=self._start,
         )
-        self._orders = ("-created_at", "created_at") if descending else ("created_at", "-created_at")
-        self._pages = 0
-        self._size = self.state.size
-        self._near = MILLISECOND
-        self.narrow(window.created_from, window.created_before)
+        walk.narrow(self._window.created_from, self._window.created_before)
+        return walk
+
+
+class CreatedAtWalk(TimestampWalk):
+    """A running walk over customers by `created_at`."""
+
+    _low: dt.datetime | None = None
+    _high: dt.datetime | None = None
+    _pages_read = 0
+    _margin = MILLISECOND
+    """How long before a large group the requests for it start."""
 
     def narrow(self, low: dt.datetime | None, high: dt.datetime | None) -> None:
-        """Deliver only what was created from an instant on, and before another one."""
+        """Deliver only what was created from `low` on and before `high`; `None` is no limit."""
         self._low, self._high = low, high
-        oldest = None if low is None else self.sign * milliseconds_of(low)
-        newest = None if high is None else self.sign * (milliseconds_of(high) - 1)
+        oldest = None if low is None else self.sign * to_milliseconds(low)
+        newest = None if high is None else self.sign * (to_milliseconds(high) - 1)
         first, last = (oldest, newest) if self.sign > 0 else (newest, oldest)
-        self.first = -math.inf if first is None else first
-        self.last = math.inf if last is None else last
+        self.min_group = -math.inf if first is None else first
+        self.max_group = math.inf if last is None else last
 
     def run(self) -> Walk:
         """Walk from the state to the end of the list."""
-        if self.state.place is not None:
-            outcome = yield from self._resume(self.state.place)
-            while isinstance(outcome, Held):
-                outcome = yield from self.read_out(*outcome)
+        if self.state.position is not None:
+            outcome = yield from self._resume(self.state.position)
+            while isinstance(outcome, LargeGroup):
+                outcome = yield from self.read_group(*outcome)
             if outcome:
                 return
         yield from super().run()
 
-    def next_page(self) -> Generator[Query, PageAnswer, tuple[PageAnswer, Sheet]]:
-        """Read the next page. An ascending walk looks up, at its tenth page, where the list ends now."""
-        self._pages += 1
-        if self._pages == _BOUNDED_AFTER and self.stream and self.sign > 0:
-            newest = yield from self._newest()
-            self.last = self.last if newest is None else min(self.last, newest)
+    def next_page(self) -> Generator[Query, PageAnswer, tuple[PageAnswer, SortedItems]]:
+        """Read the next page. Before its tenth page, an ascending walk looks up the newest item, where it will end."""
+        self._pages_read += 1
+        if self._pages_read == _FIND_NEWEST_AT_PAGE and self.stream and self.sign > 0:
+            last = yield from self._find_last_group()
+            self.max_group = self.max_group if last is None else min(self.max_group, last)
         return (yield from super().next_page())
 
     def check_end(self) -> Generator[Query, PageAnswer, None]:
-        """Make sure that the walk has passed the last item of the list, which is read from the other end."""
-        newest = yield from self._newest()
-        if newest is not None and self.since is not None and newest > self.group(self.since):
-            raise self.stalled("the service compares timestamps more coarsely than in seconds")
+        """Check that the walk has passed the last item of the list, which is read in the opposite order."""
+        last = yield from self._find_last_group()
+        if last is not None and self.since is not None and last > self.group(self.since):
+            raise self.stalled_error("the service compares timestamps more coarsely than in seconds")
 
-    def _newest(self) -> Generator[Query, PageAnswer, int | None]:
-        """The group of the last item of the list."""
-        page = yield {**self.within(), "limit": 1, "order": self._orders[1]}
-        instants = self.sheet(page.items).instants
+    def _find_last_group(self) -> Generator[Query, PageAnswer, int | None]:
+        """The group of the last item of the list; `None` if the list is empty."""
+        page = yield {**self.base_query(), "limit": 1, "order": self._order(reverse=True)}
+        instants = self.sort_items(page.items).instants
         return self.group(instants[0]) if instants else None
 
-    def within(self) -> Query:
-        """The query of every request: the caller's, the order, and the window with a margin that is not delivered."""
-        query = {**self.base, "order": self._orders[0]}
+    def _order(self, *, reverse: bool = False) -> str:
+        """The `order` parameter for the direction of the walk, or the opposite one."""
+        return "-created_at" if (self.sign < 0) != reverse else "created_at"
+
+    def base_query(self) -> Query:
+        """The caller's query, the order, and bounds a little wider than the window."""
+        query = {**self.base, "order": self._order()}
         if self._low is None and self._high is None:
             return query
-        # Bounds may be inclusive or not, and cut to whole seconds.
-        low = None if self._low is None else shifted(self._low.replace(microsecond=0), -MILLISECOND)
+        # Wider, as the service may treat bounds as inclusive or exclusive, or truncate them to seconds.
+        low = None if self._low is None else add_clamped(self._low.replace(microsecond=0), -MILLISECOND)
         high = None if self._high is None else self._high.replace(microsecond=0)
         if high is not None and high != self._high:
-            high = shifted(high, SECOND)
-        return {**query, "created_at": narrowed(self.base.get("created_at"), low, high)}
+            high = add_clamped(high, SECOND)
+        return {**query, "created_at": intersect_bounds(self.base.get("created_at"), low, high)}
 
     # ------------------------------------------------------------ large groups
 
-    def read_out(self, instant: dt.datetime, known: Sequence[bytes]) -> Part:
-        """Deliver a group that is too large to be remembered, and what an answer shows beyond it."""
-        self.since = instant
-        self._near = self.reach
-        page, misses = yield from self._begin(known)
-        if self._near < SECOND and (misses or not self._has_group(page)):
-            # They may be deleted, or timestamps are compared in seconds.
-            self._near = SECOND
-            page, still = yield from self._begin(known)
-            if still < misses:
-                self.coarse = True
-        if not self._has_group(page):
-            return False  # it is gone
-        here = self.state if self.here == self._tied else TimestampState()
-        marks = marks_of(page.items)
-        again = _common(known, marks)
-        passed = self._count_before(page.items)
-        delivered = [mark for mark in marks[passed:] if mark in here.taken]
-        passed += len(delivered)
-        if (
-            here.through is None
-            and len(again) >= _PROOF
-            and again == _common(marks, known)
-            and marks[passed - len(delivered) : passed] == delivered
-            and (len(page.items) >= _MIN_PAGE or self._count_until_beyond(page.items) < len(page.items))
-        ):
-            return (yield from self._follow(page, 0, passed, delivered[-ANCHORS:], set(here.taken)))
-        return (yield from self._collect(page, None))
-
-    def _has_group(self, page: PageAnswer) -> bool:
-        """Whether the first page by number shows items of the group, or the group may follow after it."""
-        return bool(page.items) and not self._is_beyond(page.items[0])
-
-    def _begin(self, known: Sequence[bytes]) -> Generator[Query, PageAnswer, tuple[PageAnswer, int]]:
-        """Read the first page of the group by number, and count the known items that it should show but does not."""
-        page = yield self._by_number(self._size, 1)
-        marks = set(marks_of(page.items))
-        missing = [mark for mark in known if mark not in marks]
-        reaches_end = len(page.items) < (page.limit or 0) or any(map(self._is_beyond, page.items))
-        first_missing = bool(missing) and missing[0] == known[0] and len(missing) < len(known)
-        return page, len(missing) if reaches_end or first_missing else 0
-
-    def _resume(self, place: int) -> Part:
-        """Go on at a place of a large group."""
-        if place < 0:
-            raise self.stalled("the place for which the cursor stands cannot be found again")
-        found = yield from self._find(place, self.state.taken, self.state.ahead)
-        if found is None:
-            raise self.stalled(_SCATTERED)
-        page, start, index = found
-        return (yield from self._follow(page, start, index, self.state.taken, None))
-
-    def _follow(
-        self, page: PageAnswer, start: int, index: int, before: Sequence[bytes], met: set[bytes] | None
-    ) -> Part:
-        """Deliver the group of `since` in the order in which the service keeps it.
+    def read_group(self, instant: dt.datetime, digests: Sequence[bytes]) -> SubWalk:
+        """Read a large group by page number, and deliver it and the items after it in the last response.
 
         Args:
-            page: A page that it goes on on.
-            start: How many items come before the page.
-            index: Where on the page it goes on.
-            before: The marks of the last items delivered.
-            met: The marks of all of the group that were delivered; `None` if that is not known.
+            instant: The timestamp of the group.
+            digests: The digests of its items in the last response, in order.
         """
-        stays = 0
+        self.since = instant
+        self._margin = self.overlap
+        page, missing = yield from self._read_first_page(digests)
+        if self._margin < SECOND and (missing or not self._shows_group(page)):
+            # The missing items may be deleted, or the service compares timestamps in seconds.
+            self._margin = SECOND
+            page, still_missing = yield from self._read_first_page(digests)
+            if still_missing < missing:
+                self.compared_in_seconds = True
+        if not self._shows_group(page):
+            return False  # all its items were deleted
+        state = self.state if self.delivered_group == self._large_group else TimestampState()
+        shown = item_digests(page.items)
+        again = _common(digests, shown)
+        passed = self._count_before_group(page.items)
+        delivered = [digest for digest in shown[passed:] if digest in state.delivered]
+        passed += len(delivered)
+        if (
+            state.delivered_up_to is None
+            and len(again) >= _MIN_SAME_ORDER
+            and again == _common(shown, digests)
+            and shown[passed - len(delivered) : passed] == delivered
+            and (
+                len(page.items) >= _MIN_PAGE_SIZE
+                or self._count_until_after_group(page.items) < len(page.items)
+            )
+        ):
+            return (
+                yield from self._read_ordered(page, 0, passed, delivered[-ANCHORS:], set(state.delivered))
+            )
+        return (yield from self._read_unordered(page, None))
+
+    def _shows_group(self, page: PageAnswer) -> bool:
+        """Whether a page begins in the large group or before it. If the first page does not, the group is gone."""
+        return bool(page.items) and not self._is_after_group(page.items[0])
+
+    def _read_first_page(
+        self, digests: Sequence[bytes]
+    ) -> Generator[Query, PageAnswer, tuple[PageAnswer, int]]:
+        """Read the first page of the group by number.
+
+        Returns:
+            The page, and how many of the items with the given digests it should show but does not.
+        """
+        page = yield self._page_query(self.max_page_size, 1)
+        shown = set(item_digests(page.items))
+        missing = [digest for digest in digests if digest not in shown]
+        reaches_end = len(page.items) < (page.limit or 0) or any(map(self._is_after_group, page.items))
+        first_missing = bool(missing) and missing[0] == digests[0] and len(missing) < len(digests)
+        return page, len(missing) if reaches_end or first_missing else 0
+
+    def _resume(self, position: int) -> SubWalk:
+        """Resume at a position in a large group."""
+        if position < 0:
+            raise self.stalled_error("the list cannot be resumed from the position in the cursor")
+        found = yield from self._find_position(position, self.state.delivered, self.state.upcoming)
+        if found is None:
+            raise self.stalled_error(_NO_STABLE_ORDER)
+        page, start, index = found
+        return (yield from self._read_ordered(page, start, index, self.state.delivered, None))
+
+    def _read_ordered(
+        self,
+        page: PageAnswer,
+        start: int,
+        index: int,
+        before: Sequence[bytes],
+        delivered: set[bytes] | None,
+    ) -> SubWalk:
+        """Deliver the large group in the order of the service, which is stable.
+
+        Args:
+            page: The page to continue on.
+            start: The number of items before that page.
+            index: The index on that page to continue at.
+            before: The digests of the last delivered items.
+            delivered: The digests of all delivered items of the group; `None` if they are unknown.
+        """
+        stuck = 0
         while True:
             rest = list(page.items[index:])
-            beyond = self._count_until_beyond(rest)
-            is_end = beyond == len(rest) and (
-                yield from self._is_end(page, start, self._numbered(), look=beyond <= ANCHORS)
+            tied = self._count_until_after_group(rest)
+            is_end = tied == len(rest) and (
+                yield from self._is_end(page, start, self._group_query(), verify=tied <= ANCHORS)
             )
-            # The first items that come next are kept back, as what they are is part of the state.
-            count = beyond if is_end or beyond < len(rest) else max(0, len(rest) - ANCHORS)
-            yield from self._deliver_in_place(rest, count, start + index, before, met)
-            if is_end or beyond < len(rest):
-                return (yield from self.settle(self.sheet(rest[count:]), ended=is_end))
-            place = start + index + count
-            before = [*before, *marks_of(rest[:count])][-ANCHORS:]
-            ahead = marks_of(rest[count : count + ANCHORS])
+            # The last items of the page are delivered with the next one, as a state needs the digests after it.
+            count = tied if is_end or tied < len(rest) else max(0, len(rest) - ANCHORS)
+            yield from self._deliver_ordered(rest, count, start + index, before, delivered)
+            if is_end or tied < len(rest):
+                return (yield from self.deliver_page(self.sort_items(rest[count:]), ended=is_end))
+            position = start + index + count
+            before = [*before, *item_digests(rest[:count])][-ANCHORS:]
+            upcoming = item_digests(rest[count : count + ANCHORS])
             found = None
-            if self._size >= _MIN_PAGE:
-                stays = 0 if count else stays + 1
-                if page_at(place - len(before), self._size) is None or stays > _MAX_STAYS:
-                    return (yield from self._finish_by_source_id(met or set()))
-                found = yield from self._find(place, before, ahead)
-            if found is None and (met is None or not self.stream):
-                raise self.stalled(_SCATTERED)
+            if self.max_page_size >= _MIN_PAGE_SIZE:
+                stuck = 0 if count else stuck + 1
+                if page_at(position - len(before), self.max_page_size) is None or stuck > _MAX_STUCK_PAGES:
+                    return (yield from self._read_by_source_id(delivered or set()))
+                found = yield from self._find_position(position, before, upcoming)
+            if found is None and (delivered is None or not self.stream):
+                raise self.stalled_error(_NO_STABLE_ORDER)
             if found is None:
-                return (yield from self._collect(None, met))
+                return (yield from self._read_unordered(None, delivered))
             page, start, index = found
 
-    def _find(
-        self, place: int, before: Sequence[bytes], ahead: Sequence[bytes]
+    def _find_position(
+        self, position: int, before: Sequence[bytes], upcoming: Sequence[bytes]
     ) -> Generator[Query, PageAnswer, tuple[PageAnswer, int, int] | None]:
-        """Find where a place is now: the page, how many items come before that page, and the index on it.
+        """Find a position again after the list has shifted.
 
-        `None` if its neighbours are not there in their order. Those that were delivered may all be deleted by
-        now, so what comes next is looked for further to the front as well.
+        The items before it may all have been deleted, so the search also goes back from the position.
+
+        Args:
+            position: The number of items that were before the position.
+            before: The digests of the last items before it.
+            upcoming: The digests of the first items after it.
+
+        Returns:
+            The page, the number of items before that page, and the index on it; `None` if the items around the
+            position are not found in order.
         """
-        begin, seen = max(0, place - len(before)), 0
-        while (asked := page_at(begin, self._size)) is not None:
-            page = yield self._by_number(*asked)
-            marks = marks_of(page.items)
-            index = locate(before, ahead, marks)
+        begin, seen = max(0, position - len(before)), 0
+        while (requested := page_at(begin, self.max_page_size)) is not None:
+            page = yield self._page_query(*requested)
+            shown = item_digests(page.items)
+            index = locate(before, upcoming, shown)
             if index is not None:
-                return page, (asked[1] - 1) * asked[0], index
-            seen += len(_common([*before, *ahead], marks))
+                return page, (requested[1] - 1) * requested[0], index
+            seen += len(_common([*before, *upcoming], shown))
             if not begin or seen >= ANCHORS:
-                return None  # or rather: in another order
-            begin = max(0, begin - self._size + 2 * ANCHORS)
+                return None  # they were found, but in another order
+            begin = max(0, begin - self.max_page_size + 2 * ANCHORS)
         return None
 
-    def _deliver_in_place(
-        self, items: Sequence[Any], count: int, place: int, before: Sequence[bytes], met: set[bytes] | None
+    def _deliver_ordered(
+        self,
+        items: Sequence[Any],
+        count: int,
+        position: int,
+        before: Sequence[bytes],
+        delivered: set[bytes] | None,
     ) -> Generator[Batch, PageAnswer, None]:
-        """Deliver the first `count` of the items, which begin at a place of the list."""
+        """Deliver the new ones of the first `count` items.
+
+        Args:
+            items: Items from a position on, with some after the first `count`.
+            count: How many of them to deliver.
+            position: The number of items before them.
+            before: The digests of the last delivered items.
+            delivered: The digests of all delivered items of the group, to be extended; `None` if they are unknown.
+        """
         if not count:
             return
-        coarse, fine, size, group = self.coarse, self.fine, self._size, self._tied
-        marks = marks_of(items[: count + ANCHORS])
-        shown = set(marks[:count])
-        undated = self.take_undated([each for each in self.sheet(items).undated if mark_of(each[0]) in shown])
-        inside = self.first <= group <= self.last
+        in_seconds, has_fractions = self.compared_in_seconds, self.has_fractions
+        max_page_size, group = self.max_page_size, self._large_group
+        digests = item_digests(items[: count + ANCHORS])
+        to_deliver = set(digests[:count])
+        undated = self.add_undated(
+            [each for each in self.sort_items(items).undated if item_digest(each[0]) in to_deliver]
+        )
+        inside = self.min_group <= group <= self.max_group
         offsets = [
             offset
-            for offset, (item, mark) in enumerate(zip(items[:count], marks, strict=False))
-            if (mark in undated if created_of(item) is None else inside and (met is None or mark not in met))
+            for offset, (item, digest) in enumerate(zip(items[:count], digests, strict=False))
+            if (
+                digest in undated
+                if created_at_of(item) is None
+                else inside and (delivered is None or digest not in delivered)
+            )
         ]
-        waiting = dict(self.undated)
+        groups = dict(self.undated)
 
         def cut(number: int) -> TimestampState:
             done = count if number == len(offsets) else offsets[number - 1] + 1 if number else 0
             state = TimestampState(
                 self.sign * group * 1000,
-                tuple([*before, *marks[:done]][-ANCHORS:]),
-                coarse=coarse,
-                fine=fine,
-                place=place + done,
-                ahead=tuple(marks[done : done + ANCHORS]),
-                size=size,
+                tuple([*before, *digests[:done]][-ANCHORS:]),
+                compared_in_seconds=in_seconds,
+                has_fractions=has_fractions,
+                position=position + done,
+                upcoming=tuple(digests[done : done + ANCHORS]),
+                max_page_size=max_page_size,
             )
-            later = set(marks[done:]) & undated.keys()
-            return with_undated(
-                state, {mark: at for mark, at in waiting.items() if mark not in later}, group - 1_000
-            )
+            later = set(digests[done:]) & undated.keys()
+            seen = {digest: following for digest, following in groups.items() if digest not in later}
+            return with_undated(state, seen, group - MAX_OVERLAP_MS)
 
         more = True if count < len(items) and not self.is_bounded else None
         self.state = cut(len(offsets))
         yield Batch([items[offset] for offset in offsets], cut, more=more)
-        if met is not None:
-            met.update(marks[:count])
+        if delivered is not None:
+            delivered.update(digests[:count])
 
-    def _collect(self, page: PageAnswer | None, met: set[bytes] | None) -> Part:
-        """Read the group of `since` whole, however it is shuffled, and deliver it in the order of the hashes.
+    def _read_unordered(self, page: PageAnswer | None, delivered: set[bytes] | None) -> SubWalk:
+        """Read the whole large group in repeated passes, and deliver it sorted by digest.
 
         Args:
-            page: Its first page, if that has been read.
-            met: The marks of what was delivered of it in the service's order; `None` if nothing was.
+            page: The first page of the group, if it has been read.
+            delivered: The digests of the items already delivered in the order of the service; `None` if none was.
         """
         found: dict[bytes, Any] = {}
-        passes: dict[bytes, int] = {}  # for each mark, the last pass that met it
+        last_pass: dict[bytes, int] = {}  # for each digest, the last pass that saw it
         counts: list[int] = []
         sequence: list[bytes] = []
-        quiet = 0
+        idle_passes = 0
         while True:
-            known, place, counts = len(found), 0, [*counts, 0]
-            before, sequence = sequence, list[bytes]()
+            known, position, counts = len(found), 0, [*counts, 0]
+            previous_sequence, sequence = sequence, list[bytes]()
             while True:
-                asked = page_at(place, self._size)
-                if asked is None:
-                    return (yield from self._finish_by_source_id(met or set()))
-                shown = page or (yield self._by_number(*asked))
-                start, page = (asked[1] - 1) * asked[0], None
-                rest = shown.items[place - start :]
-                beyond = self._count_until_beyond(rest)
-                here, sure = self._tied_of(rest[:beyond])
-                found |= here
-                passes |= dict.fromkeys(sure, len(counts))
-                counts[-1] += len(here)
-                sequence += here
+                requested = page_at(position, self.max_page_size)
+                if requested is None:
+                    return (yield from self._read_by_source_id(delivered or set()))
+                shown = page or (yield self._page_query(*requested))
+                start, page = (requested[1] - 1) * requested[0], None
+                rest = shown.items[position - start :]
+                tied = self._count_until_after_group(rest)
+                of_group, certain = self._items_of_group(rest[:tied])
+                found |= of_group
+                last_pass |= dict.fromkeys(certain, len(counts))
+                counts[-1] += len(of_group)
+                sequence += of_group
                 is_end = not rest
-                if rest and beyond == len(rest):
-                    is_end = yield from self._is_end(shown, start, self._numbered(), shuffled=True)
-                if is_end or beyond < len(rest):
+                if rest and tied == len(rest):
+                    is_end = yield from self._is_end(shown, start, self._group_query(), shuffled=True)
+                if is_end or tied < len(rest):
                     break
-                place += beyond
-                if counts[-1] >= _MAX_WHOLE and not self.stream:
-                    raise self.stalled(
-                        f"more than {_MAX_WHOLE} items share it, and the service gives them in no order; "
-                        f"the walk of a whole list can read them"
+                position += tied
+                if counts[-1] >= _MAX_UNORDERED and not self.stream:
+                    raise self.stalled_error(
+                        f"more than {_MAX_UNORDERED} items share this timestamp, and the service does not return "
+                        f"them in a stable order; iterating over the whole list can read them"
                     )
-            if not place or (sequence == before and len(set(sequence)) == len(sequence)):
-                break  # one answer has shown it all, or two passes the same
-            quiet = quiet + 1 if len(found) == known else 0
-            if quiet >= _QUIET_PASSES and _is_whole(passes.values(), counts):
+            if not position or (sequence == previous_sequence and len(set(sequence)) == len(sequence)):
+                break  # one response had the whole group, or two passes saw the same
+            idle_passes = idle_passes + 1 if len(found) == known else 0
+            if idle_passes >= _MIN_IDLE_PASSES and _is_complete(last_pass.values(), counts):
                 break
             if len(counts) == _MAX_PASSES:
-                raise self.stalled(f"{_MAX_PASSES} passes over the items that share it did not settle")
-        rest, is_end = yield from self._beyond(shown, start, place, found, is_end=is_end)
-        yield from self._deliver_whole(found.values(), met, more=True if rest else None)
-        return (yield from self.settle(self.sheet(rest), ended=is_end))
+                raise self.stalled_error(
+                    f"{_MAX_PASSES} passes over the items with this timestamp were not enough to see all of them"
+                )
+        rest, is_end = yield from self._read_past_group(shown, start, position, found, is_end=is_end)
+        yield from self._deliver_unordered(found.values(), delivered, more=True if rest else None)
+        return (yield from self.deliver_page(self.sort_items(rest), ended=is_end))
 
-    def _beyond(
-        self, shown: PageAnswer, start: int, place: int, found: dict[bytes, Any], *, is_end: bool
+    def _read_past_group(
+        self, shown: PageAnswer, start: int, position: int, found: dict[bytes, Any], *, is_end: bool
     ) -> Generator[Query, PageAnswer, tuple[Sequence[Any], bool]]:
-        """Read the items after the group, and whether the list ends instead, beginning with the last page of a pass.
+        """Read the first items after the large group.
 
         Args:
-            shown: The page.
-            start: How many items come before the page.
-            place: How many items of the list the pages before it have shown.
-            found: Gets what else of the group is met.
-            is_end: Whether the page is the last.
-        """
-        overlap = 1
-        while place and (not shown.items or self._is_beyond(shown.items[0])):
-            # The first of what is beyond may have been moved to the page before: it has to follow something of the group.
-            asked = page_at(max(0, place - overlap), self._size, overlap + 1)
-            if asked is None or overlap > self._size:
-                raise self.stalled("its end moves")
-            shown = yield self._by_number(*asked)
-            start, overlap = (asked[1] - 1) * asked[0], 2 * overlap
-            all_tied = not any(map(self._is_beyond, shown.items))
-            is_end = all_tied and (
-                yield from self._is_end(shown, start, self._numbered(), look=True, shuffled=True)
-            )
-        beyond = self._count_until_beyond(shown.items)
-        found |= self._tied_of(shown.items[:beyond])[0]
-        rest = shown.items[beyond:]
-        if not (rest or is_end):
-            raise self.stalled("its end moves")
-        return rest, is_end
-
-    def _tied_of(self, items: Sequence[Any]) -> tuple[dict[bytes, Any], list[bytes]]:
-        """The items that may belong to the group, by their marks, and the marks of those that certainly do.
-
-        One without a timestamp surely is if it stands between others of the group.
-        """
-        before = self._count_before(items)
-        marks = marks_of(items[before:])
-        dated = [index for index, item in enumerate(items[before:]) if created_of(item) is not None]
-        sure = marks[dated[0] : dated[-1] + 1] if dated else []
-        return dict(zip(marks, items[before:], strict=True)), sure
-
-    def _deliver_whole(
-        self, found: Iterable[Any], met: set[bytes] | None, *, more: bool | None = None
-    ) -> Generator[Batch, PageAnswer, None]:
-        """Deliver the items of a group that are new: not in `met`, or, without it, not delivered by the state."""
-        sheet = self.sheet(list(found))
-        new = [
-            (item, instant)
-            for item, instant in zip(*self.in_order(sheet.items, sheet.instants), strict=True)
-            if (self.is_new(item, instant) if met is None else mark_of(item) not in met)
-        ]
-        items, instants = [item for item, _ in new], [instant for _, instant in new]
-        if met is None:
-            return (yield from self.deliver(items, instants, sheet.undated, more=more))
-        met.update(marks_of(items))
-        undated = self.take_undated(sheet.undated)
-        inside = [item for item, instant in new if self.first <= self.group(instant) <= self.last]
-        lost = TimestampState(self.state.at, place=-1)
-        yield Batch([*undated.values(), *inside], lambda _: lost)
-        self.state = lost
-        return None
-
-    def _finish_by_source_id(self, met: set[bytes]) -> Part:
-        """Read the part of a group that page numbers do not reach, in the order of `source_id`, from both ends.
-
-        Args:
-            met: The marks of what was delivered of it.
-        """
-        most = MAX_PAGE * self._size
-        if not self.stream:
-            raise self.stalled(
-                f"more than {most:,} items share it; the walk of a whole list can read some more"
-            )
-        from_front: set[bytes] = set()
-        for order, meeting in (("source_id", set[bytes]()), ("-source_id", from_front)):
-            if (yield from self._read_in_order(order, met, from_front, meeting)):
-                return (yield from self._step_over())
-        raise self.stalled("more items share it than page numbers reach from both ends, about 19,000")
-
-    def _read_in_order(
-        self, order: str, met: set[bytes], read: set[bytes], until: set[bytes]
-    ) -> Generator[Query | Batch, PageAnswer, bool]:
-        """Deliver the group of `since` in another order, up to something of `until`.
+            shown: The last page of a pass over the group.
+            start: The number of items before that page.
+            position: The number of items on the pages before it.
+            found: The items of the group by digest; other items of the group that are seen are added.
+            is_end: Whether the page is the last one of the list.
 
         Returns:
-            Whether it came so far, or to the end.
+            The items, and whether the list ends after them.
         """
-        query = {**self.within(), "created_at": self._between(self._tied, self._tied), "order": order}
-        place, before = 0, list[bytes]()
-        while (asked := page_at(place - len(before), self._size)) is not None:
-            page = yield {**query, "limit": asked[0], "page": asked[1]}
-            index = locate(before, (), marks_of(page.items))
+        overlap = 1
+        while position and (not shown.items or self._is_after_group(shown.items[0])):
+            # The page must begin with an item of the group. Otherwise the first items after the group may have
+            # moved to the page before.
+            requested = page_at(max(0, position - overlap), self.max_page_size, overlap + 1)
+            if requested is None or overlap > self.max_page_size:
+                raise self.stalled_error(_END_MOVES)
+            shown = yield self._page_query(*requested)
+            start, overlap = (requested[1] - 1) * requested[0], 2 * overlap
+            all_tied = not any(map(self._is_after_group, shown.items))
+            is_end = all_tied and (
+                yield from self._is_end(shown, start, self._group_query(), verify=True, shuffled=True)
+            )
+        tied = self._count_until_after_group(shown.items)
+        found |= self._items_of_group(shown.items[:tied])[0]
+        rest = shown.items[tied:]
+        if not (rest or is_end):
+            raise self.stalled_error(_END_MOVES)
+        return rest, is_end
+
+    def _items_of_group(self, items: Sequence[Any]) -> tuple[dict[bytes, Any], list[bytes]]:
+        """The items that may be in the large group, by digest, and the digests of those that certainly are.
+
+        An item without a timestamp certainly is in the group if it is between two items of the group.
+        """
+        before = self._count_before_group(items)
+        digests = item_digests(items[before:])
+        dated = [index for index, item in enumerate(items[before:]) if created_at_of(item) is not None]
+        certain = digests[dated[0] : dated[-1] + 1] if dated else []
+        return dict(zip(digests, items[before:], strict=True)), certain
+
+    def _deliver_unordered(
+        self, found: Iterable[Any], delivered: set[bytes] | None, *, more: bool | None = None
+    ) -> Generator[Batch, PageAnswer, None]:
+        """Deliver the new items of a group, sorted by digest.
+
+        Args:
+            found: Items of the group.
+            delivered: The digests of the delivered items of the group, to be extended. The state after the batch
+                cannot be resumed. `None`: the state tells which items are new, and can be resumed.
+            more: Whether more items follow; `None` if that is unknown.
+        """
+        sorted_items = self.sort_items(list(found))
+        new = [
+            (item, instant)
+            for item, instant in zip(
+                *self.sort_by_digest(sorted_items.items, sorted_items.instants), strict=True
+            )
+            if (self.is_new(item, instant) if delivered is None else item_digest(item) not in delivered)
+        ]
+        items, instants = [item for item, _ in new], [instant for _, instant in new]
+        if delivered is None:
+            return (yield from self.deliver(items, instants, sorted_items.undated, more=more))
+        delivered.update(item_digests(items))
+        undated = self.add_undated(sorted_items.undated)
+        inside = [item for item, instant in new if self.min_group <= self.group(instant) <= self.max_group]
+        not_resumable = TimestampState(self.state.timestamp_us, position=-1)
+        yield Batch([*undated.values(), *inside], lambda _: not_resumable)
+        self.state = not_resumable
+        return None
+
+    def _read_by_source_id(self, delivered: set[bytes]) -> SubWalk:
+        """Read the part of a large group beyond the last page number, sorted by `source_id`, from both ends.
+
+        Args:
+            delivered: The digests of the delivered items of the group.
+        """
+        reachable = MAX_PAGE * self.max_page_size
+        if not self.stream:
+            raise self.stalled_error(
+                f"more than {reachable:,} items share this timestamp; iterating over the whole list can read more"
+            )
+        from_front: set[bytes] = set()
+        for order, until in (("source_id", set[bytes]()), ("-source_id", from_front)):
+            if (yield from self._read_sorted_by(order, delivered, from_front, until)):
+                return (yield from self._skip_group())
+        raise self.stalled_error(
+            "more than about 19,000 items share this timestamp, which is more than page numbers reach from both ends"
+        )
+
+    def _read_sorted_by(
+        self, order: str, delivered: set[bytes], read: set[bytes], until: set[bytes]
+    ) -> Generator[Query | Batch, PageAnswer, bool]:
+        """Deliver the new items of the large group in another order.
+
+        Args:
+            order: The order.
+            delivered: The digests of the delivered items of the group, to be extended.
+            read: The digests of the items read here are added.
+            until: Stop at an item with one of these digests.
+
+        Returns:
+            Whether such an item, or the end of the list, was reached.
+        """
+        bounds = self._group_bounds(self._large_group, self._large_group)
+        query = {**self.base_query(), "created_at": bounds, "order": order}
+        position, before = 0, list[bytes]()
+        while (requested := page_at(position - len(before), self.max_page_size)) is not None:
+            page = yield {**query, "limit": requested[0], "page": requested[1]}
+            index = locate(before, (), item_digests(page.items))
             if index is None:
-                raise self.stalled(_SCATTERED)
+                raise self.stalled_error(_NO_STABLE_ORDER)
             rest = page.items[index:]
-            marks = marks_of(rest)
-            yield from self._deliver_whole([item for item in rest if self._place_of(item) == self._tied], met)
-            start = (asked[1] - 1) * asked[0]
-            if not until.isdisjoint(marks) or (yield from self._is_end(page, start, query)):
+            digests = item_digests(rest)
+            yield from self._deliver_unordered(
+                [item for item in rest if self._group_of(item) == self._large_group], delivered
+            )
+            start = (requested[1] - 1) * requested[0]
+            if not until.isdisjoint(digests) or (yield from self._is_end(page, start, query)):
                 return True
             if not rest:
                 break
-            read.update(marks)
-            place, before = start + len(page.items), [*before, *marks][-ANCHORS:]
+            read.update(digests)
+            position, before = start + len(page.items), [*before, *digests][-ANCHORS:]
         return False
 
-    def _step_over(self) -> Part:
-        """Go on after a group that page numbers do not reach the end of, so that no request has to show it again.
+    def _skip_group(self) -> SubWalk:
+        """Continue after a large group whose end page numbers do not reach, so that no request overlaps it.
 
-        The millisecond after it is read from its far end, where the group comes last. Then a request can start
-        behind that one.
+        Reads the next millisecond in the opposite order, in which the group comes last. After that, requests can
+        start behind that millisecond.
         """
-        following = self._tied + 1
-        query = {**self.within(), "created_at": self._between(following, following), "order": self._orders[1]}
+        following = self._large_group + 1
+        bounds = self._group_bounds(following, following)
+        query = {**self.base_query(), "created_at": bounds, "order": self._order(reverse=True)}
         found: list[Any] = []
-        place = 0
-        while (asked := page_at(place, self._size)) is not None:
-            page = yield {**query, "limit": asked[0], "page": asked[1]}
-            found += [item for item in page.items if self._place_of(item) == following]
-            if is_last(page, place) or any(self._place_of(item) == self._tied for item in page.items):
-                yield from self._deliver_whole(found, None)
+        position = 0
+        while (requested := page_at(position, self.max_page_size)) is not None:
+            page = yield {**query, "limit": requested[0], "page": requested[1]}
+            found += [item for item in page.items if self._group_of(item) == following]
+            reached = any(self._group_of(item) == self._large_group for item in page.items)
+            if is_last(page, position) or reached:
+                yield from self._deliver_unordered(found, None)
                 self.since = EPOCH + self.sign * following * MILLISECOND
                 page = yield self.query(self.since, dt.timedelta())
-                return (
-                    yield from self.settle(self.sheet(page.items), ended=page.has_more is False, page=page)
-                )
-            place += len(page.items)
-        raise self.stalled("the millisecond after it has too many items as well")
+                ended = page.has_more is False
+                return (yield from self.deliver_page(self.sort_items(page.items), ended=ended, page=page))
+            position += len(page.items)
+        raise self.stalled_error("the millisecond after this timestamp also has too many items")
 
-    # ------------------------------------------------------------ the group of `since`
+    # ------------------------------------------------------------ the large group that is being read
 
     @property
-    def _tied(self) -> int:
-        """The group that is read by page number."""
+    def _large_group(self) -> int:
+        """The group that is being read by page number: the one of `since`."""
         assert self.since is not None  # noqa: S101  # for the type checker
         return self.group(self.since)
 
-    def _place_of(self, item: Any) -> int | None:
-        """The group of an item, if it has a timestamp."""
-        instant = created_of(item)
+    def _group_of(self, item: Any) -> int | None:
+        """The group of an item; `None` if it has no timestamp."""
+        instant = created_at_of(item)
         return None if instant is None else self.group(instant)
 
-    def _is_before(self, item: Any) -> bool:
-        place = self._place_of(item)
-        return place is not None and place < self._tied
+    def _is_before_group(self, item: Any) -> bool:
+        group = self._group_of(item)
+        return group is not None and group < self._large_group
 
-    def _count_before(self, items: Sequence[Any]) -> int:
-        """How many items there are up to and including the last one before the group."""
-        return max((index + 1 for index, item in enumerate(items) if self._is_before(item)), default=0)
+    def _count_before_group(self, items: Sequence[Any]) -> int:
+        """The number of items up to and including the last one that is before the large group."""
+        return max((index + 1 for index, item in enumerate(items) if self._is_before_group(item)), default=0)
 
-    def _is_beyond(self, item: Any) -> bool:
-        place = self._place_of(item)
-        return place is not None and place > self._tied
+    def _is_after_group(self, item: Any) -> bool:
+        group = self._group_of(item)
+        return group is not None and group > self._large_group
 
-    def _count_until_beyond(self, items: Sequence[Any]) -> int:
-        """How many items come before the first that is beyond the group."""
-        return next((index for index, item in enumerate(items) if self._is_beyond(item)), len(items))
+    def _count_until_after_group(self, items: Sequence[Any]) -> int:
+        """The number of items before the first one that is after the large group."""
+        return next((index for index, item in enumerate(items) if self._is_after_group(item)), len(items))
 
-    def _numbered(self) -> Query:
-        """The query of the list that begins with the group."""
-        return {**self.within(), "created_at": self._between(self._tied)}
+    def _group_query(self) -> Query:
+        """The query of the list that starts with the large group, without a page number."""
+        return {**self.base_query(), "created_at": self._group_bounds(self._large_group)}
 
-    def _by_number(self, size: int, number: int) -> Query:
-        """The query of a page of that list."""
-        return {**self._numbered(), "limit": size, "page": number}
+    def _page_query(self, size: int, number: int) -> Query:
+        """The query of one page of the list that starts with the large group."""
+        return {**self._group_query(), "limit": size, "page": number}
 
     def _is_end(
-        self, page: PageAnswer, start: int, query: Query, *, look: bool = False, shuffled: bool = False
+        self, page: PageAnswer, start: int, query: Query, *, verify: bool = False, shuffled: bool = False
     ) -> Generator[Query, PageAnswer, bool]:
-        """Whether nothing comes after a page. A short one may be the last, or all that the service puts on one.
+        """Whether nothing follows a page. A short page may be the last one, or have as many items as pages can have.
 
         Args:
             page: The page.
-            start: How many items come before it.
+            start: The number of items before it.
             query: The query of the list.
-            look: Ask for what comes after it even if it is a whole page.
-            shuffled: Whether the last item of the page may be another one of the group when it comes again.
+            verify: Request the next items even if the page is full.
+            shuffled: Whether a repeated request may return another item of the group in the place of the last one.
         """
-        self.longest = max(self.longest, len(page.items))
+        self.largest_response = max(self.largest_response, len(page.items))
         if is_last(page, start):
             return True
         short = len(page.items) < (page.limit or 0)
         last = start + len(page.items) - 1
-        # Where the page is all that is put on one, the next is sure to begin where it ended if as many are asked for.
-        asked = page_at(last, len(page.items), 2)
-        if asked is None or asked[0] - last % asked[0] < 2:
-            asked = page_at(last, self._size, 2)
-        if asked is None or not (look or short):
+        # If the short page has as many items as pages can have, only a request for as many starts where it ended.
+        requested = page_at(last, len(page.items), 2)
+        if requested is None or requested[0] - last % requested[0] < 2:
+            requested = page_at(last, self.max_page_size, 2)
+        if requested is None or not (verify or short):
             return False
-        # The last item has to come again: otherwise the list has moved, and others with it.
-        size, number = asked
+        # The last item must be repeated: otherwise the list has shifted, and other items may have moved.
+        size, number = requested
         tail = (yield {**query, "limit": size, "page": number}).items[last - (number - 1) * size :]
         if not tail:
             return False
-        moved = self._is_beyond(tail[0]) if shuffled else mark_of(tail[0]) != mark_of(page.items[-1])
-        if moved:
+        if shuffled:
+            shifted = self._is_after_group(tail[0])
+        else:
+            shifted = item_digest(tail[0]) != item_digest(page.items[-1])
+        if shifted:
             return False
         if len(tail) == 1:
             return True
-        self._size = min(self._size, self.longest) if short else self._size
+        self.max_page_size = min(self.max_page_size, self.largest_response) if short else self.max_page_size
         return False
 
-    def _between(self, near: int, far: int | None = None) -> Mapping[str, dt.datetime | None]:
-        """The caller's bounds, narrowed to the groups from `near` to `far`, with a margin."""
-        reach = max(self._near, self.reach)
-        start = shifted(EPOCH, self.sign * near * MILLISECOND - self.sign * reach)
-        end = None if far is None else shifted(EPOCH, self.sign * far * MILLISECOND + self.sign * reach)
+    def _group_bounds(self, first: int, last: int | None = None) -> Mapping[str, dt.datetime | None]:
+        """The caller's `created_at` bounds, narrowed to the groups from `first` to `last`, with a margin."""
+        margin = max(self._margin, self.overlap)
+        start = add_clamped(EPOCH, self.sign * first * MILLISECOND - self.sign * margin)
+        end = (
+            None if last is None else add_clamped(EPOCH, self.sign * last * MILLISECOND + self.sign * margin)
+        )
         after, before = (start, end) if self.sign > 0 else (end, start)
-        return narrowed(self.within().get("created_at"), after, before)
+        return intersect_bounds(self.base_query().get("created_at"), after, before)
 
 
-_SCATTERED: Final = (
-    "many items share it, and the service does not keep the order in which it gives them; "
-    "the walk of a whole list can read them"
+_NO_STABLE_ORDER: Final = (
+    "many items share this timestamp, and the service does not return them in a stable order; "
+    "iterating over the whole list can read them"
 )
+_END_MOVES: Final = "the end of the group of items with this timestamp keeps moving"
 
 
-def _common(marks: Sequence[bytes], others: Sequence[bytes]) -> list[bytes]:
-    """The marks that are among others, too."""
+def _common(digests: Sequence[bytes], others: Sequence[bytes]) -> list[bytes]:
+    """The digests that are in both sequences, in the order of the first."""
     found = set(others)
-    return [mark for mark in marks if mark in found]
+    return [digest for digest in digests if digest in found]
 
 
-def _is_whole(passes: Iterable[int], counts: Sequence[int]) -> bool:
-    """Whether all items that share an instant have been met.
+def _is_complete(last_passes: Iterable[int], counts: Sequence[int]) -> bool:
+    """Whether repeated passes over a group have seen all its items.
+
+    A pass counts the items that exist at its end. If the passes after it have seen as many different items, these
+    are the same items, as an unseen one would have been counted, too. The counts of later passes must not be higher,
+    as items may have been created in the meantime.
 
     Args:
-        passes: For each item that was met, the last pass in which it was.
-        counts: How many items each pass has counted, from the first.
-
-    At the end of a pass there are as many items as it has counted. If as many have been met by the passes after
-    it, those are the same: an item that was not met would have been there, too. Later counts are looked at for
-    items that were created meanwhile.
+        last_passes: For each item seen, the number of the last pass that saw it.
+        counts: The number of items that each pass counted, from the first pass on.
     """
-    met = Counter(passes)
-    since = list(accumulate(met[number] for number in range(len(counts), 0, -1)))[::-1]
-    return any(since[number] >= max(counts[number - 1 :]) for number in range(1, len(counts)))
+    items_by_last_pass = Counter(last_passes)
+    seen_since = list(accumulate(items_by_last_pass[number] for number in range(len(counts), 0, -1)))[::-1]
+    return any(seen_since[number] >= max(counts[number - 1 :]) for number in range(1, len(counts)))
 
 
-def narrowed(
+def intersect_bounds(
     bounds: Any, after: dt.datetime | None, before: dt.datetime | None
 ) -> Mapping[str, dt.datetime | None]:
-    """The caller's bounds and the walk's: the narrower of each."""
+    """The intersection of the caller's `created_at` bounds and those of the walk."""
     given: Mapping[str, dt.datetime | UnsetType | None] = bounds or {}
     lower = [bound for bound in (after, given.get("after")) if isinstance(bound, dt.datetime)]
     upper = [bound for bound in (before, given.get("before")) if isinstance(bound, dt.datetime)]

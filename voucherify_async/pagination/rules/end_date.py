@@ -1,4 +1,4 @@
-"""Walks by `end_date`, newest first: the list of async actions. No I/O."""
+"""The rule for lists paginated by `end_date`, newest first: the async actions. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ __all__ = ["EndDateRule"]
 
 
 class EndDateRule:
-    """Newest first, before an ``end_date``: the list of async actions."""
+    """Pagination by the query parameter ``end_date``, newest first: the list of async actions.
+
+    Args:
+        before: Start with the items before this time; `None` for the newest.
+    """
 
     name: str = "end_date"
     state_type: Any = TimestampState
@@ -22,10 +26,10 @@ class EndDateRule:
         self._before = before
 
     def walk(self, state: TimestampState | None, base: Query, limit: int | None, *, stream: bool) -> Walk:
-        """Ask for what was scheduled before the last one.
+        """Request page after page, each with an `end_date` just after the last timestamp of the page before.
 
         Raises:
-            PaginationStalledError: More items share a timestamp than a page holds, or none has one.
+            PaginationStalledError: More items share a timestamp than fit on a page, or no item has a timestamp.
         """
         return _EndDateWalk(
             state, base, limit, stream=stream, parameter="end_date", descending=True, start=self._before
@@ -34,5 +38,5 @@ class EndDateRule:
 
 class _EndDateWalk(TimestampWalk):
     def _is_short(self, page: PageAnswer) -> bool:
-        # There are no page numbers by which to look for more.
+        # The list has no page numbers, so there is no other way to check whether more items follow.
         return page.limit is None or len(page.items) < page.limit

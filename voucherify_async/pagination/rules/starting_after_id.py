@@ -1,4 +1,4 @@
-"""Walks by the id of the last item (`starting_after_id`). No I/O."""
+"""The rule for lists paginated by the id of the last item (`starting_after_id`). No I/O."""
 
 from __future__ import annotations
 
@@ -15,17 +15,25 @@ from voucherify_async.pagination.rules.base import Batch, Walk, check_progress, 
 __all__ = ["IdRule", "IdState"]
 
 _MAX_REMEMBERED: Final = 10_000
-"""Ids that a walk by id keeps, so that what comes again is not delivered again: those of the last 100 pages."""
+"""Ids that a walk keeps to recognize repeated items: those of the last 100 pages."""
 
 
 class IdState(msgspec.Struct, frozen=True, array_like=True):
-    """Attributes: the id to go on after."""
+    """The state of a walk by id.
+
+    Attributes:
+        after: The id after which the next page starts; `None` for the first page.
+    """
 
     after: str | None = None
 
 
 class IdRule:
-    """By the id of the last item seen (``starting_after_id``)."""
+    """Pagination by the id of the last item (``starting_after_id``).
+
+    Args:
+        after: Start after the item with this id; `None` for the beginning of the list.
+    """
 
     name: str = "id"
     state_type: Any = IdState
@@ -33,11 +41,11 @@ class IdRule:
     def __init__(self, after: str | None = None) -> None:
         self._after = after
 
-    def walk(self, state: IdState | None, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # the protocol's
-        """Ask for what follows the last id, until the service says that nothing does.
+    def walk(self, state: IdState | None, base: Query, limit: int | None, *, stream: bool) -> Walk:  # noqa: ARG002  # required by the protocol
+        """Request the items after the last id until the service reports the end of the list.
 
         Raises:
-            PaginationStalledError: The service gives no id to go on after, or many pages held nothing new.
+            PaginationStalledError: The service returned no next id, or 20 consecutive pages without new items.
         """
         after = self._after if state is None else state.after
         seen: dict[str | None, None] = {} if after is None else {after: None}
@@ -52,7 +60,7 @@ class IdRule:
             following = page.more_starting_after or (keys[-1] if keys else None)
             yield Batch(
                 items,
-                _cuts(items, after, following or after),
+                _cut_function(items, after, following or after),
                 more=False if ended else page.has_more,
                 total=page.total,
                 stuck=not page.items and not ended,
@@ -61,22 +69,26 @@ class IdRule:
                 return
             if following is None or following == after:
                 raise PaginationStalledError(
-                    f"the cursor does not move on from {after!r}, and there is more: "
-                    f"narrow the list by another filter, for example by dates"
+                    f"the service reports more items but no new id after {after!r}: "
+                    f"narrow the list with another filter, for example by date"
                 )
             idle = 0 if items else idle + 1
             check_progress(idle)
             after = following
-            del page, items  # before the next one comes, which can take their memory then
+            del page, items  # free their memory before the next response arrives
             for key in list(seen)[: max(0, len(seen) - _MAX_REMEMBERED)]:
                 del seen[key]
 
 
-def _cuts(items: Sequence[Any], before: str | None, behind: str | None) -> Callable[[int], IdState]:
+def _cut_function(
+    items: Sequence[Any], previous: str | None, following: str | None
+) -> Callable[[int], IdState]:
+    """`Batch.cut` for a page after the id `previous`; the next page starts after the id `following`."""
+
     def cut(count: int) -> IdState:
         if count == len(items):
-            return IdState(behind)
+            return IdState(following)
         ids = [key for key in map(item_id, items[:count]) if key is not None]
-        return IdState(ids[-1] if ids else before)
+        return IdState(ids[-1] if ids else previous)
 
     return cut

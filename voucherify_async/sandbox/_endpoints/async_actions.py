@@ -31,7 +31,7 @@ def _created(job: Job) -> dt.datetime:
 def _list_async_actions(store: Store, call: ApiCall, _: str) -> EndpointResult:
     query = parse_query(call.query, {**LIMIT, "end_date": instant_or_date})
     until = query.get("end_date")
-    listed = store.listed(list(reversed(store.jobs.values())), _created)
+    listed = store.visible(list(reversed(store.jobs.values())), _created)
     jobs = [job for job in listed if until is None or _created(job) < until]
     limit = query.get("limit", DEFAULT_LIMIT)
     return 200, {
@@ -43,7 +43,7 @@ def _list_async_actions(store: Store, call: ApiCall, _: str) -> EndpointResult:
 
 
 @routes.add("GET", "/v1/async-actions/*")
-def _get_async_action(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
+def _get_async_action(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
     job = store.jobs.get(key)
     if job is None:
         raise not_found("async_action", key)

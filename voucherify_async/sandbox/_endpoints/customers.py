@@ -1,4 +1,4 @@
-"""The endpoints of customers, of what each one has, and of bulk jobs. No I/O."""
+"""The endpoints of customers, their events, redeemables and segments, and bulk jobs. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from voucherify_async._transport.wire import format_instant
 from voucherify_async.models.base import is_array, is_mapping
-from voucherify_async.sandbox._endpoints._event_data import show
+from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, Router, read_file, read_json
 from voucherify_async.sandbox._store.errors import ApiError, bad_query, not_found, too_large
 from voucherify_async.sandbox._store.index import CustomerFilter
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 routes = Router()
 
-_LIST: Final[Mapping[str, Parser]] = {
+_LIST_QUERY: Final[Mapping[str, Parser]] = {
     **LIMIT,
     "page": integer(1, 99),
     "email": text,
@@ -58,26 +58,26 @@ _LIST: Final[Mapping[str, Parser]] = {
 
 @routes.add("GET", "/v1/customers")
 def _list_customers(store: Store, call: ApiCall, _: str) -> EndpointResult:
-    query = parse_query(call.query, _LIST)
+    query = parse_query(call.query, _LIST_QUERY)
     order = query.get("order", "-created_at")
     limit = min(query.get("limit", DEFAULT_LIMIT), store.quirks.page_cap)
     after = query.get("starting_after")
     if after is not None and order.removeprefix("-") != "created_at":
         raise bad_query("Property .starting_after goes with the order created_at or -created_at")
     skip = (query.get("page", 1) - 1) * limit
-    asked, created = _customer_filter(store, query), _bounds(store, query, "created_at")
+    customer_filter, created = _customer_filter(store, query), _bounds(store, query, "created_at")
     found: Iterable[Record]
-    if asked is None:
+    if customer_filter is None:
         found, total = (), 0
-    elif order.removeprefix("-") == "created_at":  # the order in which a range of it is in one piece
-        found, total = store.select(asked, order, created=created, skip=skip, after=after)
+    elif order.removeprefix("-") == "created_at":  # a `created_at` range is contiguous only in this order
+        found, total = store.select(customer_filter, order, created=created, skip=skip, after=after)
     else:
-        found, total = store.select(replace(asked, created=created), order, skip=skip)
+        found, total = store.select(replace(customer_filter, created=created), order, skip=skip)
     page = list(islice(found, limit + 1))
     content: Json = {
         "object": "list",
         "data_ref": "customers",
-        "customers": [_shown(store, record) for record in page[:limit]],
+        "customers": [_customer_json(store, record) for record in page[:limit]],
         "total": len(store.customers) if store.quirks.whole_total else total,
     }
     if after is not None:
@@ -85,7 +85,7 @@ def _list_customers(store: Store, call: ApiCall, _: str) -> EndpointResult:
     return 200, store.quirks.without_omitted(content)
 
 
-def _shown(store: Store, record: Record) -> Json:
+def _customer_json(store: Store, record: Record) -> Json:
     shown = record.to_json()
     if store.quirks.shown_in_seconds:
         shown["created_at"] = format_instant(record.created.replace(microsecond=0))
@@ -93,7 +93,7 @@ def _shown(store: Store, record: Record) -> Json:
 
 
 def _customer_filter(store: Store, query: Mapping[str, Any]) -> CustomerFilter | None:
-    """What is asked of the customers; `None` for what nobody fulfils."""
+    """The filter of a list request; `None` if no customer can match, as the segment does not exist."""
     segment = next((known for known in store.segments if known.id == query.get("segment_id")), None)
     if segment is None and "segment_id" in query:
         return None
@@ -117,28 +117,28 @@ def _bounds(store: Store, query: Mapping[str, Any], name: str) -> Bounds:
 
 @routes.add("POST", "/v1/customers")
 def _create_customer(store: Store, call: ApiCall, _: str) -> EndpointResult:
-    return 200, _shown(store, store.upsert(check_customer(read_json(call), ids=True)))
+    return 200, _customer_json(store, store.upsert(check_customer(read_json(call), ids=True)))
 
 
 @routes.add("GET", "/v1/customers/*")
-def _get_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
-    return 200, _shown(store, store.get(key))
+def _get_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
+    return 200, _customer_json(store, store.get(key))
 
 
 @routes.add("PUT", "/v1/customers/*")
 def _update_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:
     changes = check_customer(read_json(call), ids=False)
-    return 200, _shown(store, store.update(store.get(key), changes))
+    return 200, _customer_json(store, store.update(store.get(key), changes))
 
 
 @routes.add("DELETE", "/v1/customers/*")
-def _delete_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
+def _delete_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
     store.remove(store.get(key))
     return 204, None
 
 
 @routes.add("POST", "/v1/customers/*/permanent-deletion")
-def _delete_permanently(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # an endpoint
+def _delete_permanently(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
     record = store.get(key)
     segments = len(store.segments_of(record))
     store.remove(record)
@@ -171,7 +171,7 @@ _SORT_KEYS: Final[Mapping[str, Callable[[Event], Any]]] = {
     "campaign": lambda event: event.about.campaign.name if event.about.campaign else "",
     "category": lambda event: event.category,
 }
-_ACTIVITY: Final[Mapping[str, Parser]] = {
+_ACTIVITY_QUERY: Final[Mapping[str, Parser]] = {
     **LIMIT,
     "order": choice("created_at", "-created_at"),
     "starting_after_id": text,
@@ -184,13 +184,13 @@ _ACTIVITY: Final[Mapping[str, Parser]] = {
     "category": choice("ACTION", "EFFECT"),
     "type": event_type,
 }
-_ACTIVITIES: Final[Mapping[str, Parser]] = {
-    **{name: parser for name, parser in _ACTIVITY.items() if name not in {"category", "type", "order"}},
+_ACTIVITIES_QUERY: Final[Mapping[str, Parser]] = {
+    **{name: parser for name, parser in _ACTIVITY_QUERY.items() if name not in {"category", "type", "order"}},
     "order": choice(*(f"{sign}{name}" for name in _SORT_KEYS for sign in ("", "-"))),
     "starting_after": instant,
     "product_id": text,
 }
-_REDEEMABLES: Final[Mapping[str, Parser]] = {
+_REDEEMABLES_QUERY: Final[Mapping[str, Parser]] = {
     **LIMIT,
     "order": choice("id", "-id"),
     "starting_after_id": text,
@@ -199,20 +199,20 @@ _REDEEMABLES: Final[Mapping[str, Parser]] = {
 
 @routes.add("GET", "/v1/customers/*/activity")
 def _list_activity(store: Store, call: ApiCall, key: str) -> EndpointResult:
-    query = parse_query(call.query, _ACTIVITY)
-    return 200, _activity(_in_order(store, key, query), query)
+    query = parse_query(call.query, _ACTIVITY_QUERY)
+    return 200, _event_page(_sorted_events(store, key, query), query)
 
 
 @routes.add("GET", "/v1/customers/*/activities")
 def _list_activities(store: Store, call: ApiCall, key: str) -> EndpointResult:
-    query = parse_query(call.query, _ACTIVITIES)
-    events = _in_order(store, key, query)
+    query = parse_query(call.query, _ACTIVITIES_QUERY)
+    events = _sorted_events(store, key, query)
     total = sum(_event_matches(event, query) for event in events)
     after = query.get("starting_after")
     if after is not None:
-        falling = _order_of(query).startswith("-")
-        events = [event for event in events if (event.at < after if falling else event.at > after)]
-    page = _activity(events, query)
+        descending = _order_of(query).startswith("-")
+        events = [event for event in events if (event.at < after if descending else event.at > after)]
+    page = _event_page(events, query)
     return 200, {"object": "list", "data_ref": "data", "data": page["data"], "total": total}
 
 
@@ -221,30 +221,30 @@ def _order_of(query: Mapping[str, Any]) -> str:
     return order
 
 
-def _in_order(store: Store, key: str, query: Mapping[str, Any]) -> list[Event]:
+def _sorted_events(store: Store, key: str, query: Mapping[str, Any]) -> list[Event]:
     order = _order_of(query)
-    activity = store.listed(store.get(key).activity, attrgetter("at"))
+    activity = store.visible(store.get(key).activity, attrgetter("at"))
     events = sorted(activity, key=_SORT_KEYS[order.removeprefix("-")])
     return events[::-1] if order.startswith("-") else events
 
 
-def _activity(events: Sequence[Event], query: Mapping[str, Any]) -> Json:
+def _event_page(events: Sequence[Event], query: Mapping[str, Any]) -> Json:
     page = _page_by_id(
         events, lambda event: _event_matches(event, query), query, "customer event", attrgetter("id")
     )
-    page["data"] = [show(event) for event in page["data"]]
+    page["data"] = [event_json(event) for event in page["data"]]
     return page
 
 
 def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
-    asked = (
+    expected = (
         ("type", event.kind),
         ("category", event.category),
         ("campaign_id", event.campaign_id),
         ("campaign_type", event.campaign_type),
         ("product_id", event.product_id),
     )
-    if any(name in query and query[name] != value for name, value in asked):
+    if any(name in query and query[name] != value for name, value in expected):
         return False
     since, until = query.get("start_date"), query.get("end_date")
     return (since is None or event.at >= since) and (until is None or event.at <= until)
@@ -253,8 +253,8 @@ def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
 @routes.add("GET", "/v1/customers/*/redeemables")
 def _list_redeemables(store: Store, call: ApiCall, key: str) -> EndpointResult:
     others, matches = redeemable_filter(call.query, store.now())
-    query = parse_query(others, _REDEEMABLES)
-    redeemables = store.listed(store.get(key).redeemables, attrgetter("created"))
+    query = parse_query(others, _REDEEMABLES_QUERY)
+    redeemables = store.visible(store.get(key).redeemables, attrgetter("created"))
     held = sorted(redeemables, key=attrgetter("id"), reverse=query.get("order") == "-id")
     page = _page_by_id(held, matches, query, "redeemable", attrgetter("id"))
     page["data"] = [redeemable.to_json() for redeemable in page["data"]]
@@ -268,7 +268,7 @@ def _page_by_id(
     kind: str,
     id_of: Callable[[T], str],
 ) -> Json:
-    """A page of the items that match; the cursor may be one that does not."""
+    """A page of the matching items. The item that the cursor names need not match."""
     start = 0
     after = query.get("starting_after_id")
     if after is not None:
@@ -287,20 +287,20 @@ def _page_by_id(
 @routes.add("GET", "/v1/customers/*/segments")
 def _list_segments(store: Store, call: ApiCall, key: str) -> EndpointResult:
     parse_query(call.query, {})
-    # For a customer that does not exist: what it would qualify for if it came to be.
+    # For an unknown id, list the segments that a new customer with this source id would belong to.
     record = store.find(key) or Record(id="", source_id=key, created=store.now())
     segments = [segment.to_json() for segment in store.segments_of(record)]
     return 200, {"object": "list", "data_ref": "data", "data": segments, "total": len(segments)}
 
 
 _MAX_METADATA: Final = 100_000_000
-"""In bytes: of one job, for all of its customers together. More would be merged for many seconds."""
+"""Maximum bytes of metadata in a job, counted once for each customer. Merging more would take many seconds."""
 
 
 @routes.add("POST", "/v1/customers/importCSV")
 def _import_csv(store: Store, call: ApiCall, _: str) -> EndpointResult:
     work = CsvImport.of(read_file(call))
-    return _receipt(store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, work))
+    return _accepted(store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, work))
 
 
 @routes.add("POST", "/v1/customers/bulk/async")
@@ -313,7 +313,7 @@ def _update_in_bulk(store: Store, call: ApiCall, _: str) -> EndpointResult:
         if not isinstance(source_id, str) or not source_id:
             details = f"Property [{index}].source_id is required"
             raise ApiError(400, "invalid_payload", details, message="Invalid payload")
-    return _receipt(store.schedule("CUSTOMERS.BULK_UPDATE", call.request_id, BulkUpdate.of(list(customers))))
+    return _accepted(store.schedule("CUSTOMERS.BULK_UPDATE", call.request_id, BulkUpdate.of(list(customers))))
 
 
 @routes.add("POST", "/v1/customers/metadata/async")
@@ -331,8 +331,8 @@ def _update_metadata_in_bulk(store: Store, call: ApiCall, _: str) -> EndpointRes
     if len(source_ids) * len(msgspec.json.encode(metadata)) > _MAX_METADATA:
         raise too_large(_MAX_METADATA)
     work = MetadataUpdate(list(source_ids), metadata=dict(metadata))
-    return _receipt(store.schedule("CUSTOMERS.METADATA_UPDATE", call.request_id, work))
+    return _accepted(store.schedule("CUSTOMERS.METADATA_UPDATE", call.request_id, work))
 
 
-def _receipt(job: Job) -> EndpointResult:
+def _accepted(job: Job) -> EndpointResult:
     return 202, {"async_action_id": job.id}

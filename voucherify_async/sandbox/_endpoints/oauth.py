@@ -1,4 +1,4 @@
-"""The endpoints of access tokens. No I/O."""
+"""The endpoints of OAuth access tokens. No I/O."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _create_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     scopes = form.get("scope", "").split()
     if not scopes or not set(scopes) <= _SCOPES:
         raise ApiError(400, "invalid_scope", message=f"Invalid scope: {','.join(scopes)}")
-    store.forget_tokens()
+    store.drop_expired_tokens()
     if len(store.tokens) >= _MAX_TOKENS:
         details = f"A project has at most {_MAX_TOKENS} tokens at a time"
         raise ApiError(400, "oauth_tokens_limit_exceeded", details, message="Too many OAuth tokens")
@@ -90,7 +90,7 @@ def _introspect_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
 def _revoke_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     token = store.live_token(_token_of(call))
     if token is None:
-        return 404, None  # the one error without a body
+        return 404, None  # the only error response without a body
     store.revoke_token(token)
     return 204, None
 

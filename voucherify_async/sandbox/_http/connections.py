@@ -1,4 +1,17 @@
-"""Connections to which something happens."""
+"""Faults applied to the connection: resets, truncated responses, stalls and stale keep-alive.
+
+A fault acts after the request has been processed and its response is ready:
+
+- ``status``: the response is sent; it already carries the error status.
+- ``stale_keepalive``: the response is sent and the connection is marked stale. `Sandbox` checks `is_stale` for
+  each API request and calls `reset_stale` instead of processing it.
+- ``truncate``: the head and the first half of the body are sent, then the connection is closed. Without a body
+  there is nothing to cut, so the connection is reset.
+- ``stall``: nothing is sent until the client disconnects or the sandbox closes; then the connection is reset.
+- ``reset``: nothing is sent and the connection is reset at once.
+
+The exchange is recorded before the fault acts, so that it is visible as soon as the client notices the fault.
+"""
 
 from __future__ import annotations
 
@@ -18,103 +31,114 @@ from voucherify_async.sandbox._http.faults import FaultDecision
 
 __all__ = ["FaultInjector"]
 
-_LINGER_NOT: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_LINGER_ZERO: Final = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+"""`SO_LINGER` with a timeout of 0: closing the socket sends RST and discards unsent data."""
 
 
 class FaultInjector:
-    """Lets faults happen, and remembers the connections that are not what they seem."""
+    """Applies faults to connections and tracks the connections that are stale or stalled."""
 
-    def __init__(self, keep: Callable[[Exchange], None]) -> None:
-        """Begin with none.
+    def __init__(self, record: Callable[[Exchange], None]) -> None:
+        """Create an injector.
 
         Args:
-            keep: Is told of every exchange to which something has happened.
+            record: Adds an exchange to the sandbox's recorded requests.
         """
-        self._keep = keep
-        self._dead: set[asyncio.Transport] = set()
+        self._record = record
+        self._stale: set[asyncio.Transport] = set()
         self._stalled: set[asyncio.Transport] = set()
-        self._ended = False
+        self._closed = False
 
-    def end(self) -> None:
-        """Let go of all connections."""
-        self._ended = True
-        self._dead.clear()
+    def close(self) -> None:
+        """Abort the stalled connections and forget the stale ones."""
+        self._closed = True
+        self._stale.clear()
         for transport in self._stalled:
             transport.abort()
 
-    def has_killed(self, transport: asyncio.Transport | None) -> bool:
-        """Whether a connection is dead, though its client could not know."""
-        return transport in self._dead
+    def is_stale(self, transport: asyncio.Transport | None) -> bool:
+        """Whether a ``stale_keepalive`` fault has marked the connection: its next API request resets it."""
+        return transport in self._stale
 
-    def drop(self, request: web.Request, at: float) -> web.Response:
-        """Refuse a request on a connection that is dead."""
-        nothing = web.Response()
-        self._keep(Exchange.of(request, b"", nothing, at, 0.0).unanswered("stale_keepalive"))
+    def reset_stale(self, request: web.Request, at: float) -> web.Response:
+        """Reset the stale connection of a request. The returned response is never sent.
+
+        Args:
+            request: The request that arrived on the stale connection. It has no effect.
+            at: When the request arrived, in epoch seconds.
+        """
+        unsent = web.Response()
+        self._record(Exchange.of(request, b"", unsent, at, 0.0).unanswered("stale_keepalive"))
         _reset(request.transport)
-        return nothing
+        return unsent
 
-    async def strike(
-        self, fate: FaultDecision, request: web.Request, response: web.Response, exchange: Exchange
+    async def inject(
+        self, decision: FaultDecision, request: web.Request, response: web.Response, exchange: Exchange
     ) -> None:
-        """Let a fault happen. What is left to be sent on a broken connection, aiohttp drops without a word."""
+        """Record the exchange and apply its fault.
+
+        The caller returns the response to aiohttp in any case: on a broken connection aiohttp drops it silently.
+        """
         transport, content = request.transport, exchange.response_body
-        hit = replace(exchange, fault=fate.fault)
-        if fate.fault == "status":
-            refused = response.status != fate.status  # for another reason, before this one's turn
-            response.headers.extend({} if refused else fate.headers())
-            self._keep(exchange if refused else hit)
-        elif fate.fault == "stale_keepalive":
-            self._keep(hit)
+        hit = replace(exchange, fault=decision.fault)
+        if decision.fault == "status":
+            # The rate limit and unreadable bodies take precedence: the response then has the status of that error.
+            superseded = response.status != decision.status
+            response.headers.extend({} if superseded else decision.headers())
+            self._record(exchange if superseded else hit)
+        elif decision.fault == "stale_keepalive":
+            self._record(hit)
             if transport is not None:
-                self._dead = {known for known in self._dead if not known.is_closing()} | {transport}
-        elif fate.fault == "truncate" and content and request.method != "HEAD":
+                self._stale = {known for known in self._stale if not known.is_closing()} | {transport}
+        elif decision.fault == "truncate" and content and request.method != "HEAD":
             half = content[: len(content) // 2]
-            self._keep(replace(hit, response_body=half))
-            with contextlib.suppress(ConnectionError):  # the client may have been faster
+            self._record(replace(hit, response_body=half))
+            with contextlib.suppress(ConnectionError):  # the client may have disconnected already
                 await response.prepare(request)
                 await response.write(half)
             if transport is not None:
                 transport.close()
         else:
-            self._keep(hit.unanswered(fate.fault))
-            if fate.fault == "stall":
+            self._record(hit.unanswered(decision.fault))
+            if decision.fault == "stall":
                 await self._stall(transport)
             _reset(transport)
 
     async def _stall(self, transport: asyncio.Transport | None) -> None:
-        if transport is not None and not self._ended:
+        """Wait until the client disconnects or the sandbox closes."""
+        if transport is not None and not self._closed:
             self._stalled.add(transport)
             try:
-                await _until_gone(transport)
+                await _wait_until_lost(transport)
             finally:
                 self._stalled.discard(transport)
 
 
 def _reset(transport: asyncio.Transport | None) -> None:
-    """Break a connection with RST, and drop what was not sent."""
+    """Close a connection with RST and discard unsent data."""
     if transport is None or transport.is_closing():
         return
-    with contextlib.suppress(OSError):  # the client may have been faster
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    with contextlib.suppress(OSError):  # the client may have disconnected already
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()
 
 
-async def _until_gone(transport: asyncio.Transport | None) -> None:
-    """Wait until the client has gone away, or the connection was broken here."""
+async def _wait_until_lost(transport: asyncio.Transport | None) -> None:
+    """Wait until either side has closed the connection."""
     if transport is None or transport.is_closing():
         return
-    watcher = _Watcher(transport.get_protocol())
+    watcher = _DisconnectWatcher(transport.get_protocol())
     transport.set_protocol(watcher)
-    await watcher.gone.wait()
+    await watcher.lost.wait()
 
 
-class _Watcher(asyncio.Protocol):
-    """Takes the place of a connection's protocol for the rest of its time; what comes in is dropped."""
+class _DisconnectWatcher(asyncio.Protocol):
+    """Replaces the protocol of a connection for the rest of its life: discards input and reports the disconnect."""
 
     def __init__(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
-        self.gone = asyncio.Event()
+        self.lost = asyncio.Event()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.connection_lost(exc)
-        self.gone.set()
+        self.lost.set()

@@ -1,4 +1,4 @@
-"""What arrived at the sandbox, and what was answered."""
+"""The requests that the sandbox received and the responses that it sent."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from voucherify_async.sandbox._http.faults import Fault
 
 __all__ = ["Exchange", "Exchanges"]
 
-_KEPT: Final = 10_000
-_BYTES_KEPT: Final = 64 * 1024 * 1024
+_MAX_EXCHANGES: Final = 10_000
+_MAX_TOTAL_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request that arrived, and what was answered.
+    """A request that the sandbox received, and its response.
 
     Attributes:
         method: HTTP method.
-        target: Path and query, as they were sent.
-        request_headers: Names compare without regard to case.
-        request_body: The body as it was sent; empty if the answer did not wait for it.
-        status: HTTP status of the answer; 0 if there was none.
-        response_headers: Names compare without regard to case.
-        response_body: The body of the answer, as far as it was sent.
-        at: When the request came, in epoch seconds.
-        elapsed: Seconds until the answer was given, or until it was clear that there would be none.
-        fault: What hit it, as the attribute of `Faults` is named. Of ``stale_keepalive`` there are two: the
-            request that was answered, and the next on its connection, which was not.
+        target: Path and query as sent.
+        request_headers: Request headers, with case-insensitive names.
+        request_body: The body as sent; empty if the request was rejected before its body was read.
+        status: HTTP status of the response; 0 if none was sent.
+        response_headers: Response headers, with case-insensitive names.
+        response_body: The part of the response body that was sent.
+        at: When the request arrived, in epoch seconds.
+        elapsed: Seconds until the response was ready, or until the request was dropped without one.
+        fault: The fault that hit the request, named like the attribute of `Faults`. A ``stale_keepalive`` fault
+            marks two exchanges: the request that got a response, and the next one on its connection, which got
+            none.
     """
 
     method: str
@@ -51,7 +52,7 @@ class Exchange:
     def of(
         cls, request: web.Request, body: bytes, response: web.Response, at: float, elapsed: float
     ) -> Exchange:
-        """What arrived and what is answered."""
+        """The exchange of an aiohttp request and its response."""
         content = response.body
         return cls(
             method=request.method,
@@ -66,45 +67,46 @@ class Exchange:
         )
 
     def unanswered(self, fault: Fault) -> Exchange:
-        """The same, if nothing is answered."""
+        """A copy for a request that got no response because of `fault`."""
         return replace(self, status=0, response_headers={}, response_body=b"", fault=fault)
 
     @property
     def path(self) -> str:
-        """The path, decoded."""
+        """The decoded path."""
         return unquote(self.target.partition("?")[0])
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The query parameters, decoded."""
+        """The decoded query parameters."""
         return parse_qsl(self.target.partition("?")[2], keep_blank_values=True)
 
 
 class Exchanges(deque[Exchange]):
-    """The last of them: 10,000, or fewer when they are large.
+    """The most recent exchanges, oldest first: at most 10,000, fewer if they exceed 64 MiB in total.
 
     Attributes:
-        seen: How many there have been.
+        seen: How many exchanges have been added in total, including those dropped since.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.seen = 0
-        self._counted = 0
-        self._bytes = 0
+        self._measured_length = 0
+        self._total_bytes = 0
 
     def keep(self, exchange: Exchange) -> None:
-        """Add one, and forget the oldest of those that are too many."""
-        if len(self) != self._counted:  # someone has cleared them
-            self._bytes = sum(map(_size, self))
+        """Add an exchange and drop the oldest ones beyond the limits."""
+        if len(self) != self._measured_length:  # changed from outside, for example by `clear()`
+            self._total_bytes = sum(map(_size, self))
         self.seen += 1
         self.append(exchange)
-        self._bytes += _size(exchange)
-        while len(self) > _KEPT or (self._bytes > _BYTES_KEPT and len(self) > 1):
-            self._bytes -= _size(self.popleft())
-        self._counted = len(self)
+        self._total_bytes += _size(exchange)
+        while len(self) > _MAX_EXCHANGES or (self._total_bytes > _MAX_TOTAL_BYTES and len(self) > 1):
+            self._total_bytes -= _size(self.popleft())
+        self._measured_length = len(self)
 
 
 def _size(exchange: Exchange) -> int:
+    """Approximate memory use of an exchange, in bytes."""
     headers = sum(map(len, exchange.request_headers.values()))
     return len(exchange.target) + headers + len(exchange.request_body) + len(exchange.response_body)

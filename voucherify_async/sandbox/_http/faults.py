@@ -1,6 +1,14 @@
-"""Which requests the sandbox fails, in which way, and how long it takes for the others. No I/O.
+"""Fault selection: which requests the sandbox fails and how, and by how much it delays responses. No I/O.
 
-Chance comes from the seed alone: the same requests in the same order meet the same faults.
+Each API request consumes one `Draw` from a `DrawGenerator`: a random number in [0, 1) for each kind of fault, and
+further ones for the status, for whether the request takes effect, and for the latency. The n-th draw depends only
+on the seed and on n, so the same requests in the same order meet the same faults.
+
+`Faults.fate` checks the kinds in a fixed order and stops at the first hit. A kind with probability p is only
+reached if no earlier kind has hit, which has the probability ``left`` = 1 - (sum of the earlier probabilities).
+It therefore hits if its number is below p / left: overall it hits with exactly the probability p.
+
+As each kind has a number of its own, changing the probability of one kind changes few decisions of the others.
 """
 
 from __future__ import annotations
@@ -14,24 +22,24 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeGuard
 
-from voucherify_async.sandbox._http.rate_limits import too_many
+from voucherify_async.sandbox._http.rate_limits import too_many_requests
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 
-__all__ = ["Draw", "Fault", "FaultDecision", "FaultPicker", "Faults", "Latency", "to_range"]
+__all__ = ["Draw", "DrawGenerator", "Fault", "FaultDecision", "Faults", "Latency", "to_range"]
 
 Fault = Literal["reset", "truncate", "stall", "stale_keepalive", "status"]
 
 Latency = float | tuple[float, float]
 """Seconds, or a range of seconds."""
 
-_ROUNDING: Final = 1e-9
-"""How much over 1 a sum of probabilities may come out that were meant to be 1."""
-_KEYS: Final = {status.value: status.name.lower() for status in HTTPStatus} | {500: "internal_error"}
+_SUM_TOLERANCE: Final = 1e-9
+"""Rounding error allowed in a sum of probabilities that should be at most 1."""
+_ERROR_KEYS: Final = {status.value: status.name.lower() for status in HTTPStatus} | {500: "internal_error"}
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Draw(NamedTuple):
-    """The chance of one request: numbers in [0, 1). Each fault has one of its own."""
+    """The random numbers of one request, each in [0, 1)."""
 
     reset: float
     truncate: float
@@ -43,27 +51,27 @@ class Draw(NamedTuple):
     latency: float
 
 
-class FaultPicker:
-    """Rolls for one request after the other; the n-th roll depends on the seed and n alone."""
+class DrawGenerator:
+    """Generates one `Draw` per request; the n-th depends only on the seed and on n."""
 
     def __init__(self, seed: int) -> None:
-        # Seeded apart from the store, so that calls that make ids do not move the faults.
+        # Independent of the store's generator, so that requests that create ids do not change the faults.
         self._random = random.Random(f"faults {seed}")  # noqa: S311  # reproducible, not secret
 
-    def roll(self) -> Draw:
-        """The chance of the next request."""
+    def draw(self) -> Draw:
+        """The random numbers of the next request."""
         return Draw(*(self._random.random() for _ in Draw._fields))
 
 
 @dataclass(frozen=True, slots=True)
 class FaultDecision:
-    """What becomes of a request that is hit.
+    """The fault that hits a request.
 
     Attributes:
-        fault: What hits it.
-        applied: Whether it takes effect.
-        status: HTTP status of the answer that it gets if it does not take effect. Where no answer is
-            sent, nobody sees it.
+        fault: The kind of fault.
+        applied: Whether the request takes effect.
+        status: HTTP status of the error response to a request that does not take effect. Faults that send no
+            response ignore it.
     """
 
     fault: Fault
@@ -71,31 +79,31 @@ class FaultDecision:
     status: int = 503
 
     def check(self) -> None:
-        """Let the request take effect or not.
+        """Reject the request if it does not take effect.
 
         Raises:
-            ApiError: It does not.
+            ApiError: The request does not take effect.
         """
         if not self.applied:
-            raise self._refusal()
+            raise self._error()
 
-    def _refusal(self) -> ApiError:
+    def _error(self) -> ApiError:
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return too_large()
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return too_many()
-        key = _KEYS.get(self.status, "unknown_error")
+            return too_many_requests()
+        key = _ERROR_KEYS.get(self.status, "unknown_error")
         phrase = _PHRASES.get(self.status, "Unknown Error")
-        return ApiError(self.status, key, "The sandbox was told to fail", message=phrase)
+        return ApiError(self.status, key, "The sandbox injected this error", message=phrase)
 
     def headers(self) -> dict[str, str]:
-        """What the answer has besides the usual headers."""
+        """Additional headers of the response."""
         return {"Retry-After": "1"} if self.status == HTTPStatus.TOO_MANY_REQUESTS else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How often which fault hits a request, as probabilities from 0 to 1, together at most 1.
+    """The probability of each kind of fault per request, from 0 to 1. Their sum is at most 1.
 
     ::
 
@@ -103,21 +111,21 @@ class Faults:
             ...
             sandbox.faults = Faults()
 
-    Each fault has a chance of its own: another probability for one leaves most of what hits the others
-    as it was.
+    Each kind has its own random numbers: changing one probability leaves most hits of the other kinds unchanged.
 
     Attributes:
-        reset: The connection is reset without an answer; half of the requests have taken effect before.
-        truncate: The request takes effect, and its answer stops in the middle of the body. Where there is
+        reset: The connection is reset without a response. Half of these requests take effect.
+        truncate: The request takes effect, and its response stops in the middle of the body. If the response has
             no body, the connection is reset.
-        status: For HTTP statuses from 400 to 599: the request does not take effect, and gets an error with
-            this status. A 429 asks to wait for a second.
-        stall: There is no answer until the client goes away; half of the requests take effect.
-        stale_keepalive: The request is answered, but its connection is reset when the next one comes over
-            it, which does not take effect.
+        status: Maps HTTP statuses from 400 to 599 to probabilities. The request does not take effect and gets an
+            error response with the status; a 429 has ``Retry-After: 1``.
+        stall: No response is sent until the client disconnects. Half of these requests take effect.
+        stale_keepalive: The request gets a normal response, but the next request on its connection resets the
+            connection and does not take effect.
 
     Raises:
-        ValueError: A probability is none, `status` names another status, or all together are more than 1.
+        ValueError: A value is not a probability, `status` has a key that is not from 400 to 599, or the sum is
+            more than 1.
     """
 
     reset: float = 0.0
@@ -127,7 +135,7 @@ class Faults:
     stale_keepalive: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability."""
+        """Validate the probabilities."""
         if not isinstance(self.status, Mapping):
             raise ValueError(f"status must map HTTP statuses to probabilities, not be {self.status!r}")
         chances: dict[str, float] = {
@@ -144,15 +152,15 @@ class Faults:
             if not _is_number(chance) or not 0 <= chance <= 1:
                 raise ValueError(f"{name} must be a probability from 0 to 1, not {chance!r}")
         total = math.fsum(chances.values())
-        if total > 1 + _ROUNDING:
+        if total > 1 + _SUM_TOLERANCE:
             raise ValueError(
-                f"reset, truncate, status, stall and stale_keepalive must be at most 1 together, not {total:g}"
+                f"reset, truncate, status, stall and stale_keepalive must add up to at most 1, not {total:g}"
             )
-        # One that can be changed would be changed without a check. In order, so that it matters to nobody.
+        # Read-only, as later changes would not be validated; sorted, so that the order given has no influence.
         object.__setattr__(self, "status", MappingProxyType(dict(sorted(self.status.items()))))
 
     def fate(self, roll: Draw) -> FaultDecision | None:
-        """What becomes of a request with this chance; `None` if nothing hits it."""
+        """The fault that hits the request with these random numbers; `None` if no fault does."""
         left = 1.0
         chances: tuple[tuple[Fault, float, float], ...] = (
             ("reset", self.reset, roll.reset),
@@ -162,33 +170,34 @@ class Faults:
             ("status", sum(self.status.values()), roll.status),
         )
         for fault, chance, drawn in chances:
-            # Whatever comes later has only what is left, and so hits just as often as it should.
+            # Conditional on no earlier hit, so that overall the fault hits with the probability `chance`.
             if chance and drawn * left < chance:
-                return self._hit(fault, roll)
+                return self._decide(fault, roll)
             left -= chance
         return None
 
-    def _hit(self, fault: Fault, roll: Draw) -> FaultDecision:
+    def _decide(self, fault: Fault, draw: Draw) -> FaultDecision:
         if fault == "status":
-            return FaultDecision(fault, applied=False, status=self._pick(roll.which_status))
+            return FaultDecision(fault, applied=False, status=self._pick_status(draw.which_status))
         always = fault in {"truncate", "stale_keepalive"}
-        return FaultDecision(fault, applied=always or roll.applied < 0.5)
+        return FaultDecision(fault, applied=always or draw.applied < 0.5)
 
-    def _pick(self, drawn: float) -> int:
+    def _pick_status(self, drawn: float) -> int:
+        """One of the statuses, weighted by their probabilities."""
         statuses = [(status, chance) for status, chance in self.status.items() if chance]
         point = drawn * sum(chance for _, chance in statuses)
         for status, chance in statuses:
             if point < chance:
                 return status
             point -= chance
-        return statuses[-1][0]  # rounding
+        return statuses[-1][0]  # reached only through rounding
 
 
 def to_range(latency: Latency) -> tuple[float, float]:
-    """The least and the most seconds that an answer takes longer.
+    """The shortest and the longest latency, in seconds.
 
     Raises:
-        ValueError: A number of seconds is negative or not finite, or the range falls.
+        ValueError: A number of seconds is negative or not finite, or the range ends before it starts.
     """
     bounds = latency if isinstance(latency, tuple) else (latency, latency)
     if len(bounds) != 2 or not all(
@@ -199,7 +208,7 @@ def to_range(latency: Latency) -> tuple[float, float]:
     if low < 0 or high < 0:
         raise ValueError(f"latency must not be negative, not {latency!r}")
     if low > high:
-        raise ValueError(f"latency must be a range (low, high) that does not fall, not {latency!r}")
+        raise ValueError(f"latency must be a range (low, high) with low <= high, not {latency!r}")
     return low, high
 
 

@@ -1,6 +1,16 @@
-"""The sandbox's rate limit: which calls are admitted, and what their answers say of it. Pure.
+"""The sandbox's rate limiter: which calls it admits, and the rate limit headers of their responses. No I/O.
 
-Time is passed in, as epoch seconds that do not go back.
+Bulk calls and all other calls are counted separately, each against the same quota of `limit` calls per `period`.
+A counter stores, for each admitted call that still counts, the time at which it expires:
+
+- Sliding window: each call expires one period after it arrived. No interval of one period contains more than
+  `limit` admitted calls.
+- Fixed window: the first call opens a window of one period, and all calls in it expire together when it ends. The
+  next call opens a new window.
+
+A call is admitted while fewer than `limit` calls count. A rejected call does not count.
+
+Times are passed in, as epoch seconds that never decrease.
 """
 
 from __future__ import annotations
@@ -13,35 +23,35 @@ from typing import Final
 
 from voucherify_async.sandbox._store.errors import ApiError
 
-__all__ = ["NO_LIMIT", "Quota", "RateCounter", "RateCounters", "RateStatus", "to_quota", "too_many"]
+__all__ = ["NO_LIMIT", "Quota", "RateCounter", "RateCounters", "RateStatus", "to_quota", "too_many_requests"]
 
 API_CALLS: Final = "api_calls"
 BULK_API_CALLS: Final = "bulk_api_calls"
 
-_BULK: Final = frozenset(
+_BULK_PATHS: Final = frozenset(
     {
         ("v1", "customers", "bulk", "async"),
         ("v1", "customers", "metadata", "async"),
         ("v1", "customers", "importCSV"),
     }
 )
-"""Paths, cut at their slashes, to which a POST is a bulk call."""
+"""Paths, split at slashes, where a POST is a bulk call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How many calls are admitted in how much time.
+    """A rate limit: how many calls are admitted per period.
 
-    A call that is refused does not count. The service's own window may be of either kind: no header says.
+    Rejected calls do not count. It is not documented which kind of window the service uses, so both are available.
 
     Attributes:
-        limit: Calls in one period.
+        limit: Calls per period.
         period: Seconds.
-        fixed: Count in windows of one period, each of which begins with the first call after the one before
-            has ended. Otherwise the window slides: no stretch of one period holds more calls than `limit`.
+        fixed: Count in fixed windows of one period. A window opens with the first call after the previous window
+            has ended. By default, the window slides: no interval of one period contains more than `limit` calls.
 
     Raises:
-        ValueError: `limit` is not a positive int, or `period` not a positive, finite number.
+        ValueError: `limit` is not a positive int, or `period` is not a positive, finite number.
     """
 
     limit: int
@@ -49,7 +59,7 @@ class Quota:
     fixed: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what limits nothing or everything."""
+        """Validate the limit and the period."""
         if not isinstance(self.limit, int) or isinstance(self.limit, bool) or self.limit < 1:
             raise ValueError(f"limit must be a whole number of calls, at least 1, not {self.limit!r}")
         number = isinstance(self.period, int | float) and not isinstance(self.period, bool)
@@ -58,33 +68,33 @@ class Quota:
 
 
 NO_LIMIT: Final = Quota(1_000_000)
-"""What answers say where there is no limit: more calls than one sandbox could take in a minute."""
+"""The quota reported in headers when no limit is set: more calls than one sandbox can process in a minute."""
 
 
 def to_quota(rate_limit: int | Quota | None) -> Quota | None:
-    """A number of calls is meant for a minute.
+    """The quota for the `rate_limit` argument of `Sandbox`; an int is a number of calls per minute.
 
     Raises:
-        ValueError: It is no positive int.
+        ValueError: The number is not a positive int.
     """
     return rate_limit if rate_limit is None or isinstance(rate_limit, Quota) else Quota(rate_limit)
 
 
-def too_many() -> ApiError:
-    """429 for a call too many."""
+def too_many_requests() -> ApiError:
+    """429 for a call that exceeds the rate limit."""
     return ApiError(429, "too_many_requests", message="Too many requests hit the API too quickly.")
 
 
 @dataclass(frozen=True, slots=True)
 class RateStatus:
-    """What a meter says of a call.
+    """The state of a rate counter after a call.
 
     Attributes:
-        kind: The kind of calls it counts.
-        admitted: Whether the call may pass.
-        limit: Calls in one period.
-        remaining: Calls that are left after this one.
-        retry_at: Epoch seconds from which the next call is admitted; now, if any remain.
+        kind: The kind of calls that the counter counts.
+        admitted: Whether the call is within the limit.
+        limit: Calls per period.
+        remaining: Calls left after this one.
+        retry_at: When the next call is admitted, in epoch seconds; now, if any calls remain.
     """
 
     kind: str
@@ -94,81 +104,81 @@ class RateStatus:
     retry_at: float
 
     def check(self) -> None:
-        """Let the call pass or not.
+        """Reject the call if it exceeds the limit.
 
         Raises:
-            ApiError: 429; it is not admitted.
+            ApiError: 429 if the call was not admitted.
         """
         if not self.admitted:
-            raise too_many()
+            raise too_many_requests()
 
     def headers(self, now: float) -> dict[str, str]:
-        """The headers of an answer that is given `now`. Whoever waits as they say does not come too early."""
+        """The rate limit headers of a response sent at `now`. Times are rounded up, so no client retries too early."""
         headers = {
             "X-Rate-Limit-Limit": str(self.limit),
             "X-Rate-Limit-Remaining": str(self.remaining),
             "X-Rate-Limit-Retry": str(math.ceil(self.retry_at)),
         }
         if not self.admitted:
-            # The answer may be late: the wait can be over by now.
+            # With latency, the response may be sent after retry_at.
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_at - now)))
             headers["X-Rate-Limit-Type"] = self.kind
         return headers
 
 
 class RateCounter:
-    """Counts the calls of one kind."""
+    """Counts the calls of one kind against a quota."""
 
     def __init__(self, kind: str, quota: Quota) -> None:
         self._kind = kind
         self._quota = quota
-        # When each call that counts ceases to, the earliest first.
-        self._ends: deque[float] = deque()
+        # When each call that still counts expires, in ascending order.
+        self._expiry_times: deque[float] = deque()
 
     def count(self, now: float) -> RateStatus:
-        """Count a call, if it is admitted."""
-        self._forget(now)
-        quota, ends = self._quota, self._ends
-        admitted = len(ends) < quota.limit
+        """Count a call if it is admitted."""
+        self._drop_expired(now)
+        quota, expiry_times = self._quota, self._expiry_times
+        admitted = len(expiry_times) < quota.limit
         if admitted:
-            # The calls of a fixed window cease to count together.
-            ends.append(ends[0] if quota.fixed and ends else now + quota.period)
-        return self._reading(now, admitted=admitted)
+            # All calls of a fixed window expire with its first.
+            expiry_times.append(expiry_times[0] if quota.fixed and expiry_times else now + quota.period)
+        return self._status(now, admitted=admitted)
 
     def read(self, now: float) -> RateStatus:
-        """What a call would meet, without counting one."""
-        self._forget(now)
-        return self._reading(now, admitted=len(self._ends) < self._quota.limit)
+        """The status that a call would get, without counting one."""
+        self._drop_expired(now)
+        return self._status(now, admitted=len(self._expiry_times) < self._quota.limit)
 
-    def _forget(self, now: float) -> None:
-        while self._ends and self._ends[0] <= now:
-            self._ends.popleft()
+    def _drop_expired(self, now: float) -> None:
+        while self._expiry_times and self._expiry_times[0] <= now:
+            self._expiry_times.popleft()
 
-    def _reading(self, now: float, *, admitted: bool) -> RateStatus:
+    def _status(self, now: float, *, admitted: bool) -> RateStatus:
         limit = self._quota.limit
-        remaining = limit - len(self._ends)
-        return RateStatus(self._kind, admitted, limit, remaining, now if remaining else self._ends[0])
+        remaining = limit - len(self._expiry_times)
+        return RateStatus(self._kind, admitted, limit, remaining, now if remaining else self._expiry_times[0])
 
 
 class RateCounters:
-    """The meters of all kinds, each with the same quota: bulk calls are counted apart from all others."""
+    """One counter for bulk calls and one for all other calls, each with the same quota."""
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
-        self._bulk = RateCounter(BULK_API_CALLS, quota)
-        self._others = RateCounter(API_CALLS, quota)
+        self._bulk_api_calls = RateCounter(BULK_API_CALLS, quota)
+        self._api_calls = RateCounter(API_CALLS, quota)
 
     def count(self, method: str, segments: tuple[str, ...], now: float) -> RateStatus:
-        """Count a call, if it is admitted.
+        """Count a call if it is admitted.
 
         Args:
             method: HTTP method.
-            segments: The path, cut at its slashes, each part decoded.
+            segments: The path, split at slashes, each part decoded.
             now: Epoch seconds.
         """
-        bulk = method == "POST" and segments in _BULK
-        return (self._bulk if bulk else self._others).count(now)
+        is_bulk = method == "POST" and segments in _BULK_PATHS
+        return (self._bulk_api_calls if is_bulk else self._api_calls).count(now)
 
     def read(self, now: float) -> tuple[RateStatus, ...]:
-        """What each meter shows, without counting a call."""
-        return self._others.read(now), self._bulk.read(now)
+        """The status of each counter, without counting a call."""
+        return self._api_calls.read(now), self._bulk_api_calls.read(now)

@@ -1,4 +1,19 @@
-"""The sandbox's HTTP face: the service's endpoints over the store."""
+"""The sandbox's HTTP server: serves the API of the service from the store.
+
+There are no aiohttp routes: a middleware passes every request to `Sandbox._handle`, so that every response has the
+service's JSON format and headers. Requests for the status page and for job reports are served apart. All others
+take these steps:
+
+1. Reset the connection if an earlier fault has marked it stale.
+2. Count the call against the rate limit, draw its fault and latency, and assign its request id. There is no await
+   up to here, so the order of arrival alone determines the results and a seed reproduces a run.
+3. Wait for the latency.
+4. Reject the call if it is over the rate limit, and otherwise read its body. Reject it if its fault says that it
+   does not take effect.
+5. Check the Host header, authenticate, call the endpoint and save the state file.
+6. Build the response from the result or the error of steps 4 and 5.
+7. Record the exchange and apply the fault to the connection.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +26,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from email.utils import formatdate
 from importlib import resources
 from types import TracebackType
@@ -29,17 +45,17 @@ from voucherify_async.client import VoucherifyClient
 from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.connections import FaultInjector
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
-from voucherify_async.sandbox._http.faults import FaultDecision, FaultPicker, Faults, Latency, to_range
+from voucherify_async.sandbox._http.faults import DrawGenerator, FaultDecision, Faults, Latency, to_range
 from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
 from voucherify_async.sandbox._seed.load import load_customers
 from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._status.page import (
     UNEXPECTED_HOST,
-    is_about_itself,
+    error_response,
     is_expected_host,
-    refuse,
-    reply,
+    is_sandbox_path,
+    respond,
 )
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 from voucherify_async.sandbox._store.jobs import REPORT_PATH, find_report
@@ -48,56 +64,59 @@ from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["EXPOSED", "Sandbox"]
+__all__ = ["EXPOSURE_WARNING", "Sandbox"]
 
-EXPOSED: Final = "anyone who can reach this machine can read and change everything in the sandbox"
+EXPOSURE_WARNING: Final = "anyone who can reach this machine can read and change everything in the sandbox"
 
 APP_ID: Final = "sandbox-app-id"
-APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # it opens nothing but a sandbox
+APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # valid for sandboxes only
 
-_MAX_BODY: Final = MAX_BODY_BYTES + 64 * 1024
-"""Bytes of a body, with what comes around a file of the longest that is taken."""
+_MAX_RAW_BODY_BYTES: Final = MAX_BODY_BYTES + 64 * 1024
+"""Maximum size of a body, in bytes: the largest file, plus its multipart framing."""
 _SHUTDOWN_SECONDS: Final = 0.5
 _LINGERING_SECONDS: Final = 1.0
-"""How long the rest of a body is read that was answered early, so that the answer is read and not reset."""
-_MAX_LINE: Final = 64 * 1024
-"""Bytes of a request line or header; ids may be long, and percent-encoding makes them longer."""
-_MAX_HEAD: Final = 64 * 1024
-"""Bytes of all headers together."""
-_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # asked for
+"""After an early response, how long the rest of the request body is read, so that the client is not reset before it
+has read the response."""
+_MAX_LINE_BYTES: Final = 64 * 1024
+"""Maximum size of a request line or a header, in bytes; percent-encoded ids in paths can be long."""
+_MAX_HEADERS_BYTES: Final = 64 * 1024
+"""Maximum size of all headers together, in bytes."""
+_LOOPBACK_FOR: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared only, not bound
+"""The loopback address where a server that listens on every address can be reached."""
 
 _logger = logging.getLogger("voucherify_async.sandbox")
 _protocol_logger = logging.getLogger("voucherify_async.sandbox.protocol")
 
 
-def _is_worth_a_line(record: logging.LogRecord) -> bool:
-    # Whoever sends what is no HTTP gets a 400 that says why; aiohttp would log it with a traceback.
+def _is_not_malformed_request(record: logging.LogRecord) -> bool:
+    # The client gets a 400 with the reason; aiohttp would also log a traceback.
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError)
 
 
-_protocol_logger.addFilter(_is_worth_a_line)
+_protocol_logger.addFilter(_is_not_malformed_request)
 
 
 class Sandbox:
-    """A local Voucherify.
+    """A local Voucherify server.
 
     ::
 
         async with Sandbox(customers=50) as sandbox, sandbox.client() as voucherify:
             await voucherify.customers.create(source_id="crm-1")
 
-    ``with Sandbox() as sandbox`` runs it in a thread of its own, for clients that are not asynchronous. It keeps everything in memory and listens on loopback unless told otherwise.
+    ``with Sandbox() as sandbox`` runs the server in a thread of its own, for synchronous clients. By default, the
+    data are kept in memory and the server listens on loopback.
 
     Attributes:
-        store: What it holds; may be looked at and changed.
-        requests: What arrived, and what was answered; the last 10,000, or fewer when their bodies are large.
-        app_id: The application id that it accepts.
-        app_token: The token that belongs to it.
-        host: The address that it listens on.
-        hosts: Names by which it may be called, besides ``localhost`` and any IP address.
-        port: The port; 0 until it has taken a free one.
-        faults: How often which calls of the API fail, and how; may be set at any time.
+        store: The data of the sandbox; may be read and changed.
+        requests: The most recent requests with their responses: 10,000, or fewer if their bodies are large.
+        app_id: The application id that the server accepts.
+        app_token: The application token that the server accepts.
+        host: The address to listen on.
+        hosts: Host names accepted besides ``localhost`` and any IP address, in lower case.
+        port: The port to listen on; 0 until a free one has been chosen.
+        faults: The probabilities of injected faults in API calls; may be set at any time.
     """
 
     def __init__(
@@ -118,40 +137,40 @@ class Sandbox:
         port: int = 0,
         allow_hosts: Iterable[str] = (),
     ) -> None:
-        """Fill the store.
+        """Create the initial data. The server does not listen yet.
 
         Args:
-            customers: How many customers to start with.
-            seed: The same seed gives the same customers.
-            rate_limit: How many calls it takes in any minute, or a `Quota`; bulk calls are counted apart.
-                `None` sets no limit.
-            quirks: How it does what no source says of the service; see `quirks`.
-            latency: Seconds that every answer of the API takes longer, or a range `(low, high)` from which each
-                gets its own, the same for the same seed.
-            faults: How often which calls of the API fail, and how; the same for the same seed.
-            job_seconds: Seconds that any background job takes; may be set at any time, on the `store`.
-            job_seconds_per_item: Seconds that each of its items adds; so may this.
-            segments: The segments that there are, by their rules.
-            load: A file of customers to start with: ``.ndjson`` or ``.jsonl``, one a line, as the service shows
-                them or as they are created; or ``.csv``, as the service imports it.
-            state: A file in which everything is kept over a restart. If it is there, what it holds comes in the
-                place of `customers` and `load`. It is locked until the sandbox is closed.
-            host: Address to listen on. Whoever reaches it can read and change everything.
-            port: Port to listen on; 0 takes a free one.
-            allow_hosts: Names by which it may be called, besides `host`, ``localhost`` and any IP address. Another
-                name in a ``Host`` header is refused with 403, as a web page could have made it up.
+            customers: How many customers to generate.
+            seed: Seed of the generated customers and of the faults; the same seed gives the same ones.
+            rate_limit: Calls per minute, in a sliding window, or a `Quota`. Bulk calls are counted separately from
+                all other calls, with the same limit. `None` sets no limit.
+            quirks: Switches for undocumented behaviour of the service.
+            latency: Delay of every API response in seconds, or a range `(low, high)` from which each delay is
+                drawn. The same seed gives the same delays.
+            faults: The probabilities of injected faults in API calls. The same seed gives the same faults.
+            job_seconds: Seconds that every background job takes; may be set at any time on `store`.
+            job_seconds_per_item: Further seconds per item of the job; may be set at any time on `store`.
+            segments: The customer segments, with their rules.
+            load: A file of customers to start with: ``.ndjson`` or ``.jsonl`` with one customer per line, in the
+                format of the service's responses or of create requests; or ``.csv`` in the format of an import.
+            state: A file that preserves all data across restarts. If it exists, its data replace `customers` and
+                `load`. It is locked until the sandbox is closed.
+            host: Address to listen on. Anyone who can reach it can read and change everything.
+            port: Port to listen on; 0 chooses a free one.
+            allow_hosts: Host names to accept besides `host`, ``localhost`` and any IP address. A ``Host`` header
+                with another name gets 403, as it could be a DNS rebinding attack by a web page.
 
         Raises:
             ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative or not
-                finite, `latency` is no range, `rate_limit` is less than 1, `host` is empty, or `port` more than
-                65535; `load` cannot be read, or has a line that is no customer; or `state` cannot be kept.
-            FileNotFoundError: There is no file `load`.
+                finite; `latency` is not a valid range; `rate_limit` is less than 1; `host` is empty; `port` is not
+                from 0 to 65535; `load` cannot be read or has an invalid line; or `state` cannot be used.
+            FileNotFoundError: The file `load` does not exist.
         """
         _check_not_negative("customers", customers)
         _check_not_negative("job_seconds", job_seconds)
         _check_not_negative("job_seconds_per_item", job_seconds_per_item)
         if not host:
-            raise ValueError("host must not be empty; 0.0.0.0 stands for every address")
+            raise ValueError("host must not be empty; use 0.0.0.0 to listen on every address")
         if not 0 <= port <= 65_535:
             raise ValueError(f"port must be from 0 to 65535, not {port!r}")
         self.app_id = APP_ID
@@ -167,13 +186,13 @@ class Sandbox:
             segments=segments,
         )
         self.requests = Exchanges()
-        self._dice = FaultPicker(seed)
-        self._accidents = FaultInjector(self._keep)
+        self._draws = DrawGenerator(seed)
+        self._fault_injector = FaultInjector(self._record)
         self.host = host
         self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
         self.port = port
         self._runner: web.AppRunner | None = None
-        self._thread = ExitStack()
+        self._thread_stack = ExitStack()
         with ExitStack() as stack:
             self._state = None if state is None else StateFile(state)
             if self._state is not None:
@@ -188,26 +207,26 @@ class Sandbox:
 
     @property
     def rate_limit(self) -> Quota | None:
-        """How many calls it takes; `None` for any number. May be set at any time, and counts anew then."""
-        return None if self._meters.quota is NO_LIMIT else self._meters.quota
+        """The rate limit; `None` if there is none. May be set at any time; setting it resets the counters."""
+        return None if self._rate_counters.quota is NO_LIMIT else self._rate_counters.quota
 
     @rate_limit.setter
     def rate_limit(self, rate_limit: int | Quota | None) -> None:
-        self._meters = RateCounters(to_quota(rate_limit) or NO_LIMIT)
+        self._rate_counters = RateCounters(to_quota(rate_limit) or NO_LIMIT)
 
     @property
     def latency(self) -> Latency:
-        """Seconds that every answer of the API takes longer, or their range; may be set at any time."""
-        low, high = self._delays
+        """The delay of every API response in seconds, or its range; may be set at any time."""
+        low, high = self._latency_range
         return low if low == high else (low, high)
 
     @latency.setter
     def latency(self, latency: Latency) -> None:
-        self._delays = to_range(latency)
+        self._latency_range = to_range(latency)
 
     @property
     def quirks(self) -> Quirks:
-        """How it does what no source says of the service; may be set at any time."""
+        """Switches for undocumented behaviour of the service; may be set at any time."""
         return self.store.quirks
 
     @quirks.setter
@@ -216,53 +235,53 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """Where it listens; if that is everywhere, where this machine finds it.
+        """The URL of the server; a loopback URL if it listens on every address.
 
         Raises:
-            RuntimeError: It has not been started.
+            RuntimeError: The sandbox is not running.
         """
         if self._runner is None:
             raise RuntimeError("the sandbox is not running: use `async with`, or start()")
-        host = _EVERYWHERE.get(self.host, self.host)
+        host = _LOOPBACK_FOR.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def client(self, **settings: Any) -> VoucherifyClient:
-        """A client that is pointed at the sandbox; `settings` are those of `VoucherifyClient`."""
-        # A proxy in the environment does not lead back to this machine.
+        """A new client for this sandbox; `settings` are the arguments of `VoucherifyClient`."""
+        # trust_env is off because a proxy from the environment could not reach this machine.
         settings = {"base_url": self.base_url, "trust_env": False, "allow_http": True, **settings}
         if "auth" not in settings:
             settings = {"app_id": self.app_id, "app_token": self.app_token, **settings}
         return VoucherifyClient(**settings)
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Start the server.
 
         Raises:
-            OSError: It cannot listen there.
-            RuntimeError: It is running already, or it was closed, and its state with it.
+            OSError: The server cannot listen on the host and port.
+            RuntimeError: The sandbox is running already, or it has a state file and was closed.
         """
         if self._runner is not None:
             raise RuntimeError("the sandbox is running already")
         if self._state is not None and self._state.closed:
-            raise RuntimeError("the sandbox has let go of its state: make a new one")
+            raise RuntimeError("the sandbox was closed and its state file released: make a new one")
 
         @web.middleware
-        async def answer_everything(request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG001  # a middleware
-            # There are no routes: what aiohttp's router does not know, it answers in plain text.
+        async def handle_all(request: web.Request, handler: Handler) -> web.StreamResponse:  # noqa: ARG001  # a middleware
+            # Without routes, because aiohttp's router would respond to unknown paths in plain text.
             return await self._handle(request)
 
-        app = web.Application(client_max_size=_MAX_BODY, middlewares=[answer_everything])
+        app = web.Application(client_max_size=_MAX_RAW_BODY_BYTES, middlewares=[handle_all])
         runner = web.AppRunner(
             app,
             access_log=None,
             logger=_protocol_logger,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             lingering_time=_LINGERING_SECONDS,
-            max_line_size=_MAX_LINE,
-            max_field_size=_MAX_LINE,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
             auto_decompress=False,
         )
-        self._accidents = FaultInjector(self._keep)
+        self._fault_injector = FaultInjector(self._record)
         await runner.setup()
         try:
             await web.TCPSite(runner, self.host, self.port).start()
@@ -270,15 +289,15 @@ class Sandbox:
             await runner.cleanup()
             raise
         if not is_loopback(self.host):
-            _logger.warning("listening on %s: %s", self.host, EXPOSED)
+            _logger.warning("listening on %s: %s", self.host, EXPOSURE_WARNING)
         self.port = runner.addresses[0][1]
         self._runner = runner
         self.store.base_url = self.base_url
 
     async def aclose(self) -> None:
-        """Stop listening. May be called twice."""
+        """Stop the server, save the state file and release it. A second call does nothing."""
         runner, self._runner = self._runner, None
-        self._accidents.end()
+        self._fault_injector.close()
         if runner is not None:
             await runner.cleanup()
         if self._state is not None and not self._state.closed:
@@ -295,100 +314,135 @@ class Sandbox:
         await self.aclose()
 
     def __enter__(self) -> Self:
-        """Run in a thread of its own, for programs that are not asynchronous."""
+        """Start the server in a thread of its own, for synchronous programs."""
         with ExitStack() as stack:
             portal = stack.enter_context(start_blocking_portal("asyncio"))
             portal.call(self.start)
             stack.callback(portal.call, self.aclose)
-            self._thread = stack.pop_all()
+            self._thread_stack = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._thread.close()
+        self._thread_stack.close()
 
     async def _handle(self, request: web.Request) -> web.Response:
         path = request.raw_path.partition("?")[0]
-        if is_about_itself(path):
-            return await self._tell(request, path)
+        if is_sandbox_path(path):
+            return await self._handle_sandbox_path(request, path)
         at, started = self.store.clock(), time.perf_counter()
         segments = _segments(request)
-        is_call = segments[:1] == ("v1",)
-        if is_call and self._accidents.has_killed(request.transport):
-            return self._accidents.drop(request, at)
-        # Before anything is waited for: calls count, and meet their fates, in order of arrival.
-        reading = self._meters.count(request.method, segments, at)
-        fate, delay = self._chance() if is_call else (None, 0.0)
-        request_id = self.store.make_hex_id("v-")
+        is_api_call = segments[:1] == ("v1",)
+        if is_api_call and self._fault_injector.is_stale(request.transport):
+            return self._fault_injector.reset_stale(request, at)
+        # Before the first await, so that calls are counted and draw their faults in the order of their arrival.
+        rate_status = self._count_against_rate_limit(request.method, segments, at)
+        fault, delay = self._draw_fault() if is_api_call else (None, 0.0)
+        call = _PendingCall(request, segments, self.store.make_hex_id("v-"), rate_status, fault)
         if delay:
             await asyncio.sleep(delay)
-        body = b""
-        more: Mapping[str, str] = {}
-        try:
-            reading.check()
-            body = await _read(request)
-            if fate is not None:
-                fate.check()
-            status, content = self._answer(request, body, request_id)
-            if self._state is not None:
-                self._state.save(self.store)
-            encoded = None if content is None else msgspec.json.encode(content)
-        except ApiError as error:
-            status, encoded = error.status, msgspec.json.encode(error.to_json(request_id))
-            more = error.headers
-        except Exception:  # a defect of the sandbox; whoever tests against it gets an answer all the same
-            _logger.exception("%s: the sandbox broke", request_id)
-            broken = ApiError(500, "internal_error", "The sandbox broke; its log says how")
-            status, encoded = 500, msgspec.json.encode(broken.to_json(request_id))
-        response = web.Response(
-            status=status,
-            body=encoded,
-            content_type=None if encoded is None else "application/json",
-            headers={**self._headers(request_id, reading), **more},
-        )
-        exchange = Exchange.of(request, body, response, at, time.perf_counter() - started)
-        if fate is None:
-            self._keep(exchange)
+        response = await self._respond(call)
+        exchange = Exchange.of(request, call.body, response, at, time.perf_counter() - started)
+        if fault is None:
+            self._record(exchange)
         else:
-            await self._accidents.strike(fate, request, response, exchange)
+            await self._fault_injector.inject(fault, request, response, exchange)
         return response
 
-    async def _tell(self, request: web.Request, path: str) -> web.Response:
-        """Answer what is no part of the service: it is neither counted nor kept, and nothing hits it."""
+    async def _handle_sandbox_path(self, request: web.Request, path: str) -> web.Response:
+        """Serve the status page or a job report. These requests are not counted, recorded or hit by faults."""
         expected = is_expected_host(request.headers.get("Host", ""), self.hosts)
         if expected and request.method == "GET" and path.startswith(REPORT_PATH):
             report = find_report(self.store, path)
             if report is not None:
                 return web.Response(body=report, content_type="text/csv", charset="utf-8")
         try:
-            answer = reply(
+            response = respond(
                 self,
                 request.method,
                 path,
                 request.headers,
-                await _read(request),
+                await _read_body(request),
                 hosts=self.hosts,
-                readings=self._meters.read(self.store.clock()),
-                page=_page,
+                rate_statuses=self._rate_counters.read(self.store.clock()),
+                page=_page_html,
             )
         except ApiError as error:
-            answer = refuse(error.status, error.message)
-        return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
+            response = error_response(error.status, error.message)
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
 
-    def _chance(self) -> tuple[FaultDecision | None, float]:
-        """What becomes of the next call, and how much longer its answer takes."""
-        roll = self._dice.roll()
-        low, high = self._delays
-        return self.faults.fate(roll), low + (high - low) * roll.latency
+    def _count_against_rate_limit(self, method: str, segments: tuple[str, ...], at: float) -> RateStatus:
+        """Count a call if it is within the limit. `_process` later rejects a call that is not."""
+        return self._rate_counters.count(method, segments, at)
 
-    def _headers(self, request_id: str, reading: RateStatus) -> dict[str, str]:
-        now = self.store.clock()
-        # Of the store's clock, as all other instants are: a client measures them against the date.
-        date = formatdate(int(now), usegmt=True)
-        return {"Date": date, "X-Request-Id": request_id, **reading.headers(now)}
+    def _draw_fault(self) -> tuple[FaultDecision | None, float]:
+        """The fault that hits the next API call, if any, and the latency of its response in seconds."""
+        draw = self._draws.draw()
+        low, high = self._latency_range
+        return self.faults.fate(draw), low + (high - low) * draw.latency
+
+    async def _respond(self, call: _PendingCall) -> web.Response:
+        """The response to a call: the endpoint's result, or the error that ended its processing."""
+        error_headers: Mapping[str, str] = {}
+        try:
+            status, body = await self._process(call)
+        except ApiError as error:
+            status, body = error.status, msgspec.json.encode(error.to_json(call.request_id))
+            error_headers = error.headers
+        except Exception:  # a bug in the sandbox must not leave the client without a response
+            _logger.exception("%s: internal error in the sandbox", call.request_id)
+            internal = ApiError(500, "internal_error", "Internal error in the sandbox; see its log")
+            status, body = 500, msgspec.json.encode(internal.to_json(call.request_id))
+        return web.Response(
+            status=status,
+            body=body,
+            content_type=None if body is None else "application/json",
+            headers={**self._headers(call), **error_headers},
+        )
+
+    async def _process(self, call: _PendingCall) -> tuple[int, bytes | None]:
+        """Check the rate limit, read the body, check the fault, authenticate, call the endpoint and save the state.
+
+        Raises:
+            ApiError: One of these steps rejected the call.
+        """
+        call.rate_status.check()
+        call.body = await _read_body(call.request)
+        if call.fault is not None:
+            call.fault.check()
+        self._check_host(call.request)
+        self._authenticate(call.request.headers, section=call.segments[1] if len(call.segments) > 1 else "")
+        status, content = self._answer(call.request, call.body, call.request_id)
+        if self._state is not None:
+            self._state.save(self.store)
+        return status, None if content is None else msgspec.json.encode(content)
+
+    def _check_host(self, request: web.Request) -> None:
+        if not is_expected_host(request.headers.get("Host", ""), self.hosts):
+            raise ApiError(403, "forbidden", UNEXPECTED_HOST)
+
+    def _authenticate(self, headers: Mapping[str, str], section: str) -> None:
+        """Check the credentials: app id and token, or an OAuth token with a scope for the section of the API.
+
+        Raises:
+            ApiError: 401 if the credentials are missing or wrong, 403 if the scope does not suffice.
+        """
+        app_id, app_token = headers.get("X-App-Id"), headers.get("X-App-Token")
+        if app_id is not None and app_token is not None:
+            if _is_equal(app_id, self.app_id) and _is_equal(app_token, self.app_token):
+                return
+            raise ApiError(401, "unauthorized", "Invalid application id or token")
+        bearer = headers.get("X-Voucherify-OAuth") or headers.get("Authorization") or ""
+        scheme, _, value = bearer.partition(" ")
+        token = self.store.live_token(value) if scheme == "Bearer" else None
+        if token is None or section == "oauth":  # OAuth tokens cannot issue or revoke tokens
+            raise ApiError(401, "unauthorized", "Missing or invalid credentials")
+        if not {"api", section} & set(token.scope.split()):
+            raise ApiError(403, "forbidden", f"The token's scope is {token.scope}, which lacks {section}")
 
     def _answer(self, request: web.Request, body: bytes, request_id: str) -> EndpointResult:
+        """Call the endpoint for an authenticated request."""
         call = ApiCall(
             method=request.method,
             segments=_segments(request),
@@ -397,27 +451,28 @@ class Sandbox:
             body=body,
             request_id=request_id,
         )
-        if not is_expected_host(request.headers.get("Host", ""), self.hosts):
-            raise ApiError(403, "forbidden", UNEXPECTED_HOST)
-        self._authenticate(request.headers, call.segments[1] if len(call.segments) > 1 else "")
-        return routes.answer(self.store, call)
+        return routes.dispatch(self.store, call)
 
-    def _keep(self, exchange: Exchange) -> None:
+    def _headers(self, call: _PendingCall) -> dict[str, str]:
+        now = self.store.clock()
+        # From the store's clock, like all other times: clients compare the rate limit headers with the date.
+        date = formatdate(int(now), usegmt=True)
+        return {"Date": date, "X-Request-Id": call.request_id, **call.rate_status.headers(now)}
+
+    def _record(self, exchange: Exchange) -> None:
         self.requests.keep(exchange)
 
-    def _authenticate(self, headers: Mapping[str, str], section: str) -> None:
-        app_id, app_token = headers.get("X-App-Id"), headers.get("X-App-Token")
-        if app_id is not None and app_token is not None:
-            if _same(app_id, self.app_id) and _same(app_token, self.app_token):
-                return
-            raise ApiError(401, "unauthorized", "Invalid application id or token")
-        bearer = headers.get("X-Voucherify-OAuth") or headers.get("Authorization") or ""
-        kind, _, value = bearer.partition(" ")
-        token = self.store.live_token(value) if kind == "Bearer" else None
-        if token is None or section == "oauth":  # tokens are not made by tokens
-            raise ApiError(401, "unauthorized", "Missing or invalid credentials")
-        if not {"api", section} & set(token.scope.split()):
-            raise ApiError(403, "forbidden", f"The token's scope is {token.scope}, which lacks {section}")
+
+@dataclass(slots=True)
+class _PendingCall:
+    """A call between its arrival and its response."""
+
+    request: web.Request
+    segments: tuple[str, ...]
+    request_id: str
+    rate_status: RateStatus
+    fault: FaultDecision | None
+    body: bytes = b""
 
 
 def _segments(request: web.Request) -> tuple[str, ...]:
@@ -426,7 +481,7 @@ def _segments(request: web.Request) -> tuple[str, ...]:
 
 
 @functools.cache
-def _page() -> str:
+def _page_html() -> str:
     return resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
 
 
@@ -437,20 +492,24 @@ def _check_not_negative(name: str, value: float) -> None:
         raise ValueError(f"{name} must be finite, not {value!r}")
 
 
-def _same(given: str, expected: str) -> bool:
+def _is_equal(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
 
 
-async def _read(request: web.Request) -> bytes:
-    if sum(len(name) + len(value) for name, value in request.raw_headers) > _MAX_HEAD:
-        raise ApiError(400, "headers_too_large", f"All headers together must not exceed {_MAX_HEAD} bytes")
+async def _read_body(request: web.Request) -> bytes:
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > _MAX_HEADERS_BYTES:
+        raise ApiError(
+            400, "headers_too_large", f"All headers together must not exceed {_MAX_HEADERS_BYTES} bytes"
+        )
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise ApiError(415, "unsupported_media_type", "The body must not be compressed")
-    if (request.content_length or 0) > _MAX_BODY:
+    if (request.content_length or 0) > _MAX_RAW_BODY_BYTES:
         raise too_large()
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise too_large() from None
     except (ConnectionError, HttpProcessingError, web.RequestPayloadError) as error:
-        raise ApiError(400, "invalid_body", str(error), message="The body is broken off or broken") from None
+        raise ApiError(
+            400, "invalid_body", str(error), message="The body is incomplete or malformed"
+        ) from None

@@ -1,1 +1,1 @@
-"""Generated customers and their history."""
+"""Generated customers with their history, and customers loaded from files."""

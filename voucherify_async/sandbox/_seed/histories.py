@@ -1,6 +1,18 @@
-"""What happens to seeded customers: stories, of which each takes a few. No I/O.
+"""Generated histories of seeded customers: their events, redeemables, orders and summaries. No I/O.
 
-What a customer holds, and what its summaries say, comes from what happened to it, so they agree.
+A history is a sequence of scenarios, such as joining the loyalty program or redeeming a coupon. A scenario moves the
+customer's clock forward, changes what the customer has (card, coupon, gift, tier, paid orders) and records the events
+of these changes.
+
+- Redeemables and summaries are derived from the same state as the events, so they agree: for example, the balance in
+  the last event of a loyalty card equals the balance of the card.
+- Events are in order of time, and none is later than `SeedContext.closed`: a history waits at most `_MAX_STEPS` times,
+  each time for at most that fraction of the time that is left at its start.
+- An event holds a snapshot of the customer, which only `update` replaces.
+- A customer can be referred only by one that was generated before it, with a code that existed at that time.
+- Each common scenario is drawn by chance. Rare scenarios are assigned in rotation, one to each `_RARE_INTERVAL`-th
+  customer, so every type of event occurs in a project of moderate size.
+- The same seed gives the same histories. Any change in the number or order of random draws changes all of them.
 """
 
 from __future__ import annotations
@@ -11,25 +23,25 @@ from typing import Any, Final
 
 from voucherify_async._transport.wire import format_instant
 from voucherify_async.models.base import EPOCH
-from voucherify_async.sandbox._endpoints._event_data import in_short
+from voucherify_async.sandbox._endpoints._event_data import simple_customer
 from voucherify_async.sandbox._seed.names import (
     CAMPAIGNS,
     CHANNELS,
-    EVENTS,
+    CUSTOM_EVENTS,
     MESSAGES,
     PRODUCTS,
     REWARDS,
     TIERS,
 )
 from voucherify_async.sandbox._seed.vouchers import (
-    NOTHING,
+    NO_SUBJECT,
     Campaign,
     EventSubject,
     Order,
     Product,
     Redeemable,
     Tier,
-    digits,
+    hex_hash_id,
 )
 from voucherify_async.sandbox._store.records import MILLISECOND, Event, Record
 from voucherify_async.sandbox._store.segments import Segment
@@ -38,28 +50,28 @@ from voucherify_async.sandbox._store.store import Store
 __all__ = ["ID_BITS", "CustomerHistory", "SeedContext"]
 
 ID_BITS: Final = 63
-"""Of the numbers of which ids are made; JSON of 64 bits can hold them."""
-_MAX_LIFE: Final = 300 * 24 * 3600 * 1000
-"""Milliseconds from the first event of a customer to the last."""
-_MOMENTS: Final = 30
-"""Nobody does things at more different times."""
+"""Bits of the random numbers that ids are derived from. They fit into a signed 64-bit integer."""
+_MAX_HISTORY_MS: Final = 300 * 24 * 3600 * 1000
+"""Maximum milliseconds from the first event of a customer to the last."""
+_MAX_STEPS: Final = 30
+"""Maximum number of times that a history moves forward in time."""
 _CENTS_PER_POINT: Final = 100
-_REFERRERS: Final = 200
-"""How many of those who have a referral code are remembered."""
+_MAX_REFERRERS: Final = 200
+"""Number of holders of referral codes that are kept for later customers."""
 
-_RARELY: Final = 8
-"""Of so many customers one has one of the rare stories, each in turn."""
+_RARE_INTERVAL: Final = 8
+"""Every n-th customer has one of the rare scenarios, in rotation."""
 
 Json = dict[str, Any]
 
 
 class SeedContext:
-    """What all customers have in common.
+    """Objects shared by all histories: campaigns, products, and holders of referral codes.
 
     Args:
-        store: Its segments are entered, and its random numbers drawn.
-        opened: Since when there are campaigns.
-        closed: The epoch millisecond after which nothing happens.
+        store: The store whose segments and random numbers are used.
+        opened: The creation time of all campaigns.
+        closed: The latest time of an event, in epoch milliseconds.
     """
 
     def __init__(self, store: Store, opened: dt.datetime, closed: int) -> None:
@@ -85,11 +97,12 @@ class SeedContext:
 
 
 class CustomerHistory:
-    """One customer's life, told event by event, each not before the last."""
+    """Generates the history of one customer, in order of time."""
 
     __slots__ = (
         "at",
         "card",
+        "context",
         "coupon",
         "customer",
         "gift",
@@ -100,24 +113,23 @@ class CustomerHistory:
         "segment",
         "step",
         "tier",
-        "world",
     )
 
-    def __init__(self, world: SeedContext, record: Record, ms: int) -> None:
-        """Begin with the creation.
+    def __init__(self, context: SeedContext, record: Record, ms: int) -> None:
+        """Record the creation of the customer.
 
         Args:
-            world: The world it is lived in.
-            record: The customer as it is created.
-            ms: When that is, in epoch milliseconds.
+            context: The objects shared by all histories.
+            record: The new customer.
+            ms: The time of its creation, in epoch milliseconds.
         """
-        self.world = world
+        self.context = context
         self.record = record
         self.ms = ms
-        self.step = min(world.closed - ms, _MAX_LIFE) / _MOMENTS
+        self.step = min(context.closed - ms, _MAX_HISTORY_MS) / _MAX_STEPS
         self.at = record.created
         self.customer = record.snapshot()
-        self.tell("customer.created")
+        self.add_event("customer.created")
         self.paid: list[Order] = []
         self.redemptions: dict[str, int] = {}
         self.card: Redeemable | None = None
@@ -126,39 +138,39 @@ class CustomerHistory:
         self.segment: Segment | None = None
         self.tier = 0
 
-    def live(self, number: int) -> None:
-        """Let things happen to the customer with this number, and sum them up."""
-        chance = self.world.bits(4 * len(_STORIES) + 2)
-        for mask, story in _STORIES:
+    def generate(self, number: int) -> None:
+        """Run the scenarios of the customer with this number, and write its summaries."""
+        chance = self.context.bits(4 * len(_COMMON_SCENARIOS) + 2)
+        for mask, scenario in _COMMON_SCENARIOS:
             if not chance & mask:
-                story(self)
+                scenario(self)
             chance >>= 4
         for _ in range(chance):
-            self.shop()
-        if number % _RARELY == 0:
-            _RARE[number // _RARELY % len(_RARE)](self)
-        self.sum_up()
+            self.place_order()
+        if number % _RARE_INTERVAL == 0:
+            _RARE_SCENARIOS[number // _RARE_INTERVAL % len(_RARE_SCENARIOS)](self)
+        self.write_summaries()
 
-    # ------------------------------------------------------------ telling
+    # ------------------------------------------------------------ basics
 
     def wait(self) -> None:
-        """Let some time pass."""
-        self.ms += int(self.world.random() * self.step)
+        """Move forward in time by a random step."""
+        self.ms += int(self.context.random() * self.step)
         self.at = EPOCH + self.ms * MILLISECOND
 
-    def tell(self, kind: str, about: EventSubject = NOTHING, category: str = "ACTION") -> None:
-        """Something that the customer did, or that was done to it."""
+    def add_event(self, kind: str, about: EventSubject = NO_SUBJECT, category: str = "ACTION") -> None:
+        """Record an event at the current time."""
         self.record.activity.append(
-            Event(self.world.bits(ID_BITS), kind, self.at, self.customer, category, about)
+            Event(self.context.bits(ID_BITS), kind, self.at, self.customer, category, about)
         )
 
-    def effect(self, kind: str, about: EventSubject) -> None:
-        """Something that came of what the customer did."""
-        self.tell(kind, about, "EFFECT")
+    def add_effect(self, kind: str, about: EventSubject) -> None:
+        """Record an event of the category ``EFFECT``, the consequence of another event."""
+        self.add_event(kind, about, "EFFECT")
 
-    def hold(self, campaign: Campaign | None, voucher_type: str, amount: int = 0) -> Redeemable:
-        """Give the customer a voucher."""
-        bits = self.world.bits
+    def give_voucher(self, campaign: Campaign | None, voucher_type: str, amount: int = 0) -> Redeemable:
+        """Add a voucher to the customer, without an event."""
+        bits = self.context.bits
         held = Redeemable(
             number=bits(ID_BITS),
             created=self.at,
@@ -173,116 +185,120 @@ class CustomerHistory:
         return held
 
     def publish(self, campaign: Campaign, voucher_type: str, amount: int = 0) -> Redeemable:
-        """Give the customer a voucher of a campaign, and tell it."""
+        """Add a voucher of a campaign, with the event of its publication."""
         self.wait()
-        held = self.hold(campaign, voucher_type, amount)
-        about = EventSubject(campaign=campaign, voucher=held, balance=amount, number=self.world.bits(ID_BITS))
-        self.tell("customer.publication.succeeded", about)
+        held = self.give_voucher(campaign, voucher_type, amount)
+        about = EventSubject(
+            campaign=campaign, voucher=held, balance=amount, number=self.context.bits(ID_BITS)
+        )
+        self.add_event("customer.publication.succeeded", about)
         return held
 
-    def count(self, what: str) -> None:
-        """Count something for the summary of the redemptions."""
-        self.redemptions[what] = self.redemptions.get(what, 0) + 1
+    def count(self, result: str) -> None:
+        """Count a result of a redemption, for the summary."""
+        self.redemptions[result] = self.redemptions.get(result, 0) + 1
 
-    # ------------------------------------------------------------ stories
+    # ------------------------------------------------------------ common scenarios
 
-    def be_confirmed(self) -> None:
-        """The customer confirms the address."""
+    def confirm(self) -> None:
+        """The customer confirms the e-mail address."""
         self.wait()
-        self.tell("customer.confirmed")
+        self.add_event("customer.confirmed")
 
     def enter_segment(self) -> None:
-        """The customer is noticed to belong to a segment, the most special of its own."""
-        belongs = [segment for segment in self.world.segments if segment.holds(self.record)]
-        if belongs:
+        """The customer enters the last segment that it matches. Of the defaults, the last are the most specific."""
+        segments = [segment for segment in self.context.segments if segment.holds(self.record)]
+        if segments:
             self.wait()
-            self.segment = belongs[-1]
-            self.effect("customer.segment.entered", EventSubject(segment=self.segment.to_json()))
+            self.segment = segments[-1]
+            self.add_effect("customer.segment.entered", EventSubject(segment=self.segment.to_json()))
 
     def get_message(self) -> None:
-        """A message is sent, or fails, and is sent at last."""
-        number = self.world.bits(ID_BITS)
+        """A message is sent; for some customers, the first attempt fails."""
+        number = self.context.bits(ID_BITS)
         channel = CHANNELS[number % len(CHANNELS)]
         about = EventSubject(name=MESSAGES[number % len(MESSAGES)], number=number)
         self.wait()
         if number % 7:
-            self.effect(f"customer.{channel}.sent", about)
+            self.add_effect(f"customer.{channel}.sent", about)
         else:
             self.fail_message(channel, about)
 
     def fail_message(self, channel: str, about: EventSubject) -> None:
-        """A message fails, and is sent at last."""
-        self.effect(f"customer.{channel}.failed", about)
+        """Sending a message fails at first and succeeds later."""
+        self.add_effect(f"customer.{channel}.failed", about)
         self.wait()
-        self.effect(f"customer.{channel}.recovered", about)
+        self.add_effect(f"customer.{channel}.recovered", about)
 
     def get_coupon(self) -> None:
-        """The customer is given a discount."""
-        coupons = self.world.coupons
-        self.coupon = self.publish(coupons[int(self.world.random() * len(coupons))], "DISCOUNT_VOUCHER")
+        """The customer gets a discount voucher of a campaign."""
+        coupons = self.context.coupons
+        self.coupon = self.publish(coupons[int(self.context.random() * len(coupons))], "DISCOUNT_VOUCHER")
 
-    def find_coupon(self) -> None:
-        """The customer is given a discount that belongs to no campaign."""
+    def get_standalone_coupon(self) -> None:
+        """The customer gets a discount voucher without a campaign."""
         self.wait()
-        self.coupon = self.hold(None, "DISCOUNT_VOUCHER")
-        self.coupon.discount = self.world.coupons[0].discount
+        self.coupon = self.give_voucher(None, "DISCOUNT_VOUCHER")
+        self.coupon.discount = self.context.coupons[0].discount
 
     def get_gift(self) -> None:
-        """The customer is given a gift card, and more is put on it."""
-        first, more = 2_500, 500 + 500 * int(self.world.random() * 10)
-        self.gift = self.publish(self.world.gifts, "GIFT_VOUCHER", first)
+        """The customer gets a gift card, and credits are added to it."""
+        first, more = 2_500, 500 + 500 * int(self.context.random() * 10)
+        self.gift = self.publish(self.context.gifts, "GIFT_VOUCHER", first)
         self.wait()
         self.gift.amount += more
         about = EventSubject(
-            campaign=self.world.gifts, voucher=self.gift, amount=more, balance=self.gift.balance
+            campaign=self.context.gifts, voucher=self.gift, amount=more, balance=self.gift.balance
         )
-        self.effect("customer.voucher.gift.balance_added", about)
+        self.add_effect("customer.voucher.gift.balance_added", about)
 
-    def join(self) -> None:
-        """The customer gets a loyalty card."""
-        self.card = self.publish(self.world.loyalty, "LOYALTY_CARD")
-        self.effect("customer.loyalty.tier.joined", self.in_tier())
+    def join_program(self) -> None:
+        """The customer joins the loyalty program and gets a card."""
+        self.card = self.publish(self.context.loyalty, "LOYALTY_CARD")
+        self.add_effect("customer.loyalty.tier.joined", self.tier_subject())
 
-    def in_tier(self, before: int | None = None) -> EventSubject:
-        """The tier the customer is in."""
-        campaign = self.world.loyalty
+    def tier_subject(self, before: int | None = None) -> EventSubject:
+        """The subject of an event about the current tier; `before` is the index of the previous one."""
+        campaign = self.context.loyalty
         tier_before = None if before is None else campaign.tiers[before]
         return EventSubject(campaign=campaign, tier=campaign.tiers[self.tier], tier_before=tier_before)
 
-    def refer(self) -> None:
-        """The customer gets a code that it can give to others."""
+    def get_referral_code(self) -> None:
+        """The customer gets a referral code for others to use."""
         self.wait()
-        held = self.hold(self.world.referral, "DISCOUNT_VOUCHER")
+        held = self.give_voucher(self.context.referral, "DISCOUNT_VOUCHER")
         held.holder_role, held.referrer_id = "REFERRER", self.record.id
-        self.effect("customer.holder.assignment.created", EventSubject(campaign=held.campaign, voucher=held))
-        referrers = self.world.referrers
-        if len(referrers) < _REFERRERS:
+        self.add_effect(
+            "customer.holder.assignment.created", EventSubject(campaign=held.campaign, voucher=held)
+        )
+        referrers = self.context.referrers
+        if len(referrers) < _MAX_REFERRERS:
             referrers.append((self.record, held))
         else:
-            referrers[int(self.world.random() * _REFERRERS)] = (self.record, held)
+            referrers[int(self.context.random() * _MAX_REFERRERS)] = (self.record, held)
 
     def be_referred(self) -> None:
-        """The customer uses another's code."""
+        """The customer uses the referral code of an earlier customer."""
         self.wait()
-        referrers = self.world.referrers
+        referrers = self.context.referrers
         if not referrers:
             return
-        referrer, theirs = referrers[int(self.world.random() * len(referrers))]
-        campaign = theirs.campaign
-        if campaign is None or theirs.created > self.at or referrer is self.record:
+        referrer, referrer_voucher = referrers[int(self.context.random() * len(referrers))]
+        campaign = referrer_voucher.campaign
+        if campaign is None or referrer_voucher.created > self.at or referrer is self.record:
             return
-        held = self.hold(campaign, "DISCOUNT_VOUCHER")
-        held.holder_role, held.voucher, held.referrer_id = "REFEREE", theirs.voucher, referrer.id
-        number = self.world.bits(ID_BITS)
+        held = self.give_voucher(campaign, "DISCOUNT_VOUCHER")
+        held.holder_role, held.voucher, held.referrer_id = "REFEREE", referrer_voucher.voucher, referrer.id
+        number = self.context.bits(ID_BITS)
         about = EventSubject(
-            campaign=campaign, voucher=held, other=in_short(referrer), name="signed_up", number=number
+            campaign=campaign, voucher=held, other=simple_customer(referrer), name="signed_up", number=number
         )
-        self.tell("customer.referred", about)
-        self.effect("customer.holder.assignment.created", about)
+        self.add_event("customer.referred", about)
+        self.add_effect("customer.holder.assignment.created", about)
         source = {
             "campaign_id": campaign.id,
             "referrer_id": referrer.id,
-            "related_object_id": digits("rfl_", number),
+            "related_object_id": hex_hash_id("rfl_", number),
             "related_object_type": "event",
             "date": format_instant(self.at),
         }
@@ -294,36 +310,36 @@ class CustomerHistory:
         referrer.loyalty = {**loyalty, "referred_customers": referred, "campaigns": campaigns}
 
     def order(self) -> tuple[Order, EventSubject]:
-        """The customer orders something."""
+        """The customer places an order."""
         self.wait()
-        world, number = self.world, self.world.bits(ID_BITS)
-        product = world.products[number % len(world.products)]
+        context, number = self.context, self.context.bits(ID_BITS)
+        product = context.products[number % len(context.products)]
         order = Order(number=number, created=self.at, product=product, quantity=number % 3 + 1)
         about = EventSubject(order=order)
-        self.tell("customer.order.created", about)
+        self.add_event("customer.order.created", about)
         return order, about
 
-    def shop(self) -> None:
-        """The customer orders something, and pays for it or not."""
+    def place_order(self) -> None:
+        """The customer places an order and pays for it, or cancels it."""
         order, about = self.order()
         self.wait()
-        fate = order.number // 3 % 16
-        if fate == 0:
-            self.tell("customer.order.canceled", about)
+        outcome = order.number // 3 % 16
+        if outcome == 0:
+            self.add_event("customer.order.canceled", about)
             return
         self.pay(order, about)
-        if fate < 6:
+        if outcome < 6:
             self.wait()
-            self.tell("customer.order.fulfilled", about)
+            self.add_event("customer.order.fulfilled", about)
 
-    def buy(self) -> Order:
-        """The customer orders something and pays for it."""
+    def order_and_pay(self) -> Order:
+        """The customer places an order and pays for it."""
         order, about = self.order()
         self.pay(order, about)
         return order
 
     def pay(self, order: Order, about: EventSubject) -> None:
-        """The customer pays, with what it has, and earns points."""
+        """The customer pays an order, redeems a coupon or gift card if it has one, and earns points."""
         if self.coupon is not None:
             self.redeem(order, self.coupon)
             self.coupon = None
@@ -331,17 +347,17 @@ class CustomerHistory:
             self.redeem(order, self.gift)
             self.gift = self.gift if self.gift.balance else None
         elif order.number % 11 == 0:
-            order.discount = order.worth_of(self.world.promotion.discount)
-            self.redeemed(
-                EventSubject(campaign=self.world.promotion, order=order, number=self.world.bits(ID_BITS))
+            order.discount = order.amount_off(self.context.promotion.discount)
+            self.add_redemption(
+                EventSubject(campaign=self.context.promotion, order=order, number=self.context.bits(ID_BITS))
             )
-        self.tell("customer.order.paid", about)
+        self.add_event("customer.order.paid", about)
         self.paid.append(order)
         if self.card is not None:
-            self.earn(self.card, order)
+            self.earn_points(self.card, order)
 
     def redeem(self, order: Order, voucher: Redeemable) -> EventSubject:
-        """The customer pays with a voucher."""
+        """The customer redeems a voucher for an order."""
         voucher.uses += 1
         taken = 0
         if voucher.amount:
@@ -349,47 +365,47 @@ class CustomerHistory:
             voucher.spent += taken
             voucher.status = "ACTIVE" if voucher.balance else "NO_BALANCE"
         else:
-            order.discount = order.worth_of(voucher.discount)
+            order.discount = order.amount_off(voucher.discount)
             voucher.status = "USED"
-        return self.redeemed(
+        return self.add_redemption(
             EventSubject(
                 campaign=voucher.campaign,
                 voucher=voucher,
                 order=order,
                 amount=taken,
                 balance=voucher.balance,
-                number=self.world.bits(ID_BITS),
+                number=self.context.bits(ID_BITS),
             )
         )
 
-    def redeemed(self, about: EventSubject) -> EventSubject:
-        """A redemption has succeeded."""
+    def add_redemption(self, about: EventSubject) -> EventSubject:
+        """Record a successful redemption."""
         self.count("succeeded")
-        self.tell("customer.redemption.succeeded", about)
+        self.add_event("customer.redemption.succeeded", about)
         return about
 
-    def earn(self, card: Redeemable, order: Order) -> None:
-        """The customer earns points with an order, and may rise to another tier."""
+    def earn_points(self, card: Redeemable, order: Order) -> None:
+        """The customer earns points with an order, and may reach the next tier."""
         points = order.total // _CENTS_PER_POINT
         card.amount += points
-        about = self.with_card(card, points, order)
-        self.effect("customer.voucher.loyalty_card.points_added", about)
-        self.effect("customer.rewarded.loyalty_points", about)
-        self.rise(card)
+        about = self.points_subject(card, points, order)
+        self.add_effect("customer.voucher.loyalty_card.points_added", about)
+        self.add_effect("customer.rewarded.loyalty_points", about)
+        self.upgrade_tier(card)
 
-    def rise(self, card: Redeemable) -> None:
-        """With many points the customer gets into another tier."""
-        before, tiers = self.tier, self.world.loyalty.tiers
+    def upgrade_tier(self, card: Redeemable) -> None:
+        """Move the customer to the tier for the points on the card, if it is higher."""
+        before, tiers = self.tier, self.context.loyalty.tiers
         while card.amount > tiers[self.tier].last:
             self.tier += 1
         if self.tier > before:
-            self.effect("customer.loyalty.tier.upgraded", self.in_tier(before))
+            self.add_effect("customer.loyalty.tier.upgraded", self.tier_subject(before))
 
-    def with_card(
+    def points_subject(
         self, card: Redeemable, points: int, order: Order | None = None, name: str = ""
     ) -> EventSubject:
-        """Something that is about points."""
-        campaign = self.world.loyalty
+        """The subject of an event about points on the loyalty card."""
+        campaign = self.context.loyalty
         return EventSubject(
             campaign=campaign,
             voucher=card,
@@ -397,191 +413,197 @@ class CustomerHistory:
             tier=campaign.tiers[self.tier],
             amount=points,
             balance=card.balance,
-            number=self.world.bits(ID_BITS),
+            number=self.context.bits(ID_BITS),
             name=name,
         )
 
     # ------------------------------------------------------------ rare stories
 
-    def the_card(self) -> Redeemable:
-        """The loyalty card, with points on it."""
+    def card_with_points(self) -> Redeemable:
+        """The customer's loyalty card, with enough points for each rare scenario.
+
+        If needed, the customer joins the program and buys something first.
+        """
         if self.card is None:
-            self.join()
+            self.join_program()
         card = self.card
-        assert card is not None  # noqa: S101  # it was got just now
-        while card.balance < 20:  # enough for each story to take some
-            self.buy()
+        assert card is not None  # noqa: S101  # set above
+        while card.balance < 20:
+            self.order_and_pay()
         return card
 
     def order_slowly(self) -> None:
-        """An order is changed and worked on before it is paid."""
+        """An order is updated and processed before it is paid."""
         order, about = self.order()
-        for fate in ("updated", "processing"):
+        for outcome in ("updated", "processing"):
             self.wait()
-            self.tell(f"customer.order.{fate}", about)
+            self.add_event(f"customer.order.{outcome}", about)
         self.pay(order, about)
 
-    def do_something(self) -> None:
-        """The customer does something that the shop has a name for."""
+    def send_custom_event(self) -> None:
+        """The shop sends a custom event for the customer."""
         self.wait()
-        number = self.world.bits(ID_BITS)
-        self.tell("customer.custom_event", EventSubject(name=EVENTS[number % len(EVENTS)], number=number))
+        number = self.context.bits(ID_BITS)
+        self.add_event(
+            "customer.custom_event",
+            EventSubject(name=CUSTOM_EVENTS[number % len(CUSTOM_EVENTS)], number=number),
+        )
 
     def fail_to_redeem(self) -> None:
-        """The customer tries a voucher that is used up."""
+        """The customer tries to redeem a used voucher."""
         self.get_coupon()
         coupon = self.coupon
-        assert coupon is not None  # noqa: S101  # it was got just now
-        self.buy()
+        assert coupon is not None  # noqa: S101  # set by get_coupon
+        self.order_and_pay()
         order, _ = self.order()
-        number = self.world.bits(ID_BITS)
+        number = self.context.bits(ID_BITS)
         about = EventSubject(campaign=coupon.campaign, voucher=coupon, order=order, number=number)
-        self.tell("customer.validation.failed", about)
+        self.add_event("customer.validation.failed", about)
         self.count("failed")
-        self.tell("customer.redemption.failed", about)
+        self.add_event("customer.redemption.failed", about)
 
     def roll_back(self, *, fails: bool = False) -> None:
-        """The customer pays with a voucher and sends back what it bought."""
+        """The customer redeems a voucher and returns the order; with `fails`, the rollback fails."""
         self.get_coupon()
         coupon = self.coupon
-        assert coupon is not None  # noqa: S101  # it was got just now
+        assert coupon is not None  # noqa: S101  # set by get_coupon
         order, about = self.order()
-        checked = EventSubject(voucher=coupon, campaign=coupon.campaign, number=self.world.bits(ID_BITS))
-        self.tell("customer.validation.succeeded", checked)
+        checked = EventSubject(voucher=coupon, campaign=coupon.campaign, number=self.context.bits(ID_BITS))
+        self.add_event("customer.validation.succeeded", checked)
         redemption, self.coupon = self.redeem(order, coupon), None
-        self.tell("customer.order.paid", about)
+        self.add_event("customer.order.paid", about)
         self.wait()
         if fails:
             self.paid.append(order)
             self.count("rollback_failed")
-            self.tell("customer.redemption.rollback.failed", redemption)
+            self.add_event("customer.redemption.rollback.failed", redemption)
         else:
             coupon.uses, coupon.status = 0, "ACTIVE"
             self.count("rolled_back")
             self.count("rollback_succeeded")
-            self.tell("customer.redemption.rollback.succeeded", redemption)
-            self.tell("customer.order.canceled", about)
+            self.add_event("customer.redemption.rollback.succeeded", redemption)
+            self.add_event("customer.order.canceled", about)
 
-    def lose_coupon(self) -> None:
-        """A voucher is deleted."""
+    def delete_coupon(self) -> None:
+        """A coupon of the customer is deleted."""
         self.get_coupon()
         self.wait()
         coupon, self.coupon = self.record.redeemables.pop(), None
-        self.tell("customer.voucher.deleted", EventSubject(campaign=coupon.campaign, voucher=coupon))
+        self.add_event("customer.voucher.deleted", EventSubject(campaign=coupon.campaign, voucher=coupon))
 
-    def miss_coupon(self) -> None:
-        """A voucher cannot be published."""
+    def fail_publication(self) -> None:
+        """The publication of a voucher fails."""
         self.wait()
-        missed = self.hold(self.world.coupons[-1], "DISCOUNT_VOUCHER")
+        voucher = self.give_voucher(self.context.coupons[-1], "DISCOUNT_VOUCHER")
         self.record.redeemables.pop()
-        number = self.world.bits(ID_BITS)
-        about = EventSubject(campaign=missed.campaign, voucher=missed, number=number)
-        self.tell("customer.publication.failed", about)
+        number = self.context.bits(ID_BITS)
+        about = EventSubject(campaign=voucher.campaign, voucher=voucher, number=number)
+        self.add_event("customer.publication.failed", about)
 
-    def pend(self, fate: str = "activated") -> None:
-        """Points wait before they count."""
-        card, kind = self.the_card(), "customer.voucher.loyalty_card.pending_points"
+    def add_pending_points(self, outcome: str = "activated") -> None:
+        """An order earns pending points, which are then activated or canceled."""
+        card, kind = self.card_with_points(), "customer.voucher.loyalty_card.pending_points"
         order = self.paid[-1]
-        about = self.with_card(card, 12, order)
-        self.effect(f"{kind}.added", about)
+        about = self.points_subject(card, 12, order)
+        self.add_effect(f"{kind}.added", about)
         self.wait()
-        self.effect(f"{kind}.updated", about)
+        self.add_effect(f"{kind}.updated", about)
         self.wait()
-        if fate == "activated":
+        if outcome == "activated":
             card.amount += 12
-            about = self.with_card(card, 12, order)
-        self.effect(f"{kind}.{fate}", about)
+            about = self.points_subject(card, 12, order)
+        self.add_effect(f"{kind}.{outcome}", about)
 
-    def transfer(self) -> None:
-        """Points come from another card."""
-        card = self.the_card()
+    def transfer_points(self) -> None:
+        """Points are transferred from another card."""
+        card = self.card_with_points()
         self.wait()
         card.amount += 150
-        self.tell("customer.voucher.loyalty_card.points_transferred", self.with_card(card, 150))
-        self.effect("customer.loyalty.updated", self.with_card(card, 0))
-        self.rise(card)
+        self.add_event("customer.voucher.loyalty_card.points_transferred", self.points_subject(card, 150))
+        self.add_effect("customer.loyalty.updated", self.points_subject(card, 0))
+        self.upgrade_tier(card)
 
-    def expire(self) -> None:
-        """Points are too old."""
-        card = self.the_card()
+    def expire_points(self) -> None:
+        """Points expire."""
+        card = self.card_with_points()
         self.wait()
         card.amount -= 5
-        self.effect("customer.voucher.loyalty_card.points_expired", self.with_card(card, -5))
+        self.add_effect("customer.voucher.loyalty_card.points_expired", self.points_subject(card, -5))
 
-    def be_rewarded(self) -> None:
-        """The customer is given a thing for its loyalty."""
-        card = self.the_card()
+    def get_reward(self) -> None:
+        """The customer gets a reward without spending points."""
+        card = self.card_with_points()
         self.wait()
-        self.effect("customer.rewarded", self.with_card(card, 0, name=REWARDS[-1]))
+        self.add_effect("customer.rewarded", self.points_subject(card, 0, name=REWARDS[-1]))
 
-    def take_reward(self, *, keeps: bool = True) -> None:
-        """The customer takes a reward for points."""
-        card, kind, name = self.the_card(), "customer.reward_redemptions", REWARDS[0]
+    def redeem_reward(self, *, completes: bool = True) -> None:
+        """The customer redeems points for a reward; without `completes`, the redemption is rolled back."""
+        card, kind, name = self.card_with_points(), "customer.reward_redemptions", REWARDS[0]
         self.wait()
         card.spent += 10
-        about = self.with_card(card, -10, name=name)
-        self.tell(f"{kind}.created", about)
-        self.tell(f"{kind}.pending", about)
+        about = self.points_subject(card, -10, name=name)
+        self.add_event(f"{kind}.created", about)
+        self.add_event(f"{kind}.pending", about)
         self.wait()
-        if keeps:
-            self.tell(f"{kind}.completed", about)
+        if completes:
+            self.add_event(f"{kind}.completed", about)
         else:
             card.spent -= 10
-            self.tell(f"{kind}.rolledback", self.with_card(card, 10, name=name))
+            self.add_event(f"{kind}.rolledback", self.points_subject(card, 10, name=name))
 
     def change_tiers(self) -> None:
-        """The customer stays in its tier for longer, falls, and leaves it."""
-        self.transfer()
+        """The customer's tier is prolonged, gets another expiration date, and is downgraded."""
+        self.transfer_points()
         for kind in ("prolonged", "expiration.changed"):
             self.wait()
-            self.effect(f"customer.loyalty.tier.{kind}", self.in_tier())
+            self.add_effect(f"customer.loyalty.tier.{kind}", self.tier_subject())
         self.wait()
         before, self.tier = self.tier, 0
-        self.effect("customer.loyalty.tier.downgraded", self.in_tier(before))
+        self.add_effect("customer.loyalty.tier.downgraded", self.tier_subject(before))
 
-    def leave(self) -> None:
+    def leave_program(self) -> None:
         """The customer leaves the loyalty program."""
-        card = self.the_card()
+        card = self.card_with_points()
         self.wait()
-        self.effect("customer.loyalty.tier.left", self.in_tier())
+        self.add_effect("customer.loyalty.tier.left", self.tier_subject())
         self.record.redeemables.remove(card)
         self.card = None
 
-    def stop_referring(self) -> None:
-        """The customer's code is taken away again."""
+    def lose_referral_code(self) -> None:
+        """The customer gets a referral code, which is then unassigned."""
         self.wait()
-        held = self.hold(self.world.referral, "DISCOUNT_VOUCHER")
+        held = self.give_voucher(self.context.referral, "DISCOUNT_VOUCHER")
         held.holder_role, held.referrer_id = "REFERRER", self.record.id
         about = EventSubject(campaign=held.campaign, voucher=held)
-        self.effect("customer.holder.assignment.created", about)
+        self.add_effect("customer.holder.assignment.created", about)
         self.wait()
         self.record.redeemables.remove(held)
-        self.effect("customer.holder.assignment.deleted", about)
+        self.add_effect("customer.holder.assignment.deleted", about)
 
-    # ------------------------------------------------------------ in the end
+    # ------------------------------------------------------------ final steps
 
-    def change(self, metadata: Json) -> None:
-        """The customer is changed, and may belong to a segment no more."""
+    def update(self, metadata: Json) -> None:
+        """Set the customer's metadata. The customer may leave its segment."""
         self.wait()
         record = self.record
         record.metadata, record.updated = metadata, self.at
         self.customer = record.snapshot()
-        self.tell("customer.updated")
+        self.add_event("customer.updated")
         if self.segment is not None and not self.segment.holds(record):
-            self.effect("customer.segment.left", EventSubject(segment=self.segment.to_json()))
+            self.add_effect("customer.segment.left", EventSubject(segment=self.segment.to_json()))
 
-    def sum_up(self) -> None:
-        """Have the customer's summaries say what has happened."""
+    def write_summaries(self) -> None:
+        """Set the customer's summaries of orders, redemptions and loyalty."""
         gifts = [held for held in self.record.redeemables if held.voucher_type == "GIFT_VOUCHER"]
         cards = [held for held in self.record.redeemables if held.voucher_type == "LOYALTY_CARD"]
         if self.paid or self.redemptions or gifts or cards:
             self.record.summary = {
-                "redemptions": self._sum_of_redemptions(gifts, cards),
-                "orders": self._sum_of_orders(),
+                "redemptions": self._redemption_summary(gifts, cards),
+                "orders": self._order_summary(),
             }
         if cards:
-            campaign, points = self.world.loyalty, cards[0].balance
-            of_campaign = {
+            campaign, points = self.context.loyalty, cards[0].balance
+            in_campaign = {
                 "points": points,
                 "loyalty_tier": campaign.tiers[self.tier].id,
                 "referred_customers": 0,
@@ -589,10 +611,10 @@ class CustomerHistory:
             self.record.loyalty = {
                 "points": points,
                 "referred_customers": 0,
-                "campaigns": {campaign.name: of_campaign},
+                "campaigns": {campaign.name: in_campaign},
             }
 
-    def _sum_of_redemptions(self, gifts: list[Redeemable], cards: list[Redeemable]) -> Json:
+    def _redemption_summary(self, gifts: list[Redeemable], cards: list[Redeemable]) -> Json:
         count = self.redemptions.get
         return {
             "total_redeemed": count("succeeded", 0),
@@ -611,7 +633,7 @@ class CustomerHistory:
             },
         }
 
-    def _sum_of_orders(self) -> Json:
+    def _order_summary(self) -> Json:
         paid = self.paid
         total = sum(order.total for order in paid)
         summary: Json = {
@@ -625,36 +647,36 @@ class CustomerHistory:
         return summary
 
 
-_STORIES: Final[tuple[tuple[int, Callable[[CustomerHistory], None]], ...]] = (
-    (7, CustomerHistory.be_confirmed),
+_COMMON_SCENARIOS: Final[tuple[tuple[int, Callable[[CustomerHistory], None]], ...]] = (
+    (7, CustomerHistory.confirm),
     (3, CustomerHistory.enter_segment),
     (3, CustomerHistory.get_message),
     (3, CustomerHistory.get_coupon),
-    (15, CustomerHistory.find_coupon),
+    (15, CustomerHistory.get_standalone_coupon),
     (7, CustomerHistory.get_gift),
-    (3, CustomerHistory.join),
-    (15, CustomerHistory.refer),
+    (3, CustomerHistory.join_program),
+    (15, CustomerHistory.get_referral_code),
     (15, CustomerHistory.be_referred),
 )
-"""What happens to many, in this order, with the bits of a random number that must be zero for it."""
+"""Common scenarios in order. One happens if a random number has none of the bits of its mask."""
 
-_RARE: Final[tuple[Callable[[CustomerHistory], None], ...]] = (
+_RARE_SCENARIOS: Final[tuple[Callable[[CustomerHistory], None], ...]] = (
     CustomerHistory.order_slowly,
-    CustomerHistory.do_something,
+    CustomerHistory.send_custom_event,
     CustomerHistory.fail_to_redeem,
     CustomerHistory.roll_back,
-    lambda life: life.roll_back(fails=True),
-    CustomerHistory.lose_coupon,
-    CustomerHistory.miss_coupon,
-    CustomerHistory.pend,
-    lambda life: life.pend("canceled"),
-    CustomerHistory.transfer,
-    CustomerHistory.expire,
-    CustomerHistory.be_rewarded,
-    CustomerHistory.take_reward,
-    lambda life: life.take_reward(keeps=False),
+    lambda history: history.roll_back(fails=True),
+    CustomerHistory.delete_coupon,
+    CustomerHistory.fail_publication,
+    CustomerHistory.add_pending_points,
+    lambda history: history.add_pending_points("canceled"),
+    CustomerHistory.transfer_points,
+    CustomerHistory.expire_points,
+    CustomerHistory.get_reward,
+    CustomerHistory.redeem_reward,
+    lambda history: history.redeem_reward(completes=False),
     CustomerHistory.change_tiers,
-    CustomerHistory.leave,
-    CustomerHistory.stop_referring,
+    CustomerHistory.leave_program,
+    CustomerHistory.lose_referral_code,
 )
-"""What happens to few."""
+"""Rare scenarios, assigned to customers in rotation."""

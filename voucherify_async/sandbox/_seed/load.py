@@ -1,4 +1,4 @@
-"""Customers from a file, instead of made-up ones."""
+"""Loading customers from a file, instead of generating them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from voucherify_async._transport.wire import format_instant
 from voucherify_async.models.base import is_array, is_mapping
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.gc import gc_paused
-from voucherify_async.sandbox._store.jobs import CsvTable, columns_of
+from voucherify_async.sandbox._store.jobs import CsvTable, read_columns
 from voucherify_async.sandbox._store.records import Record
 from voucherify_async.sandbox._store.store import Store
-from voucherify_async.sandbox._store.validation import DEEPEST, check_customer, instant, is_deep
+from voucherify_async.sandbox._store.validation import MAX_DEPTH, check_customer, instant, is_too_deep
 
 __all__ = ["load_customers"]
 
@@ -30,16 +30,16 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def load_customers(store: Store, path: str | os.PathLike[str]) -> None:
-    """Fill a store that nobody looks at yet.
+    """Load customers into a store that is not in use yet.
 
     Args:
-        store: Takes the customers. One with an `id` or `source_id` that is there already is updated.
-        path: ``.ndjson`` or ``.jsonl``: a customer a line, as the service shows it or as it is created.
-            ``.csv``: as the service imports it.
+        store: The store. A customer with an existing `id` or `source_id` is updated.
+        path: ``.ndjson`` or ``.jsonl``: one customer per line, as in the service's responses or create requests.
+            ``.csv``: the format of the service's CSV import; existing customers are replaced.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file cannot be read, or a line is no customer; names the first.
+        FileNotFoundError: The file does not exist.
+        ValueError: The file cannot be read, or a line is not a valid customer. The message names the first such line.
     """
     path = Path(path)
     read = _FORMATS.get(path.suffix.lower())
@@ -48,21 +48,21 @@ def load_customers(store: Store, path: str | os.PathLike[str]) -> None:
     if not path.exists():
         raise FileNotFoundError(f"load: there is no file {path}")
     if not path.is_file():
-        raise ValueError(f"load: {path} cannot be read: it is no file")
+        raise ValueError(f"load: {path} cannot be read: it is not a file")
     now = store.now()
-    replace = read is _csv_rows  # as an import does
+    replace = read is _csv_rows  # as the CSV import does
     with gc_paused():
         for number, body in read(path):
             try:
-                _take(store, body, now, replace=replace)
+                _store_customer(store, body, now, replace=replace)
             except ApiError as error:
-                raise _refused(path, number, error) from None
+                raise _line_error(path, number, error) from None
 
 
-def _refused(path: Path, number: int, why: object) -> ValueError:
-    if isinstance(why, ApiError):
-        why = why.details or why.message
-    return ValueError(f"load: {path}, line {number}: {why}")
+def _line_error(path: Path, number: int, reason: object) -> ValueError:
+    if isinstance(reason, ApiError):
+        reason = reason.details or reason.message
+    return ValueError(f"load: {path}, line {number}: {reason}")
 
 
 # ---------------------------------------------------------------- files
@@ -74,17 +74,17 @@ def _json_lines(path: Path) -> Iterator[Line]:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if number == 1:
-                    line = line.removeprefix(_BYTE_ORDER_MARK)  # noqa: PLW2901  # of the file, not of the line
+                    line = line.removeprefix(_BYTE_ORDER_MARK)  # noqa: PLW2901  # the mark is not part of the JSON
                 if not line.isspace():
                     try:
                         body = decode(line)
-                        if is_deep(body):
-                            raise _refused(path, number, f"it is nested deeper than {DEEPEST} levels")
+                        if is_too_deep(body):
+                            raise _line_error(path, number, f"it is nested deeper than {MAX_DEPTH} levels")
                         yield number, check_customer(body, ids=True)
                     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ApiError) as error:
-                        raise _refused(path, number, error) from None
+                        raise _line_error(path, number, error) from None
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise _file_error(path, error) from None
 
 
 def _csv_rows(path: Path) -> Iterator[Line]:
@@ -92,21 +92,21 @@ def _csv_rows(path: Path) -> Iterator[Line]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             try:
-                table = CsvTable(columns_of(reader))
+                table = CsvTable(read_columns(reader))
                 for row in filter(None, reader):
                     yield reader.line_num, table.customer(row)
             except UnicodeDecodeError:
-                raise _refused(
-                    path, _line_that_is_not_text(path.read_bytes()), "The file is not UTF-8"
+                raise _line_error(
+                    path, _undecodable_line(path.read_bytes()), "The file is not UTF-8"
                 ) from None
             except (csv.Error, ApiError) as error:
-                raise _refused(path, max(reader.line_num, 1), error) from None
+                raise _line_error(path, max(reader.line_num, 1), error) from None
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise _file_error(path, error) from None
 
 
-def _line_that_is_not_text(content: bytes) -> int:
-    # A reader reads ahead, and does not know.
+def _undecodable_line(content: bytes) -> int:
+    # The text decoder reads ahead, so the number of the last line that was read is too small.
     start = 0
     try:
         content.decode()
@@ -115,7 +115,7 @@ def _line_that_is_not_text(content: bytes) -> int:
     return content.count(b"\n", 0, start) + 1
 
 
-def _unreadable(path: Path, error: OSError) -> ValueError:
+def _file_error(path: Path, error: OSError) -> ValueError:
     return ValueError(f"load: {path} cannot be read: {error.strerror}")
 
 
@@ -125,42 +125,42 @@ _FORMATS: Final = {".ndjson": _json_lines, ".jsonl": _json_lines, ".csv": _csv_r
 # ---------------------------------------------------------------- customers
 
 
-def _take(store: Store, body: Mapping[str, Any], now: dt.datetime, *, replace: bool) -> None:
-    """Put in a customer, or update or replace the one that is there."""
-    facts = _facts(body)  # before anything is changed
+def _store_customer(store: Store, body: Mapping[str, Any], now: dt.datetime, *, replace: bool) -> None:
+    """Add a customer, or update or replace the existing one."""
+    fields = _read_only_fields(body)  # raises before anything is changed
     record_id, source_id = body.get("id"), body.get("source_id")
     if record_id in store.customers or (source_id is not None and store.has_source_id(source_id)):
         record = store.upsert(body, replace=replace)
     else:
-        created = facts.get("created", now)
+        created = fields.get("created", now)
         record = Record(id=record_id or store.make_id("cust_"), source_id=source_id, created=created)
         record.change(body)
         store.put(record)
         store.record_event(record, "customer.created", created)
-    for name, value in facts.items():
+    for name, value in fields.items():
         if name != "created":
             setattr(record, name, value)
 
 
-def _facts(body: Mapping[str, Any]) -> Json:
-    """What the service says of a customer that nobody gives it."""
-    facts: Json = {}
+def _read_only_fields(body: Mapping[str, Any]) -> Json:
+    """The properties that the service sets itself: timestamps and summaries."""
+    fields: Json = {}
     for name in ("created_at", "updated_at"):
         value = body.get(name)
         if value is not None:
-            facts[name.removesuffix("_at")] = instant(name, value)
-    for name, kind in _SUMMARIES.items():
+            fields[name.removesuffix("_at")] = instant(name, value)
+    for name, kind in _SUMMARY_TYPES.items():
         if body.get(name) is not None:
             summary = _converted(name, body[name], kind)
-            # Most customers have done nothing; of that the store needs no record.
-            facts[name] = None if summary == _EMPTY[kind] else msgspec.to_builtins(summary)
-    return facts
+            # Most customers have empty summaries; storing None saves memory.
+            fields[name] = None if summary == _EMPTY_SUMMARIES[kind] else msgspec.to_builtins(summary)
+    return fields
 
 
 def _converted(name: str, value: Any, kind: type[msgspec.Struct]) -> msgspec.Struct:
     with contextlib.suppress(msgspec.ValidationError):
         return msgspec.convert(value, kind)
-    try:  # the service sends null for what it need not send
+    try:  # the service sends null for some optional properties
         return msgspec.convert(_without_nulls(value), kind)
     except msgspec.ValidationError as error:
         raise ApiError(400, "invalid_payload", f"Property .{name}: {error}") from None
@@ -212,7 +212,7 @@ class _Summary(msgspec.Struct):
     orders: _Orders = msgspec.field(default_factory=_Orders)
 
 
-class _OfCampaign(msgspec.Struct):
+class _CampaignLoyalty(msgspec.Struct):
     points: int = 0
     loyalty_tier: str | msgspec.UnsetType = msgspec.UNSET
     referred_customers: int = 0
@@ -221,7 +221,7 @@ class _OfCampaign(msgspec.Struct):
 class _Loyalty(msgspec.Struct):
     points: int = 0
     referred_customers: int = 0
-    campaigns: dict[str, _OfCampaign] = {}
+    campaigns: dict[str, _CampaignLoyalty] = {}
 
 
 class _Referral(msgspec.Struct):
@@ -240,11 +240,11 @@ class _Referrals(msgspec.Struct):
     campaigns: list[_Referral] = []
 
 
-_SUMMARIES: Final[Mapping[str, type[msgspec.Struct]]] = {
+_SUMMARY_TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
     "summary": _Summary,
     "loyalty": _Loyalty,
     "referrals": _Referrals,
 }
-_EMPTY: Final[Mapping[type[msgspec.Struct], msgspec.Struct]] = {
+_EMPTY_SUMMARIES: Final[Mapping[type[msgspec.Struct], msgspec.Struct]] = {
     kind: kind() for kind in (_Summary, _Loyalty, _Referrals)
 }

@@ -1,5 +1,5 @@
-"""What believable customers are made of: names, places and words, each person's from one culture."""
-# ruff: noqa: RUF001  # names are written in their own letters
+"""Word lists for generated customers. The name and address of a customer are from one culture."""
+# ruff: noqa: RUF001  # names in their original scripts
 
 from __future__ import annotations
 
@@ -13,92 +13,97 @@ __all__ = [
     "CAMPAIGNS",
     "CHANNELS",
     "CULTURES",
+    "CUSTOM_EVENTS",
     "DESCRIPTIONS",
     "DOMAINS",
-    "EVENTS",
-    "EXTRAS",
+    "EXTRA_METADATA",
     "MESSAGES",
     "PRODUCTS",
     "REWARDS",
     "TIERS",
-    "WEIGHTED",
+    "WEIGHTED_CULTURES",
     "Culture",
     "Person",
 ]
 
 DOMAINS: Final = ("example.com", "example.org", "example.net")
-"""Reserved for examples: nobody has an address there."""
+"""Domains reserved for examples, so no real address is generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who a customer can be; many share a name."""
+    """A person's name. Many customers can share one."""
 
     name: str
     handle: str
-    """The name in ASCII, as in an e-mail address."""
+    """The name in ASCII, for e-mail addresses."""
     international: str
-    """The name in its own letters, as in an internationalised e-mail address."""
+    """The name in its original script, for internationalised e-mail addresses."""
 
 
 @dataclass(frozen=True, eq=False)
 class Culture:
-    """Names and places that go together.
+    """Names and addresses of one culture.
 
-    A name is written ``name/handle``, the handle being the name in ASCII where that is not plain. In an
-    address and a postal code, ``#`` stands for a digit.
+    Names are separated by spaces. ``name/handle`` gives the ASCII form of a name; without it, the handle is the name
+    in lower case. In addresses and postal codes, ``#`` stands for a digit.
     """
 
     country: str
     phone: str
-    """Followed by eight digits."""
+    """Prefix of phone numbers; eight digits follow."""
     domain: str
-    """For internationalised addresses; it belongs to ``example.org``."""
-    men: str
-    women: str
-    last: str
-    last_of_women: str
-    """Where they differ; else empty."""
+    """Domain of internationalised e-mail addresses, below ``example.org``."""
+    male_names: str
+    female_names: str
+    last_names: str
+    female_last_names: str
+    """Empty if they do not differ from `last_names`."""
     cities: tuple[tuple[str, str, str], ...]
-    """City, state and postal code; one that is there twice is met twice as often."""
+    """City, state and postal code. A city that is listed twice is used twice as often."""
     streets: tuple[str, ...]
     order: str = "{first} {last}"
 
     @functools.cached_property
     def people(self) -> tuple[Person, ...]:
-        """Everyone who can be met there."""
+        """All combinations of first and last names."""
         return tuple(
             Person(
                 self.order.format(first=first, last=last),
                 f"{first_handle}.{last_handle}",
                 f"{first}.{last}".lower(),
             )
-            for firsts, lasts in ((self.men, self.last), (self.women, self.last_of_women or self.last))
-            for (first, first_handle), (last, last_handle) in product(_names(firsts), _names(lasts))
+            for firsts, lasts in (
+                (self.male_names, self.last_names),
+                (self.female_names, self.female_last_names or self.last_names),
+            )
+            for (first, first_handle), (last, last_handle) in product(
+                _parse_names(firsts), _parse_names(lasts)
+            )
         )
 
     def address(self, number: int) -> dict[str, Any]:
-        """One of the addresses there, the same for the same number."""
+        """An address in this culture. Equal numbers give equal addresses."""
         number, city = divmod(number, len(self.cities))
         name, state, postal_code = self.cities[city]
         digits, street = divmod(number, len(self.streets))
         return {
             "city": name,
             "state": state,
-            "line_1": _filled(self.streets[street], digits % 89 + 10),
+            "line_1": _fill_digits(self.streets[street], digits % 89 + 10),
             "line_2": "" if number % 5 else f"{number % 30 + 1}/{number % 4 + 1}",
             "country": self.country,
-            "postal_code": _filled(postal_code, number * 7919 % 90_000 + 10_000),
+            "postal_code": _fill_digits(postal_code, number * 7919 % 90_000 + 10_000),
         }
 
 
-def _names(written: str) -> Iterator[tuple[str, str]]:
-    for word in written.split():
+def _parse_names(text: str) -> Iterator[tuple[str, str]]:
+    for word in text.split():
         name, _, handle = word.partition("/")
         yield name, handle or name.lower()
 
 
-def _filled(pattern: str, number: int) -> str:
+def _fill_digits(pattern: str, number: int) -> str:
     digits = iter(str(number))
     return "".join(next(digits, "1") if letter == "#" else letter for letter in pattern)
 
@@ -259,10 +264,10 @@ CULTURES: Final = (
     ),
 )  # fmt: skip
 
-WEIGHTED: Final = (*CULTURES[:1] * 8, *CULTURES[1:2] * 3, *CULTURES[2:4] * 2, *CULTURES[4:])
-"""Cultures as often as they are met."""
+WEIGHTED_CULTURES: Final = (*CULTURES[:1] * 8, *CULTURES[1:2] * 3, *CULTURES[2:4] * 2, *CULTURES[4:])
+"""Cultures, repeated by their frequency among customers."""
 
-EXTRAS: Final[tuple[dict[str, Any], ...]] = (
+EXTRA_METADATA: Final[tuple[dict[str, Any], ...]] = (
     {},
     {},
     {"visits": 3},
@@ -272,7 +277,7 @@ EXTRAS: Final[tuple[dict[str, Any], ...]] = (
     {"store": "Łódź – Piotrkowska", "opted_out_at": None},
     {"sizes": [38, 40.5], "employee": True, "note": None},
 )
-"""More metadata, of every type."""
+"""Additional metadata with values of all JSON types."""
 DESCRIPTIONS: Final = ("Asked to be called in the morning", "Müşteri: lütfen Türkçe yazın", "来店のお客様 🌸")
 
 PRODUCTS: Final = (
@@ -283,10 +288,10 @@ PRODUCTS: Final = (
     ("抹茶-30g", "抹茶 30 g", 2400),
     ("subscription", "Coffee of the month", 1990),
 )
-"""Source id, name, and price in hundredths."""
+"""Products: source id, name, and price in hundredths."""
 
 TIERS: Final = (("bronze", 0, 99), ("silver", 100, 499), ("gold", 500, 1_000_000))
-"""Of customers: name, and from how many points to how many."""
+"""Loyalty tiers: name, first and last number of points."""
 
 CAMPAIGNS: Final[tuple[tuple[str, str, dict[str, Any] | None], ...]] = (
     ("Loyal Friends", "LOYALTY_PROGRAM", None),
@@ -302,11 +307,11 @@ CAMPAIGNS: Final[tuple[tuple[str, str, dict[str, Any] | None], ...]] = (
     ),
     ("Fixed price", "DISCOUNT_COUPONS", {"type": "FIXED", "fixed_amount": 990}),
 )
-"""Name, type, and the discount of its vouchers; the first four are each the only one of its type."""
+"""Campaigns: name, type, and discount of the vouchers. The first four are the only ones of their types."""
 
 REWARDS: Final = ("Free espresso", "Mug of the year")
-EVENTS: Final = ("newsletter_read", "app_installed", "été_terrasse")
-"""What the shop has names for that customers do."""
+CUSTOM_EVENTS: Final = ("newsletter_read", "app_installed", "été_terrasse")
+"""Names of custom events."""
 MESSAGES: Final = ("Welcome!", "We miss you", "Ваша карта", "お誕生日おめでとう")
 CHANNELS: Final = (
     "email", "sms", "braze", "klaviyo", "mailchimp", "intercom", "activecampaign", "shopify", "batch",

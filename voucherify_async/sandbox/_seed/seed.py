@@ -1,4 +1,4 @@
-"""Believable customers, the same for the same seed."""
+"""Realistic generated customers. The same seed gives the same customers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from voucherify_async.sandbox._seed.histories import ID_BITS, CustomerHistory, S
 from voucherify_async.sandbox._seed.names import (
     DESCRIPTIONS,
     DOMAINS,
-    EXTRAS,
+    EXTRA_METADATA,
     TIERS,
-    WEIGHTED,
+    WEIGHTED_CULTURES,
     Culture,
     Person,
 )
@@ -25,34 +25,34 @@ from voucherify_async.sandbox._store.store import Store
 
 __all__ = ["make_redeemable", "seed_customers"]
 
-_NEWEST: Final = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC) - EPOCH) // MILLISECOND
-"""Fixed, so that the same seed gives the same customers on any day. Nothing has happened after it."""
-_SPREAD: Final = 2 * 365 * 24 * 3600 * 1000
+_END_MS: Final = (dt.datetime(2026, 1, 1, tzinfo=dt.UTC) - EPOCH) // MILLISECOND
+"""No generated event is later. Fixed, so that the same seed gives the same customers on any day."""
+_SPREAD_MS: Final = 2 * 365 * 24 * 3600 * 1000
 _BURST_CHANCE: Final = 0.02
 _MAX_BURST: Final = 40
-"""Bulk imports give many customers the same `created_at`."""
-_ADDRESSES: Final = 1024
-"""Of each country; those who live in the same house share one object."""
-_BIRTHDATES: Final = 4096
+"""Customers in a burst have the same `created_at`, as after a bulk import."""
+_ADDRESSES_PER_COUNTRY: Final = 1024
+"""Number of addresses. Customers with equal addresses share one object, to save memory."""
+_BIRTHDATE_COUNT: Final = 4096
 _FIRST_BIRTHDATE: Final = dt.date(1945, 1, 1)
-_DAYS_FROM_BIRTHDATE_TO_BIRTHDATE: Final = 6
+_DAYS_BETWEEN_BIRTHDATES: Final = 6
 
 Json = dict[str, Any]
 
 
 def seed_customers(store: Store, count: int) -> None:
-    """Fill the store with customers, their history and what they hold."""
+    """Fill the store with customers, their events and their redeemables."""
     if not count:
         return
     with gc_paused():
-        opened = EPOCH + (_NEWEST - _SPREAD) * MILLISECOND
-        world, facts = SeedContext(store, opened, _NEWEST), _Facts(store)
+        opened = EPOCH + (_END_MS - _SPREAD_MS) * MILLISECOND
+        context, factory = SeedContext(store, opened, _END_MS), _CustomerFactory(store)
         for number, created in enumerate(_creation_times(store.random, count)):
-            store.put(_customer(world, facts, number, created))
+            store.put(_customer(context, factory, number, created))
 
 
 def _creation_times(chance: random.Random, count: int) -> list[int]:
-    """Epoch milliseconds, ascending, spread over two years; many are the same, as if imported in bulk."""
+    """Ascending epoch milliseconds, spread over two years. Many are equal, as after bulk imports."""
     gaps: list[float] = []
     while len(gaps) < count:
         gaps.append(0.2 + chance.random())
@@ -60,23 +60,23 @@ def _creation_times(chance: random.Random, count: int) -> list[int]:
             gaps += [0.0] * (2 + int(chance.random() * _MAX_BURST))
     del gaps[count:]
     whole = sum(gaps) + 1
-    return [_NEWEST - _SPREAD + int(place / whole * _SPREAD) for place in accumulate(gaps)]
+    return [_END_MS - _SPREAD_MS + int(position / whole * _SPREAD_MS) for position in accumulate(gaps)]
 
 
-def _customer(world: SeedContext, facts: _Facts, number: int, created: int) -> Record:
-    """The customer with this number, and all that has happened to it."""
-    record = facts.record(number, EPOCH + created * MILLISECOND)
-    life = CustomerHistory(world, record, created)
-    chance = world.bits(8)
+def _customer(context: SeedContext, factory: _CustomerFactory, number: int, created: int) -> Record:
+    """Generate the customer with this number, and its events."""
+    record = factory.record(number, EPOCH + created * MILLISECOND)
+    history = CustomerHistory(context, record, created)
+    chance = context.bits(8)
     if chance & 3:
-        life.live(number)
-    if chance < 48:  # about one in five
-        life.change(facts.metadata(chance))
+        history.generate(number)
+    if chance < 48:  # about one in five customers
+        history.update(factory.metadata(chance))
     return record
 
 
-class _Facts:
-    """Who the customers are. Objects that are equal are one, for there are many."""
+class _CustomerFactory:
+    """Generates the properties of customers. Equal addresses and metadata share one object, to save memory."""
 
     def __init__(self, store: Store) -> None:
         self._make_id = store.make_id
@@ -86,9 +86,9 @@ class _Facts:
         self._metadata: dict[int, Json] = {}
 
     def record(self, number: int, created: dt.datetime) -> Record:
-        """A customer that is just created."""
+        """A new customer without events."""
         bits = self._bits(60)
-        culture = WEIGHTED[(bits & 0x3FF) % len(WEIGHTED)]
+        culture = WEIGHTED_CULTURES[(bits & 0x3FF) % len(WEIGHTED_CULTURES)]
         person = culture.people[(bits >> 10 & 0x3FFF) % len(culture.people)]
         email = _email(culture, person, number, bits >> 24 & 0x3F)
         fields: Json = {"name": person.name}
@@ -97,7 +97,7 @@ class _Facts:
         if bits >> 30 & 7:
             fields["phone"] = f"{culture.phone}{self._bits(26):08d}"
         if bits >> 33 & 7:
-            fields["birthdate"] = self._birthdate(bits >> 36 & _BIRTHDATES - 1)
+            fields["birthdate"] = self._birthdate(bits >> 36 & _BIRTHDATE_COUNT - 1)
         has_address, bits = bits >> 48 & 15, bits >> 52
         if not bits & 31:
             fields["description"] = DESCRIPTIONS[number % len(DESCRIPTIONS)]
@@ -107,17 +107,21 @@ class _Facts:
             source_id=_source_id(person, email, number, more & 0x3F),
             created=created,
             fields=fields,
-            address=self._address(culture, more >> 6 & _ADDRESSES - 1) if has_address else None,
+            address=self._address(culture, more >> 6 & _ADDRESSES_PER_COUNTRY - 1) if has_address else None,
             metadata=self.metadata(more >> 16),
         )
 
     def metadata(self, number: int) -> Json:
-        """Some metadata, the same for the same number."""
-        number %= 6 * len(EXTRAS)
+        """Metadata of a customer. Equal numbers give equal metadata."""
+        number %= 6 * len(EXTRA_METADATA)
         found = self._metadata.get(number)
         if found is None:
             tier, newsletter = TIERS[number % 3][0], number // 3 % 2 == 0
-            found = self._metadata[number] = {"tier": tier, "newsletter": newsletter, **EXTRAS[number // 6]}
+            found = self._metadata[number] = {
+                "tier": tier,
+                "newsletter": newsletter,
+                **EXTRA_METADATA[number // 6],
+            }
         return found
 
     def _address(self, culture: Culture, number: int) -> Json:
@@ -130,13 +134,13 @@ class _Facts:
     def _birthdate(self, number: int) -> str:
         found = self._birthdates.get(number)
         if found is None:
-            date = _FIRST_BIRTHDATE + dt.timedelta(days=number * _DAYS_FROM_BIRTHDATE_TO_BIRTHDATE)
+            date = _FIRST_BIRTHDATE + dt.timedelta(days=number * _DAYS_BETWEEN_BIRTHDATES)
             found = self._birthdates[number] = date.isoformat()
         return found
 
 
 def _email(culture: Culture, person: Person, number: int, chance: int) -> str | None:
-    """An address that nobody else has, or none."""
+    """A unique e-mail address, or `None`."""
     match chance & 15:
         case 0:
             return None
@@ -149,7 +153,7 @@ def _email(culture: Culture, person: Person, number: int, chance: int) -> str | 
 
 
 def _source_id(person: Person, email: str | None, number: int, chance: int) -> str | None:
-    """What a shop may call a customer: whatever its other programs do."""
+    """A source id in one of the formats that shops use, some with spaces or special characters, or `None`."""
     match chance:
         case 0:
             return None
@@ -166,7 +170,7 @@ def _source_id(person: Person, email: str | None, number: int, chance: int) -> s
 
 
 def make_redeemable(store: Store, record: Record) -> Redeemable:
-    """A discount voucher that the customer holds."""
+    """Create a discount voucher that the customer holds."""
     created = record.created + dt.timedelta(hours=1)
     discount: Json = {"type": "AMOUNT", "amount_off": 1000}
     return Redeemable(

@@ -1,6 +1,6 @@
-"""What customers hold, buy and take part in: campaigns, vouchers and orders. No I/O.
+"""The objects of customer events: campaigns, vouchers, orders and products. No I/O.
 
-These are plain values: they are shown as JSON only when somebody looks, for there are many.
+They are plain values, turned into JSON only on request, as there are many.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from voucherify_async._transport.wire import format_instant
 
 __all__ = [
-    "NOTHING",
+    "NO_SUBJECT",
     "Amount",
     "Campaign",
     "EventSubject",
@@ -24,36 +24,36 @@ __all__ = [
     "Product",
     "Redeemable",
     "Tier",
-    "digits",
-    "letters",
+    "alphanumeric_id",
+    "hex_hash_id",
 ]
 
 Json = dict[str, Any]
 Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 Amount = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
-"""Hundredths of a currency, points or pieces."""
+"""Hundredths of a currency unit, points, or a quantity."""
 
 _LETTERS: Final = (string.ascii_letters + string.digits).encode()
-_OF_BYTES: Final = bytes(_LETTERS[number % len(_LETTERS)] for number in range(256))
+_LETTER_OF_BYTE: Final = bytes(_LETTERS[number % len(_LETTERS)] for number in range(256))
 _HEX_ID_BYTES: Final = 9
 
 
-def letters(prefix: str, number: int, length: int = 24) -> str:
-    """An id of letters and digits, the same for the same number; for example ``camp_…``."""
-    return prefix + _scattered(prefix, number, length).translate(_OF_BYTES).decode()
+def alphanumeric_id(prefix: str, number: int, length: int = 24) -> str:
+    """An id of letters and digits, for example ``camp_…``. Equal numbers give equal ids."""
+    return prefix + _hash_bytes(prefix, number, length).translate(_LETTER_OF_BYTE).decode()
 
 
-def digits(prefix: str, number: int) -> str:
-    """An id of hexadecimal digits, the same for the same number; for example ``rh_0e7b8db4700106a852``."""
-    return prefix + _scattered(prefix, number, _HEX_ID_BYTES).hex()
+def hex_hash_id(prefix: str, number: int) -> str:
+    """A hexadecimal id, for example ``rh_0e7b8db4700106a852``. Equal numbers give equal ids."""
+    return prefix + _hash_bytes(prefix, number, _HEX_ID_BYTES).hex()
 
 
-def _scattered(prefix: str, number: int, length: int) -> bytes:
+def _hash_bytes(prefix: str, number: int, length: int) -> bytes:
     return hashlib.blake2b(f"{prefix}{number}".encode(), digest_size=length).digest()
 
 
 class Tier(msgspec.Struct, frozen=True, gc=False):
-    """A tier of a loyalty campaign: from so many points to less than so many."""
+    """A tier of a loyalty campaign, for customers with `first` to `last` points."""
 
     id: str
     name: str
@@ -61,7 +61,7 @@ class Tier(msgspec.Struct, frozen=True, gc=False):
     last: Amount
 
     def to_json(self, campaign: Campaign) -> Json:
-        """The tier as events show it."""
+        """The tier as in events."""
         points = {"from": self.first, "to": self.last}
         return {
             "id": self.id,
@@ -76,7 +76,7 @@ class Tier(msgspec.Struct, frozen=True, gc=False):
 
 
 class Campaign(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A campaign, in which many customers take part."""
+    """A campaign, shared by many customers."""
 
     id: str
     name: str
@@ -86,7 +86,7 @@ class Campaign(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     tiers: tuple[Tier, ...] = ()
 
     def to_json(self) -> Json:
-        """The campaign as events show it."""
+        """The campaign as in events."""
         return {
             "id": self.id,
             "name": self.name,
@@ -105,7 +105,7 @@ class Campaign(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Product(msgspec.Struct, frozen=True, gc=False):
-    """Something that is sold."""
+    """A product."""
 
     id: str
     source_id: str
@@ -115,75 +115,75 @@ class Product(msgspec.Struct, frozen=True, gc=False):
 
 
 class Redeemable(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
-    """A voucher that a customer holds, alone or, as a referral code, with others."""
+    """A voucher held by a customer. A referral code is held by several customers."""
 
     number: int
-    """Random; the ids are made of it."""
+    """Random; the holder id is derived from it."""
     created: Instant
     customer_id: str
     holder_role: str = "OWNER"
     campaign: Campaign | None
     voucher: int
-    """Another random number; all holders of one voucher have the same."""
+    """Random; the voucher id and code are derived from it. All holders of a voucher have the same number."""
     voucher_type: str = "DISCOUNT_VOUCHER"
     discount: Json | None = None
     referrer_id: str | None = None
     amount: Amount = 0
-    """All credits, in hundredths, or points that were put on it."""
+    """Total credits, in hundredths, or points that were added."""
     spent: Amount = 0
-    """How much of them is gone."""
+    """Spent credits or points."""
     uses: Amount = 0
     status: str = "ACTIVE"
 
     @property
     def id(self) -> str:
-        """The holder's id, for example ``rh_0e7b8db4700106a852``."""
-        return digits("rh_", self.number)
+        """The holder id, for example ``rh_0e7b8db4700106a852``."""
+        return hex_hash_id("rh_", self.number)
 
     @property
     def created_at(self) -> str:
-        """When it came to be held."""
+        """The time at which the customer got the voucher, as in the service's responses."""
         return format_instant(self.created)
 
     @property
     def redeemable_id(self) -> str:
-        """The voucher's id."""
-        return letters("v_", self.voucher, 32)
+        """The id of the voucher."""
+        return alphanumeric_id("v_", self.voucher, 32)
 
     @property
     def redeemable_object(self) -> str:
-        """What kind of redeemable it is."""
+        """The type of the redeemable, always ``voucher``."""
         return "voucher"
 
     @property
     def campaign_id(self) -> str | None:
-        """The campaign it belongs to, if any."""
+        """The id of the voucher's campaign, if any."""
         return None if self.campaign is None else self.campaign.id
 
     @property
     def campaign_type(self) -> str | None:
-        """The kind of that campaign."""
+        """The type of the voucher's campaign, if any."""
         return None if self.campaign is None else self.campaign.type
 
     @property
     def code(self) -> str:
-        """What is entered to redeem it."""
-        return letters("", self.voucher, 8)
+        """The code of the voucher."""
+        return alphanumeric_id("", self.voucher, 8)
 
     @property
     def balance(self) -> int:
-        """The credits or points that are left."""
+        """The remaining credits, in hundredths, or points."""
         return self.amount - self.spent
 
     def to_json(self) -> Json:
-        """The redeemable as the service lists it."""
+        """The redeemable as in the service's lists."""
         return {
-            **self.holder(),
-            "redeemable": {"type": "voucher", "voucher": self._voucher(), "status": self.status},
+            **self.holder_json(),
+            "redeemable": {"type": "voucher", "voucher": self._voucher_json(), "status": self.status},
         }
 
-    def holder(self) -> Json:
-        """Who holds what."""
+    def holder_json(self) -> Json:
+        """The holder object: the ids of the customer, the voucher and the campaign."""
         return {
             "id": self.id,
             "created_at": self.created_at,
@@ -196,12 +196,16 @@ class Redeemable(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
             "voucher_type": self.voucher_type,
         }
 
-    def in_short(self, balance: int | None = None) -> Json:
-        """The voucher as events show it, with the balance that it had then."""
-        return {**self._facts(self.balance if balance is None else balance), "metadata": {}, "active": True}
+    def simple_voucher(self, balance: int | None = None) -> Json:
+        """The voucher as in events. `balance` is the one at the time of the event; default: the current one."""
+        return {
+            **self._base_json(self.balance if balance is None else balance),
+            "metadata": {},
+            "active": True,
+        }
 
-    def _facts(self, balance: int) -> Json:
-        facts: Json = {
+    def _base_json(self, balance: int) -> Json:
+        shown: Json = {
             "id": self.redeemable_id,
             "code": self.code,
             "campaign": None if self.campaign is None else self.campaign.name,
@@ -219,12 +223,12 @@ class Redeemable(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
             "object": "voucher",
         }
         if self.voucher_type == "GIFT_VOUCHER":
-            facts["gift"] = {"amount": self.amount, "balance": balance, "effect": "APPLY_TO_ORDER"}
+            shown["gift"] = {"amount": self.amount, "balance": balance, "effect": "APPLY_TO_ORDER"}
         elif self.voucher_type == "LOYALTY_CARD":
-            facts["loyalty_card"] = {"points": self.amount, "balance": balance}
-        return facts
+            shown["loyalty_card"] = {"points": self.amount, "balance": balance}
+        return shown
 
-    def _voucher(self) -> Json:
+    def _voucher_json(self) -> Json:
         code = self.code
         redemption = {"quantity": None, "redeemed_quantity": self.uses, "object": "list"}
         redemption["url"] = f"/v1/vouchers/{code}/redemptions?page=1&limit=10"
@@ -234,7 +238,7 @@ class Redeemable(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
             redemption["quantity"] = 1
         publish_url = f"/v1/vouchers/{code}/publications?page=1&limit=10"
         return {
-            **self._facts(self.balance),
+            **self._base_json(self.balance),
             "category": None,
             "start_date": None,
             "expiration_date": None,
@@ -251,10 +255,10 @@ class Redeemable(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
 
 class Order(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
-    """An order of one product; what it is paid with is taken off."""
+    """An order of one product."""
 
     number: int
-    """Random; its ids are made of it."""
+    """Random; both ids are derived from it."""
     created: Instant
     product: Product
     quantity: Amount
@@ -262,26 +266,26 @@ class Order(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
     @property
     def id(self) -> str:
-        """Its id, for example ``ord_0b4c590350857970df``."""
-        return digits("ord_", self.number)
+        """The order id, for example ``ord_0b4c590350857970df``."""
+        return hex_hash_id("ord_", self.number)
 
     @property
     def source_id(self) -> str:
-        """Its id in the shop."""
+        """The order id in the shop."""
         return f"order-{self.number % 10**9}"
 
     @property
     def amount(self) -> int:
-        """What it costs without discounts, in hundredths."""
+        """The price without discount, in hundredths."""
         return self.product.price * self.quantity
 
     @property
     def total(self) -> int:
-        """What is to be paid, in hundredths."""
+        """The amount to pay, in hundredths."""
         return self.amount - self.discount
 
-    def worth_of(self, discount: Json | None) -> int:
-        """What a discount takes off, in hundredths."""
+    def amount_off(self, discount: Json | None) -> int:
+        """The amount that a discount takes off this order, in hundredths."""
         match discount:
             case {"type": "AMOUNT", "amount_off": off}:
                 return min(int(off), self.amount)
@@ -289,11 +293,11 @@ class Order(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
                 return self.amount * int(percent) // 100
             case {"type": "FIXED", "fixed_amount": fixed}:
                 return max(self.amount - int(fixed), 0)
-            case _:  # one more for free
+            case _:  # a free unit, or no discount
                 return 0
 
     def to_json(self, customer_id: str, status: str) -> Json:
-        """The order as events show it, in the status that it had then."""
+        """The order as in events, with its status at the time of the event."""
         discount = 0 if status == "CREATED" else self.discount
         item = {
             "object": "order_item",
@@ -321,7 +325,7 @@ class Order(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
 
 class EventSubject(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """What an event is about, as far as it is about that."""
+    """The objects and values that an event is about. Each type of event uses some of them."""
 
     campaign: Campaign | None = None
     voucher: Redeemable | None = None
@@ -330,16 +334,16 @@ class EventSubject(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
     tier_before: Tier | None = None
     segment: Json | None = None
     other: Json | None = None
-    """Another customer, in short."""
+    """Another customer, in the short form."""
     name: str = ""
-    """Of a reward, of what was sent, or of an event of the customer's own kind."""
+    """The name of a reward, a message or a custom event."""
     number: int = 0
-    """Random; the ids of what has no other are made of it."""
+    """Random; ids of objects without a record of their own, such as a redemption, are derived from it."""
     amount: Amount = 0
-    """Credits or points that came or went."""
+    """Added (positive) or removed (negative) credits or points."""
     balance: Amount = 0
-    """Credits or points after that."""
+    """Credits or points after the event."""
 
 
-NOTHING: Final = EventSubject()
-"""What an event is about that is about the customer alone."""
+NO_SUBJECT: Final = EventSubject()
+"""The subject of an event that is about the customer only."""

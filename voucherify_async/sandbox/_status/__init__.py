@@ -1,1 +1,1 @@
-"""The sandbox's status page."""
+"""The sandbox's status page and its JSON endpoints."""

@@ -1,7 +1,11 @@
-"""The status page: what it shows, what it may change, and who may see it. No I/O.
+"""The status page and its JSON endpoints: content, settings and access control. No I/O.
 
-It needs no credentials, so a page of somebody else's must not get at it: by a name that suddenly leads to
-this machine, from a frame, or by a request that a browser sends without asking first.
+The page needs no credentials, so it must not be reachable for other web sites in the user's browser:
+
+- DNS rebinding (another site's host name that resolves to this machine): the Host header is checked.
+- Framing: the Content-Security-Policy forbids it.
+- Cross-site requests: settings change only with a PATCH of type application/json, for which browsers send a
+  preflight request first; the sandbox never grants it. Sec-Fetch-Site is checked as well.
 """
 
 from __future__ import annotations
@@ -26,7 +30,14 @@ from voucherify_async.sandbox._http.rate_limits import Quota, RateStatus
 from voucherify_async.sandbox._store.records import Job
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["UNEXPECTED_HOST", "Reply", "is_about_itself", "is_expected_host", "refuse", "reply"]
+__all__ = [
+    "UNEXPECTED_HOST",
+    "PageResponse",
+    "error_response",
+    "is_expected_host",
+    "is_sandbox_path",
+    "respond",
+]
 
 Json = dict[str, Any]
 
@@ -37,16 +48,16 @@ _METHODS: Final = {"/": "GET", _STATUS: "GET", _SETTINGS: "PATCH"}
 
 _REQUESTS_SHOWN: Final = 100
 _JOBS_SHOWN: Final = 50
-_MAX_SHOWN: Final = 500
-"""Characters of a path or query; whoever has sent a longer one knows the rest."""
+_MAX_TEXT_LENGTH: Final = 500
+"""Maximum length of a path or query, in characters; longer ones are truncated."""
 
-_HEADERS: Final = {
+_COMMON_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_POLICY: Final = (
+_CSP_DIRECTIVES: Final = (
     "default-src 'none'",
     "connect-src 'self'",
     "img-src data:",
@@ -59,8 +70,8 @@ _POLICY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What is answered."""
+class PageResponse:
+    """An HTTP response, independent of aiohttp."""
 
     status: int
     headers: Mapping[str, str]
@@ -68,7 +79,7 @@ class Reply:
 
 
 class SandboxView(Protocol):
-    """A sandbox, as far as it is shown and changed."""
+    """The attributes of `Sandbox` that the status page shows and changes."""
 
     app_id: str
     app_token: str
@@ -78,28 +89,30 @@ class SandboxView(Protocol):
 
     @property
     def latency(self) -> Latency:
-        """Seconds that every answer takes longer, or their range."""
+        """The delay of every API response in seconds, or its range."""
         ...
 
     @property
     def rate_limit(self) -> Quota | None:
-        """How many calls it takes."""
+        """The rate limit; `None` if there is none."""
         ...
 
 
-class _Refused(Exception):  # noqa: N818  # it is no error of ours
+class _RequestError(Exception):
+    """A request that is rejected with an HTTP status and a message."""
+
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
 
 
-def is_about_itself(path: str) -> bool:
-    """Whether a path is the sandbox's own, and no part of the service."""
+def is_sandbox_path(path: str) -> bool:
+    """Whether a path belongs to the sandbox itself and not to the API of the service."""
     return path == "/" or path.startswith(PREFIX)
 
 
-def reply(
+def respond(
     sandbox: SandboxView,
     method: str,
     path: str,
@@ -107,76 +120,80 @@ def reply(
     body: bytes,
     *,
     hosts: Collection[str],
-    readings: Iterable[RateStatus],
+    rate_statuses: Iterable[RateStatus],
     page: Callable[[], str],
-) -> Reply:
-    """Answer a request for the page or for what it shows, or change what it asks for.
+) -> PageResponse:
+    """Handle a request for the page, for its data, or for a change of settings.
 
     Args:
-        sandbox: What is shown and changed.
+        sandbox: The sandbox to show and change.
         method: HTTP method.
-        path: A path that `is_about_itself`.
-        headers: Names compare without regard to case.
-        body: As it was sent.
-        hosts: Names by which the sandbox may be called, in lower case.
-        readings: How far the rate limit is used up; not shown if there is none.
-        page: The page's HTML.
+        path: A path for which `is_sandbox_path` is true.
+        headers: Request headers, with case-insensitive names.
+        body: The body as sent.
+        hosts: Accepted host names besides ``localhost`` and IP addresses, in lower case.
+        rate_statuses: The status of each rate counter; ignored if the sandbox has no rate limit.
+        page: Returns the HTML of the page.
     """
     try:
         _check_access(method, path, headers, hosts)
         if path == "/":
             html = page()
-            own = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": _policy(html)}
-            return Reply(200, _HEADERS | own, html.encode())
+            own = {
+                "Content-Type": "text/html; charset=utf-8",
+                "Content-Security-Policy": _content_security_policy(html),
+            }
+            return PageResponse(200, _COMMON_HEADERS | own, html.encode())
         if path == _SETTINGS:
             for name, value in _read_changes(sandbox, body).items():
                 setattr(sandbox, name, value)
             return _json(200, _settings(sandbox))
-        return _json(200, _status(sandbox, readings))
-    except _Refused as refused:
-        return refuse(refused.status, str(refused), refused.headers)
+        return _json(200, _status(sandbox, rate_statuses))
+    except _RequestError as error:
+        return error_response(error.status, str(error), error.headers)
 
 
-def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """Answer that it cannot be done, and why."""
+def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> PageResponse:
+    """An error response with a JSON message."""
     return _json(status, {"message": message}, headers)
 
 
-def _json(status: int, content: Json, headers: Mapping[str, str] | None = None) -> Reply:
+def _json(status: int, content: Json, headers: Mapping[str, str] | None = None) -> PageResponse:
     own = {"Content-Type": "application/json", **(headers or {})}
-    return Reply(status, _HEADERS | own, msgspec.json.encode(content))
+    return PageResponse(status, _COMMON_HEADERS | own, msgspec.json.encode(content))
 
 
-# ---------------------------------------------------------------- who may see it
+# ---------------------------------------------------------------- access control
 
 
 def _check_access(method: str, path: str, headers: Mapping[str, str], hosts: Collection[str]) -> None:
     if not is_expected_host(headers.get("Host", ""), hosts):
-        raise _Refused(403, UNEXPECTED_HOST)
+        raise _RequestError(403, UNEXPECTED_HOST)
     expected = _METHODS.get(path)
     if expected is None:
-        raise _Refused(404, "There is no such page")
+        raise _RequestError(404, "There is no such page")
     if method != expected:
-        raise _Refused(405, f"Allowed: {expected}", {"Allow": expected})
+        raise _RequestError(405, f"Allowed: {expected}", {"Allow": expected})
     if expected == "PATCH":
-        # A browser asks before it sends this type to another site, and gets no permission.
+        # Browsers send this type to another site only after a preflight request, which the sandbox rejects.
         if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-            raise _Refused(415, "The body must be application/json")
+            raise _RequestError(415, "The body must be application/json")
         if headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
-            raise _Refused(403, "Settings are changed from this sandbox's own page only")
+            raise _RequestError(403, "Settings can be changed only from this sandbox's own page")
 
 
 UNEXPECTED_HOST: Final = (
-    "Open this by an IP address or as localhost, or allow the name (--allow-host): any other could be a trap"
+    "This host name is not allowed, as it could be a DNS rebinding attack:"
+    " use an IP address or localhost, or allow the name with --allow-host"
 )
 
 
 def is_expected_host(given: str, hosts: Collection[str]) -> bool:
-    """Whether a `Host` header names this machine in a way that nobody else's name server has a say in.
+    """Whether a Host header names an IP address, ``localhost`` or an allowed name. Other names may be DNS rebinding.
 
     Args:
-        given: The header.
-        hosts: Names that are expected besides, in lower case.
+        given: The Host header.
+        hosts: Allowed names, in lower case.
     """
     found = re.fullmatch(r"(?:\[([^]]*)\]|([^:]*))(?::\d*)?", given)
     name = (found[1] or found[2] or "").lower() if found else ""
@@ -190,22 +207,22 @@ def is_expected_host(given: str, hosts: Collection[str]) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _policy(html: str) -> str:
-    """Lets nothing run in the page, and shapes it by nothing, but what it brings itself."""
-    own = (" ".join([f"{name}-src", *_digests(html, name)]) for name in ("script", "style"))
-    return "; ".join((*_POLICY, *own))
+def _content_security_policy(html: str) -> str:
+    """The Content-Security-Policy: only the page's own inline scripts and styles are allowed."""
+    own = (" ".join([f"{name}-src", *_csp_hashes(html, name)]) for name in ("script", "style"))
+    return "; ".join((*_CSP_DIRECTIVES, *own))
 
 
-def _digests(html: str, name: str) -> Iterator[str]:
-    """Of each element of this name, as a policy wants it."""
+def _csp_hashes(html: str, name: str) -> Iterator[str]:
+    """The CSP source expressions (SHA-256 hashes) of all elements with this tag name."""
     for text in re.findall(rf"<{name}\b[^>]*>(.*?)</{name}>", html, re.DOTALL):
         yield f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-# ---------------------------------------------------------------- what is shown
+# ---------------------------------------------------------------- status
 
 
-def _status(sandbox: SandboxView, readings: Iterable[RateStatus]) -> Json:
+def _status(sandbox: SandboxView, rate_statuses: Iterable[RateStatus]) -> Json:
     store, seen = sandbox.store, sandbox.requests.seen
     store.advance()
     now = store.clock()
@@ -225,12 +242,12 @@ def _status(sandbox: SandboxView, readings: Iterable[RateStatus]) -> Json:
         "jobs": [_job(job, now) for job in islice(reversed(store.jobs.values()), _JOBS_SHOWN)],
         "meters": [
             {
-                "kind": reading.kind,
-                "limit": reading.limit,
-                "remaining": reading.remaining,
-                "retry_at": reading.retry_at,
+                "kind": counter.kind,
+                "limit": counter.limit,
+                "remaining": counter.remaining,
+                "retry_at": counter.retry_at,
             }
-            for reading in (() if sandbox.rate_limit is None else readings)
+            for counter in (() if sandbox.rate_limit is None else rate_statuses)
         ],
         "settings": _settings(sandbox),
     }
@@ -241,18 +258,18 @@ def _request(number: int, exchange: Exchange) -> Json:
         "number": number,
         "at": exchange.at,
         "method": exchange.method,
-        "path": _shown(exchange.path),
-        "query": _shown(unquote_plus(exchange.target.partition("?")[2])),
+        "path": _displayable(exchange.path),
+        "query": _displayable(unquote_plus(exchange.target.partition("?")[2])),
         "status": exchange.status,
         "fault": exchange.fault,
         "ms": round(exchange.elapsed * 1000, 3),
     }
 
 
-def _shown(text: str) -> str:
-    # A path may be of any bytes; those that are no UTF-8 come as what JSON cannot hold.
+def _displayable(text: str) -> str:
+    # Bytes of a path that are not UTF-8 arrive as surrogates, which JSON cannot represent.
     text = text.encode("utf-8", "replace").decode()
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    return text if len(text) <= _MAX_TEXT_LENGTH else text[: _MAX_TEXT_LENGTH - 1] + "…"
 
 
 def _job(job: Job, now: float) -> Json:
@@ -269,7 +286,7 @@ def _job(job: Job, now: float) -> Json:
     }
 
 
-# ---------------------------------------------------------------- what may be changed
+# ---------------------------------------------------------------- settings
 
 
 def _settings(sandbox: SandboxView) -> Json:
@@ -290,19 +307,19 @@ def _settings(sandbox: SandboxView) -> Json:
 
 
 def _read_changes(sandbox: SandboxView, body: bytes) -> Json:
-    """The attributes of the sandbox that are to be set; all of them can be, or none is."""
+    """The new values of sandbox attributes, by name. All are validated before any is set."""
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _Refused(400, f"The body is no JSON: {error}") from None
+        raise _RequestError(400, f"The body is not JSON: {error}") from None
     try:
-        return _changes(sandbox.faults, _object("the body", given, _READERS))
+        return _changes(sandbox.faults, _check_object("the body", given, _SETTING_READERS))
     except ValueError as error:
-        raise _Refused(400, str(error)) from None
+        raise _RequestError(400, str(error)) from None
 
 
 def _changes(faults: Faults, given: Json) -> Json:
-    return {name: _READERS[name](faults, value) for name, value in given.items()}
+    return {name: _SETTING_READERS[name](faults, value) for name, value in given.items()}
 
 
 def _read_latency(_: Faults, value: Any) -> Latency:
@@ -312,15 +329,17 @@ def _read_latency(_: Faults, value: Any) -> Latency:
 def _read_faults(faults: Faults, value: Any) -> Faults:
     if value is None:
         return Faults()
-    given = _object("faults", value, ("reset", "truncate", "status", "stall", "stale_keepalive"))
+    given = _check_object("faults", value, ("reset", "truncate", "status", "stall", "stale_keepalive"))
     if "status" in given:
-        given["status"] = {_code(code): chance for code, chance in _object("status", given["status"]).items()}
+        given["status"] = {
+            _to_status(code): chance for code, chance in _check_object("status", given["status"]).items()
+        }
     return replace(faults, **given)
 
 
-def _code(text: str) -> int:
+def _to_status(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text):
-        raise ValueError(f"status must be by HTTP status, not by {text!r}")
+        raise ValueError(f"status must have HTTP statuses as keys, not {text!r}")
     return int(text)
 
 
@@ -329,7 +348,7 @@ def _read_rate_limit(_: Faults, value: Any) -> Quota | None:
         return None
     if not is_mapping(value):
         return Quota(value)
-    given = _object("rate_limit", value, ("limit", "period", "fixed"))
+    given = _check_object("rate_limit", value, ("limit", "period", "fixed"))
     if "limit" not in given:
         raise ValueError("rate_limit must have a limit")
     if not isinstance(given.get("fixed", False), bool):
@@ -337,17 +356,17 @@ def _read_rate_limit(_: Faults, value: Any) -> Quota | None:
     return Quota(**given)
 
 
-_READERS: Final[Mapping[str, Callable[[Faults, Any], Any]]] = {
+_SETTING_READERS: Final[Mapping[str, Callable[[Faults, Any], Any]]] = {
     "latency": _read_latency,
     "faults": _read_faults,
     "rate_limit": _read_rate_limit,
 }
 
 
-def _object(name: str, value: Any, keys: Iterable[str] | None = None) -> Json:
+def _check_object(name: str, value: Any, keys: Iterable[str] | None = None) -> Json:
     if not is_mapping(value):
         raise ValueError(f"{name} must be an object, not {value!r}")
     unknown = [] if keys is None else sorted(value.keys() - set(keys))
     if unknown:
-        raise ValueError(f"{name} has nothing named {unknown[0]!r}")
+        raise ValueError(f"{name} has no field {unknown[0]!r}")
     return dict(value)

@@ -1,1 +1,1 @@
-"""The sandbox's data: records, indexes, jobs and persistence. No I/O but in `persistence`."""
+"""The sandbox's data: records, indexes, jobs and persistence. Only `persistence` does I/O."""

@@ -1,4 +1,4 @@
-"""Errors as the service answers them."""
+"""The service's error responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ApiError", "bad_query", "not_found", "too_large"]
 
 
 class ApiError(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class ApiError(Exception):
         super().__init__(f"{status} {key}: {self.message}")
 
     def to_json(self, request_id: str) -> dict[str, Any]:
-        """The body of the answer."""
+        """The body of the response."""
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            # Not from the application, but from what is before it: it has a shape of its own.
+            # A proxy in front of the application sends this one, in another format.
             return {"statusCode": self.status, "error": "Request Entity Too Large", "message": self.details}
         body = {
             "code": self.status,
@@ -52,7 +52,7 @@ class ApiError(Exception):
 
 
 def not_found(kind: str, key: str) -> ApiError:
-    """404 for an object that does not exist."""
+    """The 404 error for an object that does not exist."""
     return ApiError(
         404,
         "not_found",
@@ -64,11 +64,11 @@ def not_found(kind: str, key: str) -> ApiError:
 
 
 def bad_query(details: str) -> ApiError:
-    """400 for a query that makes no sense."""
+    """The 400 error for an invalid query."""
     return ApiError(400, "invalid_query_params", details, message="Invalid query params")
 
 
-def too_large(most: int = MAX_BODY_BYTES) -> ApiError:
-    """413 for a body above the limit, in bytes."""
-    details = f"Payload content length greater than maximum allowed: {most}"
+def too_large(limit: int = MAX_BODY_BYTES) -> ApiError:
+    """The 413 error for a body of more than `limit` bytes."""
+    details = f"Payload content length greater than maximum allowed: {limit}"
     return ApiError(413, "payload_too_large", details)

@@ -1,4 +1,4 @@
-"""Many objects at once, without the garbage collector in between."""
+"""Pausing the garbage collector while many objects are created."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["gc_paused"]
 
 @contextlib.contextmanager
 def gc_paused() -> Generator[None]:
-    """Make many objects, none of them garbage, all of which would be looked through again and again."""
-    collecting = gc.isenabled()
+    """Pause the garbage collector, which would scan the new objects repeatedly and find no garbage."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collecting:
+        if was_enabled:
             gc.enable()

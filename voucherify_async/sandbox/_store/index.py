@@ -1,4 +1,4 @@
-"""Customers in order, and kept so while they come, change and go. No I/O."""
+"""Sorted lists of customers that are updated as customers are added, changed and deleted. No I/O."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Final
 from voucherify_async.sandbox._store.records import UNBOUNDED, Bounds, Record
 from voucherify_async.sandbox._store.segments import Segment
 
-__all__ = ["EVERYONE", "CustomerFilter", "Index", "tie_of"]
+__all__ = ["EVERYONE", "CustomerFilter", "Index", "tie_key"]
 
-_SORTED_ANEW: Final = 50
-"""How many times as many must be sorted already for it to pay to move one at a time."""
+_RESORT_RATIO: Final = 50
+"""With more than one change per this number of customers, sorting anew is cheaper than single changes."""
 
 _KEYS: Final[dict[str, Callable[[Record], Any]]] = {
     "created_at": lambda record: (record.created, record.id),
@@ -23,18 +23,18 @@ _KEYS: Final[dict[str, Callable[[Record], Any]]] = {
 _TIES: Final[dict[str, Callable[[Record], Any]]] = {
     "created_at": lambda record: record.created,
     "updated_at": lambda record: record.updated or record.created,
-    "source_id": lambda record: record.id,  # no timestamp, no tie
+    "source_id": lambda record: record.id,  # ids are unique, so there are no ties
 }
 
 
-def tie_of(order: str) -> Callable[[Record], Any]:
-    """What customers have in common among which an order decides nothing."""
+def tie_key(order: str) -> Callable[[Record], Any]:
+    """The key by which customers tie in an order: those with equal keys have no defined order."""
     return _TIES[order]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerFilter:
-    """What is asked of the customers in a list; `None` and no bound ask nothing."""
+    """The conditions of a customer list; `None` and unbounded ranges match every customer."""
 
     email: str | None = None
     name: str | None = None
@@ -43,16 +43,16 @@ class CustomerFilter:
     created: Bounds = UNBOUNDED
     updated: Bounds = UNBOUNDED
 
-    def holds(self, record: Record) -> bool:
-        """Whether a customer is as asked."""
+    def matches(self, record: Record) -> bool:
+        """Whether a customer meets all conditions."""
         fields = record.fields
         return (
             (self.email is None or fields.get("email") == self.email)
             and (self.name is None or fields.get("name") == self.name)
             and (self.city is None or (record.address or {}).get("city") == self.city)
             and (self.segment is None or self.segment.holds(record))
-            and self.created.hold(record.created)
-            and self.updated.hold(record.updated)
+            and self.created.contains(record.created)
+            and self.updated.contains(record.updated)
         )
 
 
@@ -60,53 +60,56 @@ EVERYONE: Final = CustomerFilter()
 
 
 class Index:
-    """The customers that a filter lets pass, in one order.
+    """The customers that match a filter, in one order.
 
-    Those that are new, or have changed, are put in their places when somebody looks.
+    Added customers are sorted in when the index is read.
     """
 
-    def __init__(self, order: str, asked: CustomerFilter, records: Iterable[Record]) -> None:
-        """Sort what there is.
+    def __init__(self, order: str, customer_filter: CustomerFilter, records: Iterable[Record]) -> None:
+        """Sort the matching customers.
 
         Args:
             order: ``created_at``, ``updated_at`` or ``source_id``.
-            asked: Which customers it holds.
+            customer_filter: The conditions of the list.
             records: All customers.
         """
-        self._holds = None if asked == EVERYONE else asked.holds
+        self._matches = None if customer_filter == EVERYONE else customer_filter.matches
         self._key = _KEYS[order]
-        self._records = sorted(filter(self._holds, records) if self._holds else records, key=self._key)
+        self._records = sorted(filter(self._matches, records) if self._matches else records, key=self._key)
         self._added: dict[str, Record] = {}
         self._removed = 0
-        self.moves = order != "created_at" or self._holds is not None
-        """Whether a customer that changes may have another place in it, or none."""
+        self.affected_by_updates = order != "created_at" or self._matches is not None
+        """Whether a change of a customer can move it, add it or remove it."""
 
     def add(self, record: Record) -> None:
-        """Take a customer in, if it is asked for."""
-        if self._holds is None or self._holds(record):
+        """Add a customer if it matches the filter."""
+        if self._matches is None or self._matches(record):
             self._added[record.id] = record
 
     def discard(self, record: Record) -> bool:
-        """Take a customer out, if it is in, before it changes.
+        """Remove a customer, if it is in the index. Call this before the customer changes.
 
         Returns:
-            Whether the index is still of use: after many changes it takes less time to make a new one.
+            Whether the index is still usable. It is not after many removals, when a new one is cheaper, or if the
+            customer is not at its position.
         """
-        if self._added.pop(record.id, None) is not None or not (self._holds is None or self._holds(record)):
+        if self._added.pop(record.id, None) is not None or not (
+            self._matches is None or self._matches(record)
+        ):
             return True
         self._removed += 1
-        if self._removed * _SORTED_ANEW > len(self._records):
+        if self._removed * _RESORT_RATIO > len(self._records):
             return False
-        place = bisect.bisect_left(self._records, self._key(record), key=self._key)
-        if self._records[place : place + 1] != [record]:  # somebody has changed it without telling
+        position = bisect.bisect_left(self._records, self._key(record), key=self._key)
+        if self._records[position : position + 1] != [record]:  # changed without `discard`
             return False
-        del self._records[place]
+        del self._records[position]
         return True
 
-    def look(self) -> list[Record]:
+    def sorted_records(self) -> list[Record]:
         """The customers, in ascending order."""
         added, self._removed = self._added, 0
-        if len(added) * _SORTED_ANEW > len(self._records):
+        if len(added) * _RESORT_RATIO > len(self._records):
             self._records += added.values()
             self._records.sort(key=self._key)
         else:

@@ -1,6 +1,6 @@
-"""What background jobs do to the store when their time has come. No I/O.
+"""The work of background jobs, and the reports of their results. No I/O.
 
-The work of a job is plain data, so that it can be kept over a restart.
+The work of a job is plain data, so that it can be saved in the state file.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ __all__ = [
     "CsvImport",
     "CsvTable",
     "MetadataUpdate",
-    "columns_of",
     "find_report",
+    "read_columns",
 ]
 
 Json = dict[str, Any]
 
 REPORT_PATH: Final = "/-/reports/"
-"""Where reports are downloaded, without credentials, as from the storage to which the service's addresses lead."""
-_REPORTS_KEPT: Final = dt.timedelta(days=30)
+"""The path of reports. They are downloaded without credentials, as from the file storage of the service."""
+_REPORT_LIFETIME: Final = dt.timedelta(days=30)
 
 _FOUND, _UPDATED = 1, 2
 
-_COLUMNS: Final = {
+_CUSTOMER_COLUMNS: Final = {
     "id": "id",
     "name": "name",
     "email": "email",
@@ -64,30 +64,30 @@ _ADDRESS_COLUMNS: Final = {
 
 
 class BulkUpdate(msgspec.Struct, tag=True):
-    """Upserts customers one by one; one that does not fit is reported and does not stop the others."""
+    """Upserts customers one by one. An invalid one is reported and does not stop the others."""
 
     source_ids: list[str]
     customers: list[Json] = []
-    fates: bytearray = msgspec.field(default_factory=bytearray)
-    """Of each customer that had its turn, whether it was there before, and whether it was updated."""
+    outcomes: bytearray = msgspec.field(default_factory=bytearray, name="fates")
+    """For each processed customer, the flags `_FOUND` (it existed) and `_UPDATED` (it was valid)."""
     errors: list[Json] = []
 
     @classmethod
     def of(cls, customers: list[Json]) -> BulkUpdate:
-        """The work of a request with these customers."""
+        """The work for a request with these customers."""
         return cls([customer["source_id"] for customer in customers], customers)
 
     def __len__(self) -> int:
         return len(self.source_ids)
 
     def do(self, customers: Customers, items: range) -> None:
-        """Upsert a part of them."""
+        """Upsert the customers in this range."""
         for number in items:
             source_id = self.source_ids[number]
-            fate = _FOUND * customers.has_source_id(source_id)
+            outcome = _FOUND * customers.has_source_id(source_id)
             try:
                 customers.upsert(check_customer(self._customer(number), ids=True), by_id=False)
-                fate |= _UPDATED
+                outcome |= _UPDATED
             except ApiError as error:
                 self.errors.append(
                     {
@@ -97,40 +97,40 @@ class BulkUpdate(msgspec.Struct, tag=True):
                         "source_id": source_id,
                     }
                 )
-            self.fates.append(fate)
+            self.outcomes.append(outcome)
 
     def _customer(self, number: int) -> Json:
         return self.customers[number]
 
     def result(self, ended: dt.datetime) -> Json:
-        """The counts, and what was wrong with each that failed."""
-        self.customers = []  # only the report is asked for from now on
+        """The counts, and the error of each customer that failed."""
+        self.customers = []  # not needed for the report
         return {
             "done_count": len(self) - len(self.errors),
             "failed_count": len(self.errors),
             "errors": self.errors,
             "reports": [],
-            "reports_available_till": format_instant(ended + _REPORTS_KEPT),
+            "reports_available_till": format_instant(ended + _REPORT_LIFETIME),
         }
 
     def report(self) -> str:
-        """Of each, whether it was there before, and whether it was updated."""
+        """A CSV file that says for each customer whether it was found and whether it was updated."""
         file = io.StringIO()
         writer = csv.writer(file)
         writer.writerow(["source_id", "found", "updated"])
-        for source_id, fate in zip(self.source_ids, self.fates, strict=True):
-            fates = ("true" if fate & flag else "false" for flag in (_FOUND, _UPDATED))
-            writer.writerow([_defused(source_id), *fates])
+        for source_id, outcome in zip(self.source_ids, self.outcomes, strict=True):
+            outcomes = ("true" if outcome & flag else "false" for flag in (_FOUND, _UPDATED))
+            writer.writerow([_escape_formula(source_id), *outcomes])
         return file.getvalue()
 
 
-def _defused(cell: str) -> str:
-    """A cell that no spreadsheet runs as a formula."""
+def _escape_formula(cell: str) -> str:
+    """The cell, quoted if a spreadsheet would evaluate it as a formula."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 class MetadataUpdate(BulkUpdate, tag=True, kw_only=True):
-    """Merges the same metadata into each customer; one that is not found is created."""
+    """Merges the same metadata into each customer. A customer that does not exist is created."""
 
     metadata: Json
 
@@ -139,7 +139,7 @@ class MetadataUpdate(BulkUpdate, tag=True, kw_only=True):
 
 
 class CsvImport(msgspec.Struct, tag=True):
-    """Creates customers, and replaces those whose `source_id` exists."""
+    """Creates customers from a CSV file, and replaces those whose `source_id` exists."""
 
     columns: list[str]
     rows: list[list[str]]
@@ -148,10 +148,10 @@ class CsvImport(msgspec.Struct, tag=True):
 
     @classmethod
     def of(cls, content: bytes) -> CsvImport:
-        """The work of a request with this file.
+        """The work for a request with this file.
 
         Raises:
-            ApiError: It is no CSV file, or not in UTF-8.
+            ApiError: The file is not valid CSV, or not in UTF-8.
         """
         try:
             text = content.decode("utf-8-sig")
@@ -159,29 +159,29 @@ class CsvImport(msgspec.Struct, tag=True):
             raise ApiError(400, "invalid_csv", "The file is not UTF-8") from None
         try:
             with gc_paused():
-                rows = _rows_of(io.StringIO(text, newline=""))
+                rows = _read_rows(io.StringIO(text, newline=""))
         except csv.Error as error:
             raise ApiError(400, "invalid_csv", str(error)) from None
-        columns = columns_of(iter(rows))
+        columns = read_columns(iter(rows))
         return cls(columns, rows[1:], len(rows) - 1)
 
     def __len__(self) -> int:
         return self.count
 
     def do(self, customers: Customers, items: range) -> None:
-        """Import a part of the rows."""
+        """Import the rows in this range."""
         table = CsvTable(self.columns)
         for number in items:
             row = self.rows[number]
             try:
-                _import(customers, table.customer(row))
+                _import_customer(customers, table.customer(row))
             except ApiError as error:
-                source_id = table.given(row).get("source_id") or ""
+                source_id = table.raw_customer(row).get("source_id") or ""
                 reason = error.details or error.message
                 self.failed.append({"source_id": source_id, "row": number + 1, "reason": reason})
 
-    def result(self, ended: dt.datetime) -> Json:  # noqa: ARG002  # it has no report that runs out
-        """The counts, and what was wrong with each row that failed."""
+    def result(self, ended: dt.datetime) -> Json:  # noqa: ARG002  # there is no report that expires
+        """The counts, and the error of each row that failed."""
         self.rows = []
         done = self.count - len(self.failed)
         return {
@@ -192,21 +192,21 @@ class CsvImport(msgspec.Struct, tag=True):
         }
 
     def report(self) -> None:
-        """There is none."""
+        """No report: imports do not have one."""
 
 
 def find_report(store: Store, path: str) -> bytes | None:
-    """The CSV file behind an address that a job's result has given, as long as it is kept."""
+    """The CSV report at this path, or `None` if there is none or it has expired."""
     store.advance()
     job = store.jobs.get(path.removeprefix(REPORT_PATH).removesuffix(".csv"))
-    if job is None or job.result is None or store.now() > to_instant(job.ends) + _REPORTS_KEPT:
+    if job is None or job.result is None or store.now() > to_instant(job.ends) + _REPORT_LIFETIME:
         return None
     report = job.work.report()
     return None if report is None else report.encode()
 
 
-def _rows_of(file: IO[str]) -> list[list[str]]:
-    """All rows, with cells of any length."""
+def _read_rows(file: IO[str]) -> list[list[str]]:
+    """Read all rows, with cells of any length."""
     try:
         return [row for row in csv.reader(file, strict=True) if row]
     except csv.Error:
@@ -223,7 +223,7 @@ def _rows_of(file: IO[str]) -> list[list[str]]:
                 if row:
                     rows.append(row)
         except csv.Error:
-            # A cell is longer than the module takes, or the row is broken, which is said better there.
+            # The cell is too long for the csv module, or the row is malformed; parse_row has better messages.
             rest = iter(range(begin + read, len(lines)))
             rows.append(parse_row(lines[number] for number in rest))
             begin = next(rest, len(lines))
@@ -231,11 +231,11 @@ def _rows_of(file: IO[str]) -> list[list[str]]:
             return rows
 
 
-def columns_of(reader: Iterator[list[str]]) -> list[str]:
-    """The names in the first row of a CSV file.
+def read_columns(reader: Iterator[list[str]]) -> list[str]:
+    """Read the column names, the first row of a CSV file.
 
     Raises:
-        ApiError: It is not a row of names.
+        ApiError: There is no first row, or a name is empty or has spaces.
     """
     columns = next(reader, None)
     if not columns or not all(name and " " not in name for name in columns):
@@ -243,43 +243,43 @@ def columns_of(reader: Iterator[list[str]]) -> list[str]:
     return columns
 
 
-def _import(customers: Customers, customer: Mapping[str, Any]) -> None:
+def _import_customer(customers: Customers, customer: Mapping[str, Any]) -> None:
     source_id = customer.get("source_id")
-    # The customer with the source id is meant, whatever the id says.
+    # If the source id exists, it decides which customer is updated, and the id is ignored.
     by_id = source_id is None or not customers.has_source_id(source_id)
     customers.upsert(customer, replace=True, by_id=by_id)
 
 
 class CsvTable:
-    """Reads the rows of a CSV file as customers."""
+    """Converts the rows of a CSV file to customers."""
 
     def __init__(self, columns: list[str]) -> None:
-        """Look up what the columns stand for; those that are not standard are metadata."""
-        self._places: list[tuple[str | None, str]] = []
-        """Of each column, in which object its value belongs, if not in the customer itself, and its name there."""
+        """Map the columns to properties. Unknown columns are metadata."""
+        self._targets: list[tuple[str | None, str]] = []
+        """For each column, the nested object (`None`: the customer itself) and the property in it."""
         for column in columns:
             name = column.lower()
-            if name in _COLUMNS:
-                self._places.append((None, _COLUMNS[name]))
+            if name in _CUSTOMER_COLUMNS:
+                self._targets.append((None, _CUSTOMER_COLUMNS[name]))
             elif name in _ADDRESS_COLUMNS:
-                self._places.append(("address", _ADDRESS_COLUMNS[name]))
+                self._targets.append(("address", _ADDRESS_COLUMNS[name]))
             else:
-                self._places.append(("metadata", column))
+                self._targets.append(("metadata", column))
 
     def customer(self, row: list[str]) -> Mapping[str, Any]:
-        """A row as a customer. One that is too short lacks its last columns.
+        """A row as a customer. In a short row, the last columns are absent.
 
         Raises:
-            ApiError: It is none.
+            ApiError: The row is too long, or a value is invalid.
         """
-        if len(row) > len(self._places):
+        if len(row) > len(self._targets):
             raise ApiError(400, "invalid_row", "The row has more values than there are columns")
-        return check_customer(self.given(row), ids=True)
+        return check_customer(self.raw_customer(row), ids=True)
 
-    def given(self, row: list[str]) -> Json:
-        """What is in a row; empty cells are absent."""
+    def raw_customer(self, row: list[str]) -> Json:
+        """A row as an unchecked customer, without properties for empty cells."""
         customer: Json = {}
-        for (whole, name), value in zip(self._places, row, strict=False):
+        for (target, name), value in zip(self._targets, row, strict=False):
             if value:
-                (customer if whole is None else customer.setdefault(whole, {}))[name] = value
+                (customer if target is None else customer.setdefault(target, {}))[name] = value
         return customer

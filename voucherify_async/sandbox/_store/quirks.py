@@ -1,4 +1,4 @@
-"""What no source says of the service, as switches of the sandbox. No I/O."""
+"""Switches for undocumented behavior of the service. No I/O."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["Quirks"]
 
 _MAX_PAGE: Final = 100
 _MAX_LAG: Final = 86_400
-_OF_THE_LIST: Final = frozenset({"has_more", "total"})
-_OF_A_CUSTOMER: Final = frozenset(
+_LIST_FIELDS: Final = frozenset({"has_more", "total"})
+_CUSTOMER_FIELDS: Final = frozenset(
     {
         "source_id",
         "name",
@@ -34,7 +34,9 @@ _OF_A_CUSTOMER: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """What no source says of customer lists and background jobs: a client that is right is right under any of these.
+    """Switches for undocumented behavior of customer lists and background jobs.
+
+    A correct client works with any combination of them.
 
     ::
 
@@ -43,23 +45,23 @@ class Quirks:
             sandbox.quirks = Quirks(shuffled_ties=True)
 
     Attributes:
-        strict_cursor: Whether `starting_after` excludes the customers created at that very instant.
-        inclusive_bounds: Whether the bounds of `created_at` and `updated_at` include their own instants.
-        shuffled_ties: Whether customers with equal timestamps come in another order at each request. If
-            not, they come in the order of their ids.
+        strict_cursor: Whether `starting_after` excludes the customers created exactly at that instant.
+        inclusive_bounds: Whether the bounds of `created_at` and `updated_at` are inclusive.
+        shuffled_ties: Whether customers with equal timestamps are in random order in each response. If not,
+            they are ordered by id.
         milliseconds: Whether `starting_after` is compared in milliseconds. If not, in microseconds.
         compared_in_seconds: Whether `starting_after` and the bounds are compared in whole seconds.
-        shown_in_seconds: Whether customers show the times of their creation in whole seconds.
-        whole_total: Whether `total` counts all customers of the project, whatever is asked for.
-        page_cap: The most customers on a page, whatever `limit` is asked for.
-        alike: Whether all customers of a background job are created at one instant, the end of its turn. If not,
-            their times are spread over the turn.
-        parallel_jobs: Whether background jobs run at once. If not, they run in the order in which they were
-            started, and large ones in turns.
-        read_lag: Seconds after which a new customer, event, redeemable or background job appears in lists. It is
-            found by its id at once.
-        omit: Fields that are left out: ``has_more`` and ``total`` of the customer list, all others of the
-            customers, wherever a customer is the answer or part of the list.
+        shown_in_seconds: Whether `created_at` of customers is in whole seconds in responses.
+        whole_total: Whether `total` counts all customers of the project, regardless of the filters.
+        page_cap: Maximum number of customers on a page, even if `limit` is larger.
+        alike: Whether the customers created by a background job get the same `created_at` (in jobs with more than
+            10,000 items: the customers of each 10,000). If not, the times are spread over the duration of the job.
+        parallel_jobs: Whether background jobs run in parallel. If not, they run in the order in which they were
+            started; jobs with more than 10,000 items take turns with the others.
+        read_lag: Seconds until a new customer, event, redeemable or background job appears in lists. It can be
+            fetched by its id at once.
+        omit: Fields to leave out of responses: ``has_more`` and ``total`` of the customer list, or any other field
+            of customers, both single and in lists.
 
     Raises:
         ValueError: `omit` names a field that cannot be left out, `page_cap` is not from 1 to 100, or `read_lag` is
@@ -86,14 +88,14 @@ class Quirks:
             raise ValueError(f"read_lag must be from 0 to {_MAX_LAG} seconds, not {self.read_lag!r}")
         if isinstance(self.omit, str):
             raise ValueError(f"omit must be a set of names, not {self.omit!r}")
-        # A set that can be changed would change the rules without anyone looking.
+        # A copy, as a mutable set could later be changed without validation.
         object.__setattr__(self, "omit", frozenset(self.omit))
-        unknown = self.omit - _OF_THE_LIST - _OF_A_CUSTOMER
+        unknown = self.omit - _LIST_FIELDS - _CUSTOMER_FIELDS
         if unknown:
-            raise ValueError(f"omit has names that cannot be left out: {', '.join(sorted(unknown))}")
+            raise ValueError(f"omit has fields that cannot be left out: {', '.join(sorted(unknown))}")
 
     def without_omitted(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """A customer or a list, without the fields that are left out."""
+        """The JSON of a customer or list without the fields in `omit`."""
         if not self.omit:
             return shown
         return {name: value for name, value in shown.items() if name not in self.omit}

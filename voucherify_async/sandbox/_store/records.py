@@ -1,6 +1,6 @@
-"""What the sandbox keeps: customers, what happened to them, segments, jobs and tokens. No I/O.
+"""The sandbox's records: customers, their events, background jobs and tokens. No I/O.
 
-Objects are kept as they are sent: plain JSON values.
+Properties of customers are stored as they are sent: plain JSON values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from voucherify_async._transport.wire import format_instant
 from voucherify_async.models.base import EPOCH
-from voucherify_async.sandbox._seed.vouchers import NOTHING, EventSubject, Instant, Redeemable, digits
+from voucherify_async.sandbox._seed.vouchers import NO_SUBJECT, EventSubject, Instant, Redeemable, hex_hash_id
 
 __all__ = [
     "HEX_ID_BITS",
@@ -42,15 +42,15 @@ T = TypeVar("T")
 
 
 def to_instant(epoch: float) -> dt.datetime:
-    """Epoch seconds as an instant, in the milliseconds in which the service keeps them."""
+    """Epoch seconds as an instant, cut to milliseconds as in the service."""
     return EPOCH + int(epoch * 1000) * MILLISECOND
 
 
 class Snapshot(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
-    """A customer as it is at some time. What it holds is replaced, never changed in place.
+    """A customer at a point in time. Its values are replaced, never changed in place, so snapshots can share them.
 
-    There may be millions of these. They lead to nothing that leads back to them, so the garbage collector
-    need not go through them again and again.
+    There may be millions of snapshots. They are not part of reference cycles, so the garbage collector can ignore
+    them.
     """
 
     id: str
@@ -65,10 +65,10 @@ class Snapshot(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
     referrals: Json | None = None
 
     def to_json(self) -> Json:
-        """The customer as the service shows it."""
+        """The customer as in the service's responses."""
         shown: Json = {"id": self.id, "source_id": self.source_id, **self.fields}
         shown["address"] = self.address
-        shown["summary"] = self.summary or _no_summary()
+        shown["summary"] = self.summary or _empty_summary()
         shown["loyalty"] = self.loyalty or {"points": 0, "referred_customers": 0, "campaigns": {}}
         shown["referrals"] = self.referrals or {"total": 0, "campaigns": []}
         if self.metadata is not None:
@@ -83,7 +83,7 @@ class Snapshot(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
         return shown
 
     def snapshot(self) -> Snapshot:
-        """The customer as it is now, whatever becomes of it."""
+        """A copy of the customer that later changes do not affect."""
         return Snapshot(
             id=self.id,
             source_id=self.source_id,
@@ -99,45 +99,45 @@ class Snapshot(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
 
 
 class Event(msgspec.Struct, gc=False):
-    """What happened to a customer. There are many, and few are ever looked at: shown only when asked for."""
+    """An event of a customer. It is turned into JSON only on request, as there are many and few are read."""
 
     number: int
-    """Random; both its ids are made of it."""
+    """Random; the event id and the group id are derived from it."""
     kind: str
     at: Instant
     customer: Snapshot
     category: str
-    about: EventSubject = NOTHING
+    about: EventSubject = NO_SUBJECT
 
     @property
     def id(self) -> str:
-        """Its id, for example ``evcus_0b4c590350857970df``."""
-        return digits("evcus_", self.number)
+        """The event id, for example ``evcus_0b4c590350857970df``."""
+        return hex_hash_id("evcus_", self.number)
 
     @property
     def campaign_id(self) -> str | None:
-        """The campaign it has to do with, if any."""
+        """The id of the campaign that the event is about, if any."""
         return None if self.about.campaign is None else self.about.campaign.id
 
     @property
     def campaign_type(self) -> str | None:
-        """The kind of that campaign."""
+        """The type of the campaign that the event is about, if any."""
         return None if self.about.campaign is None else self.about.campaign.type
 
     @property
     def product_id(self) -> str | None:
-        """The product that was ordered, if any."""
+        """The id of the ordered product, if any."""
         return None if self.about.order is None else self.about.order.product.id
 
 
 class Record(Snapshot, kw_only=True, gc=False):
-    """A stored customer."""
+    """A stored customer, with its events and redeemables."""
 
     activity: list[Event] = []
     redeemables: list[Redeemable] = []
 
     def change(self, changes: Mapping[str, Any]) -> None:
-        """Set what is given; null clears. Address parts and metadata keys are merged one by one."""
+        """Set the given properties; null clears one. Address parts and metadata keys are merged individually."""
         given = {name: changes[name] for name in FIELDS if name in changes}
         if given:
             self.fields = {**self.fields, **given} if self.fields else given
@@ -148,16 +148,16 @@ class Record(Snapshot, kw_only=True, gc=False):
 
 
 def _merged(old: Json | None, new: Json | None) -> Json | None:
-    # Many customers may be given the same, however large: it is theirs together until something else is added.
+    # Many customers may be given one large object: they share it until a merge makes a copy.
     return {**old, **new} if old and new is not None else new
 
 
 def hex_id(prefix: str, number: int) -> str:
-    """An id of the kind that requests, jobs and events have."""
+    """A hexadecimal id with this prefix, as requests, jobs and events have."""
     return f"{prefix}{number:018x}"
 
 
-def _no_summary() -> Json:
+def _empty_summary() -> Json:
     counts = ("redeemed", "failed", "succeeded", "rolled_back", "rollback_failed", "rollback_succeeded")
     return {
         "redemptions": {
@@ -170,54 +170,57 @@ def _no_summary() -> Json:
 
 
 class Customers(Protocol):
-    """What a background job works on."""
+    """The part of the store that background jobs use."""
 
     def has_source_id(self, source_id: str) -> bool:
         """Whether there is a customer with this source id."""
         ...
 
     def upsert(self, body: Mapping[str, Any], *, replace: bool = False, by_id: bool = True) -> Record:
-        """Create a customer, or update the one that there is."""
+        """Create a customer, or update the existing one."""
         ...
 
 
 @runtime_checkable
 class JobWork(Protocol):
-    """What a background job has to do."""
+    """The work of a background job: a number of items, run in slices."""
 
     def __len__(self) -> int:
-        """How many items there are."""
+        """The number of items."""
         ...
 
     def do(self, customers: Customers, items: range) -> None:
-        """Do a part of them."""
+        """Run the items in this range."""
         ...
 
     def result(self, ended: dt.datetime) -> Json:
-        """What became of all, once they are done."""
+        """The result of the job, once all items have run."""
         ...
 
     def report(self) -> str | None:
-        """What became of each, as a CSV file, if there is one."""
+        """A CSV file with the result of each item, if this kind of job has one."""
         ...
 
 
 class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A background job. A turn takes effect, all at once, when its time has come.
+    """A background job. It runs in slices; each takes effect all at once at its end.
+
+    All times are in epoch seconds. The attributes of the slice refer to the next one, or to the last one once the
+    job has ended.
 
     Attributes:
-        id: Its id.
-        type: What kind of job it is.
-        request_id: Of the request that has started it.
-        created: When that was, in epoch seconds, as the others.
-        seconds: How long its turns take together.
-        work: What it has to do.
-        starts: When its turn begins, or the last one began.
-        ends: When its turn ends, or the last one ended.
-        first: The first of the items that are done in its turn.
-        last: The one after the last of them.
-        result: What became of it, if it has ended and not failed.
-        failed: Whether it broke.
+        id: The job's id.
+        type: The job's type in the API, for example ``CUSTOMERS.BULK_UPDATE``.
+        request_id: The id of the request that started it.
+        created: The time of that request.
+        seconds: The duration of all slices together.
+        work: The work to do.
+        starts: The start of the slice.
+        ends: The end of the slice.
+        first: The first item of the slice.
+        last: The item after the last one of the slice.
+        result: The result, if the job has ended without failing.
+        failed: Whether the work raised an exception.
     """
 
     id: str
@@ -235,17 +238,17 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will become of it."""
+        """Whether the job has succeeded or failed."""
         return self.failed or self.result is not None
 
-    def queue(self, since: float, turn: int) -> None:
-        """Set the next turn: so many items at most, from that time on."""
+    def queue_slice(self, since: float, size: int) -> None:
+        """Set the next slice: at most `size` items, starting at the time `since`."""
         total = len(self.work)
-        self.starts, self.first, self.last = since, self.last, min(self.last + turn, total)
+        self.starts, self.first, self.last = since, self.last, min(self.last + size, total)
         self.ends = since + self.seconds * ((self.last - self.first) / total if total else 1)
 
     def to_json(self, now: float) -> Json:
-        """The job as the service lists it, without its result."""
+        """The job as in the service's lists, without its result."""
         shown: Json = {
             "id": self.id,
             "type": self.type,
@@ -284,9 +287,9 @@ class Token(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A range of instants, with or without its ends; `None` sets no bound.
+    """A range of instants; `None` means no bound. With `inclusive`, the bounds belong to the range.
 
-    With `in_seconds`, the bounds and what is compared with them are cut to whole seconds.
+    With `in_seconds`, the bounds and the compared instants are truncated to whole seconds.
     """
 
     after: dt.datetime | None = None
@@ -298,28 +301,28 @@ class Bounds:
         if self.in_seconds:
             for name in ("after", "before"):
                 bound = getattr(self, name)
-                object.__setattr__(self, name, None if bound is None else self._cut(bound))
+                object.__setattr__(self, name, None if bound is None else self._truncate(bound))
 
     def __bool__(self) -> bool:
         return self.after is not None or self.before is not None
 
-    def _cut(self, instant: dt.datetime) -> dt.datetime:
+    def _truncate(self, instant: dt.datetime) -> dt.datetime:
         return instant.replace(microsecond=0) if self.in_seconds else instant
 
-    def hold(self, instant: dt.datetime | None) -> bool:
-        """Whether the instant is within; none is within no bound."""
+    def contains(self, instant: dt.datetime | None) -> bool:
+        """Whether the instant is in the range. `None` is only in a range without bounds."""
         if instant is None:
             return not self
-        instant = self._cut(instant)
+        instant = self._truncate(instant)
         if self.inclusive:
             return (self.after or instant) <= instant <= (self.before or instant)
         return (self.after is None or instant > self.after) and (self.before is None or instant < self.before)
 
-    def places(self, instants: Sequence[T], key: Callable[[T], dt.datetime]) -> range:
-        """Which of these, sorted by their instants, are within."""
+    def index_range(self, instants: Sequence[T], key: Callable[[T], dt.datetime]) -> range:
+        """The indexes of the items in the range. The items must be sorted by the instants that `key` returns."""
 
         def cut(item: T) -> dt.datetime:
-            return self._cut(key(item))
+            return self._truncate(key(item))
 
         first, last = 0, len(instants)
         if self.after is not None:
@@ -334,4 +337,4 @@ class Bounds:
 
 
 UNBOUNDED: Final = Bounds()
-"""Holds every instant, and none."""
+"""The range without bounds: contains every instant, and `None`."""

@@ -1,4 +1,4 @@
-"""Segments: which customers belong to which. No I/O."""
+"""Segments of customers. No I/O."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ _METADATA: Final = "metadata."
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segment:
-    """A segment: the customers that are as its rules say. All rules must hold; without any, everyone belongs.
+    """A segment of customers, defined by rules.
+
+    A customer belongs to the segment if it meets all rules. A segment without rules contains every customer.
 
     ::
 
         Segment(id="seg_vip", name="VIP", city="London", email="*@example.com", metadata={"tier": "gold"})
 
     Attributes:
-        id: Its id.
-        name: What it is called; its id, unless given.
+        id: The id of the segment.
+        name: The name of the segment. Default: its id.
         city: The city of the address.
-        email: The e-mail address, in which ``*`` stands for anything and ``?`` for one character, without
-            regard to case. The empty string means that there is none.
-        metadata: Values of the metadata. `None` means null, or that there is no such key.
+        email: Pattern of the e-mail address, case-insensitive: ``*`` matches any text and ``?`` one character.
+            The empty string matches customers without an e-mail address.
+        metadata: Required values of metadata keys. `None` matches null and a missing key.
 
     Raises:
-        ValueError: `id` is empty, or a rule has a value of another type.
+        ValueError: `id` is empty, or an argument has the wrong type.
     """
 
     id: str
@@ -45,7 +47,7 @@ class Segment:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        """Refuse what is no rule."""
+        """Check the arguments."""
         for name in ("id", "name", "city", "email"):
             value = getattr(self, name)
             if not isinstance(value, str) and (name in {"id", "name"} or value is not None):
@@ -59,16 +61,16 @@ class Segment:
 
     @classmethod
     def parse(cls, text: str) -> Segment:
-        """A segment in one line, for example ``seg_vip:city=London,email=*@example.com,metadata.tier=gold``.
+        """Parse the text form, for example ``seg_vip:city=London,email=*@example.com,metadata.tier=gold``.
 
-        A value of the metadata that is JSON (``5``, ``true``, ``"5"``) is what that says; else it is a string.
+        A metadata value is parsed as JSON (``5``, ``true``, ``"5"``); if it is not valid JSON, it is a string.
 
         Raises:
-            ValueError: It is not of this form.
+            ValueError: `text` does not have this form.
         """
         segment_id, colon, rules = text.partition(":")
         if "=" in segment_id or (not colon and "," in text):
-            raise ValueError(f"id of a segment must come first, and a colon after it, in {text!r}")
+            raise ValueError(f"id of a segment must come first, followed by a colon, in {text!r}")
         given: dict[str, Any] = {"id": segment_id, "metadata": {}}
         seen: set[str] = set()
         for rule in filter(None, re.split(r",(?=[\w.-]+=)", rules)):
@@ -82,12 +84,12 @@ class Segment:
                 given[name] = value
             else:
                 raise ValueError(
-                    f"a rule of a segment is name=, city=, email= or metadata.KEY=, not {rule!r}"
+                    f"a rule of a segment must be name=, city=, email= or metadata.KEY=, not {rule!r}"
                 )
         return cls(**given)
 
     def holds(self, record: Record) -> bool:
-        """Whether a customer belongs to it."""
+        """Whether a customer belongs to the segment."""
         if self.city is not None and (record.address or {}).get("city") != self.city:
             return False
         if self.email is not None:
@@ -98,12 +100,12 @@ class Segment:
         return all(_equal(metadata.get(key), value) for key, value in self.metadata.items())
 
     def to_json(self) -> dict[str, Any]:
-        """The segment as the service shows it."""
+        """The segment as in the service's responses."""
         return {"id": self.id, "name": self.name, "object": "segment"}
 
 
 def _equal(one: Any, other: Any) -> bool:
-    return one == other and isinstance(one, bool) == isinstance(other, bool)  # 1 is not true
+    return one == other and isinstance(one, bool) == isinstance(other, bool)  # in Python, 1 == True
 
 
 def _json_or_text(value: str) -> Any:
@@ -119,4 +121,4 @@ DEFAULT_SEGMENTS: Final = (
     Segment(id="seg_gold", name="Gold tier", metadata={"tier": "gold"}),
     Segment(id="seg_no_email", name="Without an e-mail", email=""),
 )
-"""The segments of a sandbox that is not told otherwise."""
+"""The default segments of a sandbox."""

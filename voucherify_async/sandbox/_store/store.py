@@ -1,7 +1,25 @@
-"""What the sandbox knows, and how it is looked up and changed. No I/O.
+"""The sandbox's data in memory: lookups, changes, sorted lists, background jobs and tokens. No I/O.
 
-Time comes from a clock that is passed in, so jobs need no task of their own: whoever looks at the store first
-lets the jobs that are due take effect.
+Clock. The store reads the time from a function that is passed in, and starts no timer or task. Jobs run lazily:
+`advance` runs everything that is due by the clock, and every lookup of customers calls it first.
+
+Jobs. A job is a number of items, run in slices of at most `_SLICE_SIZE` items. A slice takes effect all at once,
+when the clock reaches its end. A slice starts when the last queued one ends, so the jobs take turns and a large
+one does not block the small ones behind it; with `Quirks.parallel_jobs`, jobs do not wait for each other. While a
+slice runs, `now` returns the time at which its items take effect, not the time of the clock.
+
+- `_queued_jobs` holds the jobs that have not ended, sorted by the end of their next slice.
+- `_job_time` is set only while a slice runs, and `advance` does nothing then.
+- A job that raises ends as failed; the caller of `advance` does not see the exception.
+
+Indexes. A list request sorts the matching customers once, and the result is kept as an `Index`: one for each order
+and filter, at most `_MAX_INDEXES`, the least recently used dropped first.
+
+- An index finds a customer by its sort key, so `_discard` runs before a customer changes and `Index.add` after.
+- `_indexed_count` is the number of customers that the indexes were built from and updated with. If it differs from
+  the number of customers, someone has bypassed `put` and `remove`, and all indexes are dropped.
+
+Changes. With a state file, `changes` collects the ids of everything that changed since the last save.
 """
 
 from __future__ import annotations
@@ -20,7 +38,7 @@ from typing import Any, Final, TypeVar
 
 from voucherify_async.models.base import EPOCH
 from voucherify_async.sandbox._store.errors import not_found
-from voucherify_async.sandbox._store.index import CustomerFilter, Index, tie_of
+from voucherify_async.sandbox._store.index import CustomerFilter, Index, tie_key
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.records import (
     HEX_ID_BITS,
@@ -42,12 +60,12 @@ __all__ = ["Changes", "Store"]
 TOKEN_LIFETIME: Final = 900
 
 _ID_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_ID_LETTERS: Final = bytes(_ID_ALPHABET[number % len(_ID_ALPHABET)] for number in range(256))
-"""For each byte a letter; some come a little more often, which an id does not mind."""
-_INDEXES_KEPT: Final = 12
-"""Lists that somebody reads page by page; each holds up to all customers."""
-_TURN: Final = 10_000
-"""Items of a job that are done before it is another's turn."""
+_LETTER_OF_BYTE: Final = bytes(_ID_ALPHABET[number % len(_ID_ALPHABET)] for number in range(256))
+"""A letter or digit for each byte. Some occur slightly more often, which does not matter for an id."""
+_MAX_INDEXES: Final = 12
+"""Sorted lists kept for paging. Each can hold all customers, so only a few are kept."""
+_SLICE_SIZE: Final = 10_000
+"""Items that a job runs before the next queued job continues."""
 
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _SECOND: Final = dt.timedelta(seconds=1)
@@ -60,7 +78,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Changes:
-    """What has changed since somebody looked: the ids of customers and jobs, in order, and whether any token has."""
+    """What changed since the last save: ids of customers and jobs in order of change, and whether any token did."""
 
     customers: dict[str, None] = field(default_factory=dict[str, None])
     jobs: dict[str, None] = field(default_factory=dict[str, None])
@@ -71,14 +89,14 @@ class Changes:
 
 
 class Store:
-    """Everything the sandbox holds, in memory.
+    """All data of the sandbox, in memory.
 
     Attributes:
-        quirks: How it does what no source says of the service; may be set at any time.
-        job_seconds: Seconds that any background job takes; may be set at any time.
-        job_seconds_per_item: Seconds that each of its items adds; may be set at any time.
-        base_url: Where its reports can be downloaded.
-        changes: What has changed, if somebody wants to know.
+        quirks: Switches for undocumented behavior of the service; may be set at any time.
+        job_seconds: Base duration of a background job in seconds; may be set at any time.
+        job_seconds_per_item: Seconds that each item adds to a job; may be set at any time.
+        base_url: The URL under which job reports can be downloaded.
+        changes: Changes since the last save; `None` if they are not tracked.
     """
 
     def __init__(
@@ -94,7 +112,7 @@ class Store:
         self.quirks = quirks
         self.job_seconds = job_seconds
         self.job_seconds_per_item = job_seconds_per_item
-        self.random = random.Random(seed)  # noqa: S311  # believable, not secret
+        self.random = random.Random(seed)  # noqa: S311  # test data, not secrets
         self.clock = clock
         self.customers: dict[str, Record] = {}
         self.segments = list(segments)
@@ -103,29 +121,29 @@ class Store:
         self.base_url = ""
         self.changes: Changes | None = None
         self._by_source_id: dict[str, Record] = {}
-        self._waiting: deque[Job] = deque()
-        self._job_ended: dt.datetime | None = None
+        self._queued_jobs: deque[Job] = deque()
+        self._job_time: dt.datetime | None = None
         self._indexes: dict[tuple[str, CustomerFilter], Index] = {}
-        self._indexed = 0
+        self._indexed_count = 0
 
     # ------------------------------------------------------------ ids and time
 
     def make_id(self, prefix: str, length: int = 24) -> str:
         """A new id, for example ``cust_…``."""
-        return prefix + self.random.randbytes(length).translate(_ID_LETTERS).decode()
+        return prefix + self.random.randbytes(length).translate(_LETTER_OF_BYTE).decode()
 
     def make_hex_id(self, prefix: str) -> str:
-        """A new id of the kind that requests, jobs and events have, for example ``v-0b4c590350857970df``."""
+        """A new hexadecimal id, as requests, jobs and events have, for example ``v-0b4c590350857970df``."""
         return hex_id(prefix, self.random.getrandbits(HEX_ID_BITS))
 
     def now(self) -> dt.datetime:
-        """The current instant; for a job that takes effect, the one at which it ended."""
-        return to_instant(self.clock()) if self._job_ended is None else self._job_ended
+        """The current instant; while a job runs, the instant at which its items take effect."""
+        return to_instant(self.clock()) if self._job_time is None else self._job_time
 
     # ------------------------------------------------------------ customers
 
     def find(self, key: str) -> Record | None:
-        """The customer with this id or source id."""
+        """The customer with this id or source id, if there is one."""
         self.advance()
         return self.customers.get(key) or self._by_source_id.get(key)
 
@@ -134,7 +152,11 @@ class Store:
         return source_id in self._by_source_id
 
     def get(self, key: str) -> Record:
-        """The customer with this id or source id; else a 404."""
+        """The customer with this id or source id.
+
+        Raises:
+            ApiError: 404, there is no such customer.
+        """
         record = self.find(key)
         if record is None:
             raise not_found("customer", key)
@@ -144,9 +166,9 @@ class Store:
         """Create a customer, or update the one with this id, else the one with this source id.
 
         Args:
-            body: What is given.
-            replace: Drop what is not given; see `update`.
-            by_id: Whether an id is told at all.
+            body: The properties from the request.
+            replace: Clear the properties that `body` does not have; see `update`.
+            by_id: Whether to use the id in `body`. If not, it is ignored.
         """
         record_id, source_id = body.get("id") if by_id else None, body.get("source_id")
         self.advance()
@@ -176,9 +198,9 @@ class Store:
         return record
 
     def put(self, record: Record) -> None:
-        """Take in a new customer, with what has happened to it so far."""
+        """Add a new customer, together with the events that it already has."""
         self.restore(record)
-        self._indexed += 1
+        self._indexed_count += 1
         for index in self._indexes.values():
             index.add(record)
         if self.changes is not None:
@@ -188,8 +210,8 @@ class Store:
         """Create customers that share one `created_at`, as a bulk import does.
 
         Args:
-            count: How many.
-            at: When they are created, with a timezone. `None` means now.
+            count: Number of customers.
+            at: Their `created_at`, with a timezone. `None` means now.
 
         Raises:
             ValueError: `count` is negative, or `at` has no timezone.
@@ -202,14 +224,14 @@ class Store:
         return [self.add(None, self.make_id("burst-"), {}, created=created) for _ in range(count)]
 
     def update(self, record: Record, changes: Mapping[str, Any], *, replace: bool = False) -> Record:
-        """Change a customer; with `replace`, what is not given is dropped."""
+        """Change a customer; with `replace`, clear the properties that `changes` does not have."""
         self._discard(record)
         if replace:
             record.fields, record.address, record.metadata = {}, None, None
         record.change(changes)
         record.updated = self.now()
         for index in self._indexes.values():
-            if index.moves:
+            if index.affected_by_updates:
                 index.add(record)
         self.record_event(record, "customer.updated", record.updated)
         return record
@@ -219,23 +241,23 @@ class Store:
         del self.customers[record.id]
         if record.source_id is not None:
             del self._by_source_id[record.source_id]
-        self._discard(record, for_good=True)
+        self._discard(record, deleted=True)
         if self.changes is not None:
             self.changes.customers[record.id] = None
-        self._indexed -= 1
+        self._indexed_count -= 1
 
-    def _discard(self, record: Record, *, for_good: bool = False) -> None:
-        """Take a customer out of the indexes in which it may have another place once it has changed."""
-        useless = [
+    def _discard(self, record: Record, *, deleted: bool = False) -> None:
+        """Remove a customer from every index in which the change can move it. Call this before the change."""
+        stale = [
             key
             for key, index in self._indexes.items()
-            if (index.moves or for_good) and not index.discard(record)
+            if (index.affected_by_updates or deleted) and not index.discard(record)
         ]
-        for key in useless:
+        for key in stale:
             del self._indexes[key]
 
     def record_event(self, record: Record, kind: str, at: dt.datetime, *, category: str = "ACTION") -> Event:
-        """Note what happened to a customer, and what it was then."""
+        """Record an event of a customer, with a snapshot of the customer."""
         event = Event(self.random.getrandbits(2 * HEX_ID_BITS), kind, at, record.snapshot(), category)
         record.activity.append(event)
         if self.changes is not None:
@@ -243,70 +265,73 @@ class Store:
         return event
 
     def restore(self, record: Record) -> None:
-        """Take a customer back that was kept."""
+        """Make a customer available to lookups, without an event and without updating the indexes."""
         self.customers[record.id] = record
         if record.source_id is not None:
             self._by_source_id[record.source_id] = record
 
     def select(
         self,
-        asked: CustomerFilter,
+        customer_filter: CustomerFilter,
         order: str,
         *,
         created: Bounds = UNBOUNDED,
         skip: int = 0,
         after: dt.datetime | None = None,
     ) -> tuple[Iterable[Record], int]:
-        """The customers that match, in order, from a place on; and how many match in all.
+        """The matching customers from a position on, in order, and the number of all matching customers.
 
         Args:
-            asked: What is asked of a customer.
-            order: ``created_at``, ``updated_at`` or ``source_id``; a dash reverses.
-            created: Only customers created within; in the order of `created_at`.
-            skip: How many to leave out at the beginning.
-            after: A cursor: only customers created later in the order count from there.
+            customer_filter: The conditions that customers must meet.
+            order: ``created_at``, ``updated_at`` or ``source_id``; a leading dash reverses it.
+            created: Only customers created within these bounds. Requires the order `created_at`.
+            skip: Number of customers to skip, after the cursor.
+            after: Cursor: start after the customers created at this instant, or with them if `Quirks.strict_cursor` is
+                off. The total is not affected.
         """
         name, descending = order.removeprefix("-"), order.startswith("-")
-        sorted_ = self.listed(self._ascending(name, asked), attrgetter("created"))
-        places = created.places(sorted_, tie_of("created_at")) if created else range(len(sorted_))
-        total = len(places)
+        records = self.visible(self._sorted_matches(name, customer_filter), attrgetter("created"))
+        positions = created.index_range(records, tie_key("created_at")) if created else range(len(records))
+        total = len(positions)
         if after is not None:
-            place = self._place(sorted_, after, behind=self.quirks.strict_cursor != descending)
-            first, last = (0, place) if descending else (place, len(sorted_))
-            places = range(max(places.start, first), min(places.stop, last))
+            position = self._cursor_position(
+                records, after, after_ties=self.quirks.strict_cursor != descending
+            )
+            first, last = (0, position) if descending else (position, len(records))
+            positions = range(max(positions.start, first), min(positions.stop, last))
         if descending:
-            places = places[::-1]
+            positions = positions[::-1]
         if not self.quirks.shuffled_ties:
-            # A range is cut at once: a page takes as long wherever it is.
-            return map(sorted_.__getitem__, places[skip:]), total
-        shuffled = self._shuffle_ties(map(sorted_.__getitem__, places), tie_of(name))
+            # Slicing a range is O(1), so a late page takes no longer than the first.
+            return map(records.__getitem__, positions[skip:]), total
+        shuffled = self._shuffle_ties(map(records.__getitem__, positions), tie_key(name))
         return islice(shuffled, skip, None), total
 
-    def listed(self, items: list[T], created: Callable[[T], dt.datetime]) -> list[T]:
-        """Those of the items that appear in lists by now."""
+    def visible(self, items: list[T], created: Callable[[T], dt.datetime]) -> list[T]:
+        """The items that are old enough to appear in lists; see `Quirks.read_lag`."""
         if not self.quirks.read_lag:
             return items
         newest = self.now() - dt.timedelta(seconds=self.quirks.read_lag)
         return [item for item in items if created(item) <= newest]
 
-    def _ascending(self, name: str, asked: CustomerFilter) -> list[Record]:
+    def _sorted_matches(self, name: str, customer_filter: CustomerFilter) -> list[Record]:
         """The customers that match, sorted by ``created_at``, ``updated_at`` or ``source_id``."""
         self.advance()
-        if self._indexed != len(self.customers):  # someone has changed the customers without telling
+        if self._indexed_count != len(self.customers):  # changed without `put` or `remove`
             self._indexes.clear()
-            self._indexed = len(self.customers)
-        key = (name, asked)
-        index = self._indexes.pop(key, None) or Index(name, asked, self.customers.values())
-        self._indexes[key] = index  # the last that was read is the last to go
-        if len(self._indexes) > _INDEXES_KEPT:
+            self._indexed_count = len(self.customers)
+        key = (name, customer_filter)
+        index = self._indexes.pop(key, None) or Index(name, customer_filter, self.customers.values())
+        self._indexes[key] = index  # most recently used last
+        if len(self._indexes) > _MAX_INDEXES:
             del self._indexes[next(iter(self._indexes))]
-        return index.look()
+        return index.sorted_records()
 
-    def _place(self, records: Sequence[Record], instant: dt.datetime, *, behind: bool) -> int:
-        """How many records come before the instant, or with `behind` before those after it."""
+    def _cursor_position(self, records: Sequence[Record], instant: dt.datetime, *, after_ties: bool) -> int:
+        """The position of the first record created at the instant or later, or with `after_ties` later than it."""
         unit = MILLISECOND if self.quirks.milliseconds else _MICROSECOND
         unit = _SECOND if self.quirks.compared_in_seconds else unit
-        bisected = bisect.bisect_right if behind else bisect.bisect_left
+        bisected = bisect.bisect_right if after_ties else bisect.bisect_left
         return bisected(
             records, (instant - EPOCH) // unit, key=lambda record: (record.created - EPOCH) // unit
         )
@@ -324,7 +349,7 @@ class Store:
     # ------------------------------------------------------------ jobs
 
     def schedule(self, kind: str, request_id: str, work: JobWork) -> Job:
-        """Queue a job behind those that wait."""
+        """Queue a new job."""
         self.advance()
         job = Job(
             id=self.make_hex_id("aa_"),
@@ -335,79 +360,79 @@ class Store:
             work=work,
         )
         self.jobs[job.id] = job
-        self._queue(job, job.created)
+        self._enqueue(job, job.created)
         return job
 
-    def _queue(self, job: Job, since: float) -> None:
-        """Have a job wait for its turn; a large one needs several, between which it is others'."""
-        in_turns = self._waiting and not self.quirks.parallel_jobs
-        job.queue(self._waiting[-1].ends if in_turns else since, _TURN)
-        bisect.insort(self._waiting, job, key=attrgetter("ends"))
+    def _enqueue(self, job: Job, since: float) -> None:
+        """Queue the next slice of a job, after the last queued slice unless jobs run in parallel."""
+        behind_others = self._queued_jobs and not self.quirks.parallel_jobs
+        job.queue_slice(self._queued_jobs[-1].ends if behind_others else since, _SLICE_SIZE)
+        bisect.insort(self._queued_jobs, job, key=attrgetter("ends"))
         if self.changes is not None:
             self.changes.jobs[job.id] = None
 
     def restore_jobs(self, jobs: Iterable[Job]) -> None:
-        """Take jobs back that were kept; those that have not ended wait for the turns that they had."""
+        """Restore saved jobs. Those that have not ended are queued for the slice they were saved with."""
         self.jobs = {job.id: job for job in jobs}
         waiting = [job for job in self.jobs.values() if not job.ended]
-        self._waiting = deque(sorted(waiting, key=attrgetter("ends")))
+        self._queued_jobs = deque(sorted(waiting, key=attrgetter("ends")))
 
     def advance(self) -> None:
-        """Let the jobs that are due take effect, in the order in which they were queued."""
-        if self._job_ended is not None:
-            return  # a job that takes effect looks at the store itself
-        while self._waiting and self._waiting[0].ends <= self.clock():
-            job = self._waiting.popleft()
-            self._job_ended = to_instant(job.ends)
+        """Run the job slices that are due by the clock, in the order of their ends."""
+        if self._job_time is not None:
+            return  # called by the work of the running job
+        while self._queued_jobs and self._queued_jobs[0].ends <= self.clock():
+            job = self._queued_jobs.popleft()
+            self._job_time = to_instant(job.ends)
             try:
-                self._take_turn(job)
+                self._run_slice(job)
                 if job.last == len(job.work):
-                    job.result = job.work.result(self._job_ended)
+                    job.result = job.work.result(self._job_time)
             except Exception:
-                # Whoever looks next has nothing to do with it.
-                _logger.exception("the job %s broke", job.id)
+                # The caller only reads the store; a broken job must not fail its request.
+                _logger.exception("job %s failed with an exception", job.id)
                 job.failed = True
             finally:
-                self._job_ended = None
+                self._job_time = None
             if not job.ended:
-                self._queue(job, job.ends)
+                self._enqueue(job, job.ends)
             elif self.changes is not None:
                 self.changes.jobs[job.id] = None
 
-    def _take_turn(self, job: Job) -> None:
-        """Do the items of a turn, as if one came after the other until it ended."""
+    def _run_slice(self, job: Job) -> None:
+        """Run the items of a slice with times spread over it, or at its end with `Quirks.alike`."""
         count, seconds = job.last - job.first, job.ends - job.starts
         steps = 1 if self.quirks.alike else max(1, min(count, int(seconds * 1000)))
         for step in range(steps):
-            self._job_ended = to_instant(job.starts + seconds * (step + 1) / steps)
+            self._job_time = to_instant(job.starts + seconds * (step + 1) / steps)
             first, last = (job.first + count * number // steps for number in (step, step + 1))
             job.work.do(self, range(first, last))
 
     # ------------------------------------------------------------ tokens
 
     def issue_token(self, scope: str) -> Token:
-        """A new access token."""
+        """Create an access token."""
         token = Token(self.make_id("", 50), scope, self.clock() + TOKEN_LIFETIME)
         self.tokens[token.value] = token
-        self._note_tokens()
+        self._mark_tokens_changed()
         return token
 
-    def forget_tokens(self) -> None:
-        """Drop the tokens that have run out."""
+    def drop_expired_tokens(self) -> None:
+        """Remove the expired tokens."""
         now = self.clock()
         for token in [token for token in self.tokens.values() if token.expires <= now]:
             self.revoke_token(token)
 
     def revoke_token(self, token: Token) -> None:
-        """End a token before its time."""
+        """Remove a token."""
         del self.tokens[token.value]
-        self._note_tokens()
+        self._mark_tokens_changed()
 
-    def _note_tokens(self) -> None:
+    def _mark_tokens_changed(self) -> None:
         if self.changes is not None:
             self.changes.tokens = True
 
     def live_token(self, value: str) -> Token | None:
-        """The token, if it is one and has not run out."""
+        """The token with this value, if it exists and has not expired."""
         token = self.tokens.get(value)
         return token if token is not None and token.expires > self.clock() else None

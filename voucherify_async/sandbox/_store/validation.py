@@ -1,4 +1,4 @@
-"""Queries and bodies as the service takes them, or refuses them with a 400. Pure."""
+"""Validation of queries and request bodies; invalid ones get a 400 response. No I/O."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from voucherify_async.sandbox._seed.vouchers import Redeemable
 from voucherify_async.sandbox._store.errors import ApiError, bad_query
 
 __all__ = [
-    "DEEPEST",
     "DEFAULT_LIMIT",
     "LIMIT",
+    "MAX_DEPTH",
     "Parser",
     "check_customer",
     "choice",
@@ -25,7 +25,7 @@ __all__ = [
     "instant",
     "instant_or_date",
     "integer",
-    "is_deep",
+    "is_too_deep",
     "parse_query",
     "redeemable_filter",
     "text",
@@ -34,15 +34,15 @@ __all__ = [
 Parser = Callable[[str, str], Any]
 
 DEFAULT_LIMIT: Final = 10
-"""Items on a page, unless `limit` says otherwise."""
+"""Items on a page if the request has no `limit`."""
 
-DEEPEST: Final = 100
-"""Levels of JSON."""
-_PARTS: Final[dict[type, Callable[[Any], Iterable[Any]]]] = {
+MAX_DEPTH: Final = 100
+"""Maximum levels of nesting in JSON."""
+_CHILDREN: Final[dict[type, Callable[[Any], Iterable[Any]]]] = {
     dict: dict[Any, Any].values,
     list: list[Any].__iter__,
 }
-"""The parts of JSON that has some."""
+"""For each JSON container type, the function that returns its child values."""
 
 Json = dict[str, Any]
 
@@ -51,11 +51,11 @@ _Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,300}")
-"""Python refuses to read numbers of thousands of digits."""
+"""Limited in length, as `int` raises for numbers of thousands of digits."""
 
 
 def integer(lowest: int, highest: int) -> Parser:
-    """A whole number in a range."""
+    """A parser of integers in a range."""
 
     def parse(name: str, value: str) -> int:
         if not _INTEGER.fullmatch(value) or not lowest <= int(value) <= highest:
@@ -66,23 +66,23 @@ def integer(lowest: int, highest: int) -> Parser:
 
 
 def any_integer(name: str, value: str) -> int:
-    """A whole number."""
+    """An integer."""
     if not _INTEGER.fullmatch(value):
         raise bad_query(f"Property .{name} must be an integer")
     return int(value)
 
 
 LIMIT: Final[Mapping[str, Parser]] = {"limit": integer(1, 100)}
-"""The parameter that all lists have."""
+"""The query parameter of every list."""
 
 
-def text(name: str, value: str) -> str:  # noqa: ARG001  # a parser
-    """Any text."""
+def text(name: str, value: str) -> str:  # noqa: ARG001  # all parsers share a signature
+    """Any string."""
     return value
 
 
 def choice(*values: str) -> Parser:
-    """One of these."""
+    """A parser that accepts only these values."""
 
     def parse(name: str, value: str) -> str:
         if value not in values:
@@ -102,28 +102,28 @@ def instant(name: str, value: str) -> dt.datetime:
 
 
 def instant_or_date(name: str, value: str) -> dt.datetime:
-    """As `instant`, or a date alone: its first moment in UTC."""
+    """Like `instant`, but also accepts a date, which means midnight UTC."""
     return instant(name, f"{value}T00:00:00Z" if _DATE.fullmatch(value) else value)
 
 
-_ON_THE_WAY: Final = ("sent", "recovered", "failed")
-_EVENTS: Final = {
+_MESSAGE_STATES: Final = ("sent", "recovered", "failed")
+_EVENT_NAMES: Final = {
     "": ("confirmed", "created", "updated", "deleted", "referred", "custom_event", "rewarded"),
     "rewarded.": ("loyalty_points",),
     "segment.": ("entered", "left"),
-    "sms.": _ON_THE_WAY,
-    "email.": _ON_THE_WAY,
-    "activecampaign.": _ON_THE_WAY,
-    "braze.": _ON_THE_WAY,
-    "mailchimp.": _ON_THE_WAY,
-    "intercom.": _ON_THE_WAY,
-    "shopify.": _ON_THE_WAY,
-    "klaviyo.": _ON_THE_WAY,
-    "batch.": _ON_THE_WAY,
+    "sms.": _MESSAGE_STATES,
+    "email.": _MESSAGE_STATES,
+    "activecampaign.": _MESSAGE_STATES,
+    "braze.": _MESSAGE_STATES,
+    "mailchimp.": _MESSAGE_STATES,
+    "intercom.": _MESSAGE_STATES,
+    "shopify.": _MESSAGE_STATES,
+    "klaviyo.": _MESSAGE_STATES,
+    "batch.": _MESSAGE_STATES,
     "voucher.": ("deleted", "gift.balance_added"),
     "voucher.loyalty_card.": (
         *("points_added", "points_transferred", "points_expired", "points_activated"),
-        *(f"pending_points.{fate}" for fate in ("added", "updated", "activated", "canceled")),
+        *(f"pending_points.{state}" for state in ("added", "updated", "activated", "canceled")),
     ),
     "holder.assignment.": ("created", "deleted"),
     "publication.": ("succeeded", "failed"),
@@ -135,19 +135,19 @@ _EVENTS: Final = {
     "loyalty.tier.": ("upgraded", "downgraded", "prolonged", "expiration.changed", "joined", "left"),
 }
 _EVENT_TYPES: Final = frozenset(
-    f"customer.{group}{name}" for group, names in _EVENTS.items() for name in names
+    f"customer.{group}{name}" for group, names in _EVENT_NAMES.items() for name in names
 )
 
 
 def event_type(name: str, value: str) -> str:
-    """The type of something that happens to a customer."""
+    """The type of a customer event."""
     if value not in _EVENT_TYPES:
         raise bad_query(f"Property .{name} must be the type of a customer event")
     return value
 
 
 def parse_query(pairs: Iterable[tuple[str, str]], parsers: Mapping[str, Parser]) -> dict[str, Any]:
-    """The parameters by name; one that is unknown, or given twice, is refused."""
+    """The parsed parameters by name. An unknown or repeated parameter is an error."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         parser = parsers.get(name)
@@ -163,21 +163,24 @@ def parse_query(pairs: Iterable[tuple[str, str]], parsers: Mapping[str, Parser])
 
 _TEXT_FIELDS: Final = ("name", "description", "email", "phone")
 _DATE_FIELDS: Final = ("birthday", "birthdate")
-_ADDRESS_PARTS: Final = ("city", "state", "line_1", "line_2", "country", "postal_code")
-_KNOWN_PARTS: Final = frozenset(_ADDRESS_PARTS)
+_ADDRESS_FIELDS: Final = ("city", "state", "line_1", "line_2", "country", "postal_code")
+_ADDRESS_FIELD_SET: Final = frozenset(_ADDRESS_FIELDS)
 
 
 def check_customer(body: Any, *, ids: bool) -> Mapping[str, Any]:
-    """The properties of a customer that are known, if all are of their type.
+    """Check the types of a customer's properties, and drop unknown address parts.
 
     Args:
         body: Decoded JSON.
-        ids: Whether `id` and `source_id` are among them.
+        ids: Whether to check `id` and `source_id` too.
+
+    Raises:
+        ApiError: 400, `body` is not an object or a property is invalid.
     """
     if not is_mapping(body):
         raise _bad_body("The body must be an object")
     for name in ("id", "source_id") if ids else ():
-        # No source id comes as null in answers, and may come back so; an id never does.
+        # Responses have "source_id": null, so a client may send it back; `id` is never null.
         absent = name not in body or (name == "source_id" and body[name] is None)
         if not absent and (not isinstance(body[name], str) or not body[name]):
             raise _bad_body(f"Property .{name} must be a non-empty string")
@@ -192,31 +195,31 @@ def check_customer(body: Any, *, ids: bool) -> Mapping[str, Any]:
         _check_address(address)
     if body.get("metadata") is not None and not isinstance(body["metadata"], dict):
         raise _bad_body("Property .metadata must be an object")
-    if address is None or _KNOWN_PARTS.issuperset(address):
+    if address is None or _ADDRESS_FIELD_SET.issuperset(address):
         return body
-    return {**body, "address": {part: address[part] for part in _ADDRESS_PARTS if part in address}}
+    return {**body, "address": {part: address[part] for part in _ADDRESS_FIELDS if part in address}}
 
 
 def _check_address(address: Any) -> None:
     if not is_mapping(address):
         raise _bad_body("Property .address must be an object")
-    for part in _ADDRESS_PARTS:
+    for part in _ADDRESS_FIELDS:
         if not _is_text(address.get(part)):
             raise _bad_body(f"Property .address.{part} must be a string")
 
 
-def is_deep(value: Any) -> bool:
-    """Whether decoded JSON is nested deeper than is taken: what recurses over it must not run out of stack."""
-    level: list[Any] = [value] if type(value) in _PARTS else []
-    for _ in range(DEEPEST):
-        level = [part for whole in level for part in _PARTS[type(whole)](whole) if type(part) in _PARTS]
+def is_too_deep(value: Any) -> bool:
+    """Whether decoded JSON has more than `MAX_DEPTH` levels, which could overflow the stack of recursive code."""
+    level: list[Any] = [value] if type(value) in _CHILDREN else []
+    for _ in range(MAX_DEPTH):
+        level = [part for whole in level for part in _CHILDREN[type(whole)](whole) if type(part) in _CHILDREN]
         if not level:
             return False
     return True
 
 
 def _is_text(value: Any) -> bool:
-    # An isinstance() of `str | None` takes several times as long, and a bulk job asks often.
+    # Much faster than isinstance() with `str | None`, and bulk jobs call this often.
     return value is None or isinstance(value, str)
 
 
@@ -240,7 +243,7 @@ _FILTER: Final = re.compile(
     r"filters\[(?P<property>[a-z_]+)\]\[conditions\]\[(?P<operator>\$[a-z_]+)\](?P<index>\[[0-9]*\])?"
 )
 _JUNCTION: Final = "filters[junction]"
-_FILTERED: Final[Mapping[str, Parser]] = {
+_FILTER_PROPERTIES: Final[Mapping[str, Parser]] = {
     "id": text,
     "created_at": text,
     "redeemable_id": text,
@@ -250,8 +253,8 @@ _FILTERED: Final[Mapping[str, Parser]] = {
     "campaign_type": choice("LOYALTY_PROGRAM", "GIFT_VOUCHERS", "DISCOUNT_COUPONS", "REFERRAL_PROGRAM"),
     "voucher_type": choice("GIFT_VOUCHER", "DISCOUNT_VOUCHER", "LOYALTY_CARD"),
 }
-"""What can be filtered by, and what it can be."""
-_DATED: Final = "created_at"
+"""The properties that can be filtered by, and the parsers of their values."""
+_DATE_PROPERTY: Final = "created_at"
 _DAY: Final = dt.timedelta(days=1)
 
 _TEXT_OPERATORS: Final[dict[str, Callable[[str, list[str]], bool]]] = {
@@ -270,17 +273,19 @@ _DATE_OPERATORS: Final[Mapping[str, Parser]] = {
     "$more_than": any_integer,
     "$less_than": any_integer,
 }
-_OF_SEVERAL: Final = frozenset({"$in", "$not_in"})
-_OF_WHOLE_VALUES: Final = _OF_SEVERAL | {"$is", "$is_not"}
-_HOLD_WITHOUT_A_VALUE: Final = frozenset({"$not_in", "$is_not", "$not_contain"})
-
-Condition = tuple[str, str, list[str]]
+_MULTI_VALUE_OPERATORS: Final = frozenset({"$in", "$not_in"})
+_EXACT_OPERATORS: Final = _MULTI_VALUE_OPERATORS | {"$is", "$is_not"}
+_MATCH_UNSET_OPERATORS: Final = frozenset({"$not_in", "$is_not", "$not_contain"})
 
 
 def redeemable_filter(
     pairs: Iterable[tuple[str, str]], now: dt.datetime
 ) -> tuple[list[tuple[str, str]], Callable[[Redeemable], bool]]:
-    """The parameters that are not filters, and what the filters ask of a redeemable."""
+    """Split off the filter parameters.
+
+    Returns:
+        The other parameters, and a function that tells whether a redeemable matches the filters.
+    """
     others: list[tuple[str, str]] = []
     conditions: dict[tuple[str, str], list[str]] = {}
     junction: str | None = None
@@ -293,42 +298,46 @@ def redeemable_filter(
         elif match is not None:
             key = (match["property"], match["operator"])
             _check_condition(name, *key, value)
-            if match["operator"] not in _OF_SEVERAL and (key in conditions or match["index"] is not None):
+            if match["operator"] not in _MULTI_VALUE_OPERATORS and (
+                key in conditions or match["index"] is not None
+            ):
                 raise bad_query(f"Property .{name} takes one value")
             conditions.setdefault(key, []).append(value)
         else:
             others.append((name, value))
-    asked = [(name, operator, given) for (name, operator), given in conditions.items()]
 
-    def holds(redeemable: Redeemable) -> bool:
-        if not asked:
+    def matches(redeemable: Redeemable) -> bool:
+        if not conditions:
             return True
-        results = (_holds(getattr(redeemable, name), operator, given, now) for name, operator, given in asked)
+        results = (
+            _condition_matches(getattr(redeemable, name), operator, given, now)
+            for (name, operator), given in conditions.items()
+        )
         return any(results) if junction == "or" else all(results)
 
-    return others, holds
+    return others, matches
 
 
 def _check_condition(name: str, prop: str, operator: str, value: str) -> None:
-    if prop not in _FILTERED:
+    if prop not in _FILTER_PROPERTIES:
         raise bad_query(f"Property .{name} is not allowed")
     if operator in {"$has_value", "$is_unknown"}:
         return
-    if operator not in (_DATE_OPERATORS if prop == _DATED else _TEXT_OPERATORS):
+    if operator not in (_DATE_OPERATORS if prop == _DATE_PROPERTY else _TEXT_OPERATORS):
         raise bad_query(f"Property .{name} is not allowed")
-    if prop == _DATED:
+    if prop == _DATE_PROPERTY:
         _DATE_OPERATORS[operator](name, value)
-    elif operator in _OF_WHOLE_VALUES:
-        _FILTERED[prop](name, value)
+    elif operator in _EXACT_OPERATORS:
+        _FILTER_PROPERTIES[prop](name, value)
 
 
-def _holds(value: str | None, operator: str, given: list[str], now: dt.datetime) -> bool:
+def _condition_matches(value: str | None, operator: str, given: list[str], now: dt.datetime) -> bool:
     if operator == "$has_value":
         return value is not None
     if operator == "$is_unknown":
         return value is None
     if value is None:
-        return operator in _HOLD_WITHOUT_A_VALUE
+        return operator in _MATCH_UNSET_OPERATORS
     if operator in _TEXT_OPERATORS:
         return _TEXT_OPERATORS[operator](value, given)
     moment = instant("created_at", value)

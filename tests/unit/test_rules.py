@@ -11,7 +11,7 @@ from tests.support.service import chain, ids, one_page, pages, walk
 from voucherify_async.errors import PageLimitError, PaginationStalledError
 from voucherify_async.models.customers import Customer
 from voucherify_async.pagination.rules import IdRule, PageAnswer, PageNumberRule, SinglePage, Step
-from voucherify_async.pagination.rules.base import MAX_IDLE_PAGES, mark_of
+from voucherify_async.pagination.rules.base import MAX_IDLE_PAGES, item_digest
 from voucherify_async.pagination.rules.page_number import locate, page_at
 
 
@@ -94,7 +94,7 @@ class TestPageNumber:
         if more is None:
             assert walk(PageNumberRule(), service) == service.keys
         else:
-            with pytest.raises(PaginationStalledError, match=r"held nothing new.*narrow the list"):
+            with pytest.raises(PaginationStalledError, match=r"had no new items.*narrow the list"):
                 walk(PageNumberRule(), service)
         assert len(service.requests) <= MAX_IDLE_PAGES + 1
 
@@ -119,7 +119,7 @@ def test_a_page_that_begins_close_to_a_place(
 
 
 def marks(text: str) -> list[bytes]:
-    return [mark_of({"id": letter}) for letter in text]
+    return [item_digest({"id": letter}) for letter in text]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ class TestId:
         ],
     )
     def test_a_cursor_that_does_not_move_stalls(self, answer: PageAnswer) -> None:
-        with pytest.raises(PaginationStalledError, match="does not move on"):
+        with pytest.raises(PaginationStalledError, match="no new id after"):
             walk_all(IdRule("b"), ById(answer))
 
     @pytest.mark.parametrize("keys", [(), ("a", "b")], ids=["empty pages", "the same items"])
@@ -232,7 +232,7 @@ class TestId:
                 return PageAnswer(items(*keys), True, None, f"c{len(self.requests)}")
 
         service = Endless()
-        with pytest.raises(PaginationStalledError, match="20 pages in a row held nothing new"):
+        with pytest.raises(PaginationStalledError, match="20 consecutive pages had no new items"):
             walk_all(IdRule(), service)
         assert len(service.requests) <= MAX_IDLE_PAGES + 1
 
@@ -295,7 +295,7 @@ class TestRuleOfTheCallers:
             def advance(self, state: int, page: PageAnswer) -> Step:
                 return Step([], None)
 
-        with pytest.raises(ValueError, match="must say of every item"):
+        with pytest.raises(ValueError, match="must return one `unseen` value"):
             walk_all(Silent(), self.service(3))
 
     def test_a_rule_that_finds_nothing_stalls(self) -> None:
@@ -303,7 +303,7 @@ class TestRuleOfTheCallers:
             def advance(self, state: int, page: PageAnswer) -> Step:
                 return Step([False] * len(page.items), state + 1)
 
-        with pytest.raises(PaginationStalledError, match="held nothing new"):
+        with pytest.raises(PaginationStalledError, match="had no new items"):
             walk_all(Blind(), self.service(3))
 
     def test_its_error_comes_after_its_items(self) -> None:

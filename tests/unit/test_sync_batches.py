@@ -30,7 +30,7 @@ def keyed(*keys: Key, content: bytes = b"1") -> list[Item]:
 
 class TestFrame:
     @pytest.mark.parametrize(
-        ("frame", "room"),
+        ("template", "room"),
         [
             (BodyTemplate(b"[", b",", b"]", 100, 5), 98),
             (BodyTemplate("Näme\n".encode(), b"", b"", 100, 5), 94),
@@ -38,8 +38,8 @@ class TestFrame:
             (BodyTemplate(b"0123456789", b",", b"", 10, 1), 0),
         ],
     )
-    def test_the_room_is_what_head_and_tail_leave(self, frame: BodyTemplate, room: int) -> None:
-        assert frame.room == room
+    def test_the_room_is_what_head_and_tail_leave(self, template: BodyTemplate, room: int) -> None:
+        assert template.room == room
 
     def test_an_item_that_just_fits(self) -> None:
         item = Item(0, "a", b"x" * 998)
@@ -51,9 +51,9 @@ class TestFrame:
             JSON.check(Item(0, "a", b"x" * 999))
 
     def test_nothing_fits_where_the_head_is_too_long(self) -> None:
-        frame = BodyTemplate(b"0123456789", b",", b"]", 10, 1)
+        template = BodyTemplate(b"0123456789", b",", b"]", 10, 1)
         with pytest.raises(ValueError, match="at most"):
-            frame.check(Item(0, "a", b""))
+            template.check(Item(0, "a", b""))
 
 
 class TestBatch:
@@ -131,7 +131,7 @@ class TestBatcher:
     def test_as_many_bytes_as_there_may_be(self, max_bytes: int, sizes: list[int]) -> None:
         batcher = Batcher(BodyTemplate(b"[", b",", b"]", max_bytes, 100))
         for item in keyed(None, None, None, content=b"0123456789"):
-            batcher.add(batcher.frame.check(item))
+            batcher.add(batcher.template.check(item))
         assert [len(batch) for batch in flushed(batcher)] == sizes
 
     def test_numbers_go_on(self) -> None:
@@ -212,9 +212,9 @@ def flushed(batcher: Batcher) -> list[Batch]:
 class Schedule:
     """Adds, pops and settles in whatever order, and checks what must hold at each moment."""
 
-    def __init__(self, frame: BodyTemplate) -> None:
-        self.batcher = Batcher(frame)
-        self.frame = frame
+    def __init__(self, template: BodyTemplate) -> None:
+        self.batcher = Batcher(template)
+        self.template = template
         self.items: dict[int, Item] = {}
         self.batches: list[Batch] = []
         self.unsettled: list[Batch] = []
@@ -222,11 +222,11 @@ class Schedule:
     def add(self, item: Item) -> None:
         if self.batcher.is_full:
             return
-        self.items[item.position] = self.frame.check(item)
+        self.items[item.position] = self.template.check(item)
         self.batcher.add(item)
         held = sorted(waiting for queue in self.batcher._held.values() for waiting in queue)
-        assert len(held) <= self.frame.max_items
-        assert sum(len(waiting.content) for waiting in held[:-1]) < self.frame.max_bytes
+        assert len(held) <= self.template.max_items
+        assert sum(len(waiting.content) for waiting in held[:-1]) < self.template.max_bytes
         assert self.batcher.holds is bool(held)
 
     def take(self, batch: Batch | None) -> bool:
@@ -242,16 +242,16 @@ class Schedule:
         return True
 
     def check_content(self, batch: Batch) -> None:
-        frame = self.frame
+        template = self.template
         contents = [self.items[position].content for position in batch.positions]
-        assert batch.content == frame.head + frame.separator.join(contents) + frame.tail
-        assert 0 < len(batch) <= frame.max_items
-        assert len(batch.content) <= frame.max_bytes
+        assert batch.content == template.head + template.separator.join(contents) + template.tail
+        assert 0 < len(batch) <= template.max_items
+        assert len(batch.content) <= template.max_bytes
         assert list(batch.positions) == sorted(set(batch.positions))
         assert [self.items[position].key for position in batch.positions] == list(batch.keys)
         for index, content in enumerate(contents):
             raw = bytes(batch.raw_item(index))
-            assert raw == content if frame.is_json else json.loads(raw) == content.decode()
+            assert raw == content if template.is_json else json.loads(raw) == content.decode()
 
     def settle(self, which: int) -> None:
         if self.unsettled:
@@ -321,18 +321,18 @@ def run(schedule: Schedule, steps: list[tuple[Any, ...]], which: int, first: int
 @settings(max_examples=300, deadline=None)
 @given(FRAMES, STEPS, st.integers(0, 5))
 def test_each_item_once_and_each_key_in_order(
-    frame: BodyTemplate, steps: list[tuple[Any, ...]], which: int
+    template: BodyTemplate, steps: list[tuple[Any, ...]], which: int
 ) -> None:
-    run(Schedule(frame), steps, which)
+    run(Schedule(template), steps, which)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(KEYS, CONTENTS), max_size=60), FRAMES, st.integers(0, 5))
 def test_a_source_is_read_to_its_end_however_little_is_held_back(
-    source: list[tuple[str | None, str]], frame: BodyTemplate, which: int
+    source: list[tuple[str | None, str]], template: BodyTemplate, which: int
 ) -> None:
     """As one worker does it: read while there is no batch and room, then send what there is, then wait."""
-    schedule = Schedule(frame)
+    schedule = Schedule(template)
     rest = iter([Item(place, key, content.encode()) for place, (key, content) in enumerate(source)])
     exhausted = False
     for _ in range(10 * len(source) + 10):
@@ -354,7 +354,7 @@ def test_a_source_is_read_to_its_end_however_little_is_held_back(
 
 
 @pytest.mark.parametrize(
-    ("earlier", "later", "folded"),
+    ("earlier", "later", "merged"),
     [
         ({"name": "A", "phone": "1"}, {"name": "B"}, {"name": "B", "phone": "1"}),
         ({"name": "A"}, {"name": None}, {"name": None}),
@@ -373,9 +373,9 @@ def test_a_source_is_read_to_its_end_however_little_is_held_back(
         ({"address": None}, {"address": {}}, None),
     ],
 )  # fmt: skip
-def test_customers_are_folded_part_by_part(earlier: Any, later: Any, folded: Any) -> None:
+def test_customers_are_folded_part_by_part(earlier: Any, later: Any, merged: Any) -> None:
     found = merge_customers(msgspec.json.encode(earlier), msgspec.json.encode(later))
-    assert (None if found is None else msgspec.json.decode(found)) == folded
+    assert (None if found is None else msgspec.json.decode(found)) == merged
 
 
 PARTS = st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 3))
@@ -406,13 +406,13 @@ class TestFolding:
     FRAME = BodyTemplate(b"[", b",", b"]", 100, 3)
 
     def test_what_waits_is_folded_and_what_is_sent_is_not(self) -> None:
-        batcher = Batcher(self.FRAME, fold=keep_last)
+        batcher = Batcher(self.FRAME, merge=keep_last)
         for position, content in enumerate([b"1", b"2", b"33"]):
             batcher.add(Item(position, "a", content))
         batcher.add(Item(3, "b", b"4"))
         batch = batcher.flush()
         assert batch is not None
-        assert (batch.content, list(batch.positions), batcher.folded) == (b"[33,4]", [2, 3], 2)
+        assert (batch.content, list(batch.positions), batcher.merged) == (b"[33,4]", [2, 3], 2)
         for position in range(4, 1_000):
             batcher.add(Item(position, "a", b"%d" % position))
         assert not batcher.is_full
@@ -421,10 +421,10 @@ class TestFolding:
         batch = batcher.flush()
         assert batch is not None
         assert (batch.content, list(batch.positions)) == (b"[999]", [999])
-        assert batcher.folded == 2 + 995
+        assert batcher.merged == 2 + 995
 
     def test_what_would_not_fit_is_not_folded(self) -> None:
-        batcher = Batcher(self.FRAME, fold=keep_last)
+        batcher = Batcher(self.FRAME, merge=keep_last)
         batcher.add(Item(0, "a", b"1"))
         batcher.add(Item(1, "b", b"x" * 90))
         batcher.add(Item(2, "a", b"y" * 20))
@@ -435,12 +435,12 @@ class TestFolding:
         batcher.settle(batch)
         last = batcher.flush()
         assert last is not None
-        assert (last.content, batcher.folded) == (b"[" + b"z" * 98 + b"]", 1)
+        assert (last.content, batcher.merged) == (b"[" + b"z" * 98 + b"]", 1)
 
     def test_items_without_a_key_are_not_folded(self) -> None:
-        batcher = Batcher(self.FRAME, fold=keep_last)
+        batcher = Batcher(self.FRAME, merge=keep_last)
         batcher.add(Item(0, None, b"1"))
         batcher.add(Item(1, None, b"2"))
         batch = batcher.flush()
         assert batch is not None
-        assert (batch.content, batcher.folded) == (b"[1,2]", 0)
+        assert (batch.content, batcher.merged) == (b"[1,2]", 0)

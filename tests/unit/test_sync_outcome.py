@@ -24,7 +24,7 @@ from voucherify_async._sync.results import SyncFailure
 from voucherify_async.models.async_actions import AsyncAction
 from voucherify_async.models.customers import CustomerUpsert
 
-AGAIN, REFUSED, STOP = ErrorAction.AGAIN, ErrorAction.REFUSED, ErrorAction.STOP
+AGAIN, REFUSED, STOP = ErrorAction.RETRY, ErrorAction.REJECT, ErrorAction.STOP
 
 VERDICTS = {
     errors.VoucherifyError: STOP,
@@ -334,7 +334,7 @@ class TestAccount:
         assert failures is not None
         (failure,) = failures
         assert (failure.key, failure.item, failure.source_id) == ("unnamed", None, None)
-        assert failure.message == "the job aa_1 did not do as many items as it names no failures of"
+        assert failure.message == "the job aa_1 applied fewer items than its list of failures implies"
 
 
 class TestLongTexts:
