@@ -457,8 +457,8 @@ def _check_options(**given: Unpack[SyncOptions]) -> SyncSettings:
     return settings
 
 
-def _check_state(state: object) -> None:
-    path = os.fspath(state) if isinstance(state, str | os.PathLike) else None
+def _check_state(state: str | os.PathLike[str]) -> None:
+    path: object = os.fspath(state) if isinstance(state, str | os.PathLike) else None
     if not isinstance(path, str) or "\0" in path:
         raise ValueError(f"state must be a path, not {state!r}")
     if not path:
