@@ -175,7 +175,7 @@ class JobPoller:
                 self._wanted.clear()
 
     async def _round(self) -> bool:
-        """Poll some jobs, then more of the oldest ones as long as all polled jobs have ended. Whether any has ended."""
+        """Poll some jobs, then more of the oldest ones while all polled jobs have ended. Returns whether any has ended."""
         now, self._turn = self._clock.monotonic(), self._turn + 1
         oldest, others = self._open[:1], self._open[1:]
         other = others[self._turn % len(others)] if others else None
