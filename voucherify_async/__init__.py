@@ -7,8 +7,9 @@
             ...
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from voucherify_async._lazy import lazy_exports
 
 _EXPORTS = {
     "errors": (
@@ -105,7 +106,7 @@ _EXPORTS = {
         "SyncProgress",
     ),
     "_sync.report": ("SyncReport",),
-    "resources._customer_jobs": ("SyncOptions",),
+    "_sync.spec": ("SyncOptions",),
     "client": ("VoucherifyClient",),
 }
 """The public names by defining module, from the lowest layer to the highest.
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
     from voucherify_async._sync.results import SyncFailure as SyncFailure
     from voucherify_async._sync.results import SyncJob as SyncJob
     from voucherify_async._sync.results import SyncProgress as SyncProgress
+    from voucherify_async._sync.spec import SyncOptions as SyncOptions
     from voucherify_async._transport.auth import ApiKeys as ApiKeys
     from voucherify_async._transport.auth import Auth as Auth
     from voucherify_async._transport.auth import OAuthClientCredentials as OAuthClientCredentials
@@ -189,21 +191,6 @@ if TYPE_CHECKING:
     from voucherify_async.pagination.pager import Page as Page
     from voucherify_async.pagination.pager import Pager as Pager
     from voucherify_async.pagination.windows import Window as Window
-    from voucherify_async.resources._customer_jobs import SyncOptions as SyncOptions
 
 else:  # hidden from type checkers, for which `__getattr__` means that every name exists
-    __all__ = sorted(name for names in _EXPORTS.values() for name in names)  # noqa: PLE0605  # it is a list
-
-    def __getattr__(name: str) -> object:
-        if name in __all__ or any(name == module.partition(".")[0] for module in _EXPORTS):
-            # Every thread imports in the same order, so that two threads cannot deadlock on the import locks.
-            for module, names in _EXPORTS.items():
-                found = import_module(f"{__name__}.{module}")
-                if name in names:
-                    return globals().setdefault(name, getattr(found, name))
-                if name in globals():
-                    return globals()[name]  # a submodule, which its import made an attribute
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-    def __dir__() -> set[str]:
-        return {*globals(), *__all__}
+    __all__, __getattr__, __dir__ = lazy_exports(__name__, _EXPORTS)

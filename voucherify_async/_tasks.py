@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-__all__ = ["cancel_and_wait", "gather"]
+__all__ = ["cancel_and_wait", "gather", "run_to_end"]
 
 T = TypeVar("T")
 
@@ -46,11 +46,34 @@ async def _raise_stray_cancellation(coroutine: Coroutine[Any, Any, T]) -> T:
 async def cancel_and_wait(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait until it has ended, even if the caller is cancelled meanwhile."""
     task.cancel()
+    await _wait(task)
+
+
+async def run_to_end(coroutine: Coroutine[Any, Any, T], on_cancel: Callable[[], object] = lambda: None) -> T:
+    """Run a coroutine to its end, even if the caller is cancelled meanwhile; the caller is cancelled afterwards.
+
+    Args:
+        coroutine: For example a call in a thread, which cannot be cancelled.
+        on_cancel: Called when the caller is cancelled.
+    """
+    task = asyncio.create_task(coroutine)
+    try:
+        await _wait(task, on_cancel)
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            task.exception()  # retrieved, as the cancellation is raised instead
+        raise
+    return task.result()
+
+
+async def _wait(task: asyncio.Task[Any], on_cancel: Callable[[], object] = lambda: None) -> None:
+    """Wait until a task has ended; raise a cancellation of the caller only then."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
+            on_cancel()
     if cancelled is not None:
         raise cancelled

@@ -6,8 +6,9 @@ import platform
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
+from importlib import import_module
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 import msgspec
 
@@ -47,9 +48,11 @@ from voucherify_async.pagination.pager import Listing, Pager
 from voucherify_async.pagination.rules import PageNumberRule, Rule
 from voucherify_async.pagination.rules.base import WalkRule
 from voucherify_async.resources._inputs import check_limit
-from voucherify_async.resources.async_actions import AsyncActionsResource
-from voucherify_async.resources.customers import CustomersResource
-from voucherify_async.resources.oauth import OAuthResource
+
+if TYPE_CHECKING:
+    from voucherify_async.resources.async_actions import AsyncActionsResource
+    from voucherify_async.resources.customers import CustomersResource
+    from voucherify_async.resources.oauth import OAuthResource
 
 __all__ = ["VoucherifyClient"]
 
@@ -242,17 +245,25 @@ class VoucherifyClient:
     @cached_property
     def customers(self) -> CustomersResource:
         """Customers."""
-        return CustomersResource(self._sessions)
+        resource: type[CustomersResource] = self._load("customers", "CustomersResource")
+        return resource(self._sessions)
 
     @cached_property
     def async_actions(self) -> AsyncActionsResource:
         """Background jobs that bulk operations start."""
-        return AsyncActionsResource(self._sessions)
+        resource: type[AsyncActionsResource] = self._load("async_actions", "AsyncActionsResource")
+        return resource(self._sessions)
 
     @cached_property
     def oauth(self) -> OAuthResource:
         """OAuth 2.0 access tokens."""
-        return OAuthResource(self._sessions)
+        resource: type[OAuthResource] = self._load("oauth", "OAuthResource")
+        return resource(self._sessions)
+
+    @staticmethod
+    def _load(module: str, name: str) -> Any:
+        """Import a section of the API on first use: with all sections, it would take longer than aiohttp."""
+        return getattr(import_module(f"voucherify_async.resources.{module}"), name)
 
     @overload
     async def request(
@@ -330,6 +341,7 @@ class VoucherifyClient:
         if repeatable not in (None, True, False):
             raise ValueError(f"repeatable must be True, False or None, not {repeatable!r}")
         _check_into("into", into)
+        result_type: Any = into  # a type expression, such as Any or a union
         method = method.upper()
         may_repeat = method in _IDEMPOTENT_METHODS if repeatable is None else repeatable
         removes = method == "DELETE" and into in (Any, type(None))
@@ -337,7 +349,7 @@ class VoucherifyClient:
             f"{method} {path}",
             method,
             _check_path(path),
-            into,
+            result_type,
             may_repeat,
             confidential=path.startswith("/v1/oauth/"),
             removes=removes,
@@ -414,7 +426,7 @@ class VoucherifyClient:
         limit = check_limit(filters.pop("limit", None))
         listing = Listing[Any](
             sessions=self._sessions,
-            operation=Operation[Any](f"GET {path}", "GET", _check_path(path), Any),
+            operation=Operation[object](f"GET {path}", "GET", _check_path(path), object),
             path=encode_path(path, check_strings("path_params", path_params)),
             query=filters,
             items=items,

@@ -169,7 +169,7 @@ import sys
 def test_nothing_is_imported():
     assert "voucherify_async.pytest_plugin" in sys.modules
     ours = {module for module in sys.modules if module.startswith("voucherify_async")}
-    assert ours == {"voucherify_async", "voucherify_async.pytest_plugin"}
+    assert ours == {"voucherify_async", "voucherify_async._lazy", "voucherify_async.pytest_plugin"}
     assert not {"aiohttp", "anyio", "asyncio", "msgspec"} & set(sys.modules)
 """)
     command = [sys.executable, "-m", "pytest", "-p", "voucherify_async", "-p", "no:cacheprovider", test.name]

@@ -25,7 +25,7 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async.resources._csv import CsvRows
-from voucherify_async.resources._customer_jobs import _read_chunk
+from voucherify_async.resources._customer_sync import _read_chunk
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._store.records import Job
 from voucherify_async.sandbox._store.store import Store

@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from voucherify_async import Address
 from voucherify_async._transport.wire import MAX_BODY_BYTES, encode_json
 from voucherify_async.models import UNSET, CustomerAddress
-from voucherify_async.models.customers import CustomerFields
+from voucherify_async.models.customers import CustomerFields, NewCustomer
 from voucherify_async.resources._inputs import convert_fields, customer_body
-from voucherify_async.resources.customers import _CustomerCreate  # pyright: ignore[reportPrivateUsage]
 
 
 class Tier(enum.StrEnum):
@@ -146,7 +145,7 @@ TABLE: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("into", [_CustomerCreate, CustomerFields])
+@pytest.mark.parametrize("into", [NewCustomer, CustomerFields])
 @pytest.mark.parametrize("fields", TABLE, ids=lambda fields: ascii(fields)[:60])
 def test_table(into: type[CustomerFields], fields: dict[str, Any]) -> None:
     assert short(into, fields) == long(into, fields)
@@ -161,10 +160,10 @@ def test_what_is_sent() -> None:
         "address": {"city": "London"},
         "metadata": {"a": 1, "b": True, "c": None, "d": "x"},
     }
-    sent = short(_CustomerCreate, fields)
+    sent = short(NewCustomer, fields)
     assert isinstance(sent, bytes)
     assert json.loads(sent) == fields | {"birthdate": "2000-01-02"}
-    assert short(_CustomerCreate, {"name": 5}) == "name: Expected `str | null`, got `int`"
+    assert short(NewCustomer, {"name": 5}) == "name: Expected `str | null`, got `int`"
 
 
 def test_the_parts_of_an_address_may_come_in_any_order() -> None:
@@ -260,7 +259,7 @@ FIELDS = st.fixed_dictionaries(
 
 
 @settings(max_examples=300, deadline=None)
-@given(FIELDS, st.sampled_from([_CustomerCreate, CustomerFields]))
+@given(FIELDS, st.sampled_from([NewCustomer, CustomerFields]))
 def test_both_ways_say_the_same(fields: dict[str, Any], into: type[CustomerFields]) -> None:
     assert short(into, fields) == long(into, fields)
 

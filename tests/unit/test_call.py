@@ -28,10 +28,11 @@ from voucherify_async._transport.call import (
 )
 from voucherify_async._transport.operation import Body, Delivery, Operation, RawResponse, Request
 
-READ = Operation[Any]("customers.get", "GET", "/v1/customers/{customer_id}", Any)
-WRITE = Operation[Any]("customers.update", "PUT", "/v1/customers/{customer_id}", Any)
-ONCE = Operation[Any]("customers.create", "POST", "/v1/customers", Any, repeatable=False)
-DELETE = Operation[Any]("customers.delete", "DELETE", "/v1/customers/{customer_id}", Any, removes=True)
+ANY: Any = Any
+READ = Operation[Any]("customers.get", "GET", "/v1/customers/{customer_id}", ANY)
+WRITE = Operation[Any]("customers.update", "PUT", "/v1/customers/{customer_id}", ANY)
+ONCE = Operation[Any]("customers.create", "POST", "/v1/customers", ANY, repeatable=False)
+DELETE = Operation[Any]("customers.delete", "DELETE", "/v1/customers/{customer_id}", ANY, removes=True)
 
 LOST = ReadTimeoutError("no data received for 30 s", may_have_been_applied=True)
 REFUSED = ConnectionFailedError("cannot connect")

@@ -327,7 +327,8 @@ class TestLongTexts:
         assert sum(looked_through) < 200_000
 
     def test_of_an_answer_that_is_none_too(self, looked_through: list[int]) -> None:
-        operation: Operation[Any] = Operation("x", "GET", "/x", Literal["a", "b"])
+        kind: Any = Literal["a", "b"]
+        operation: Operation[Any] = Operation("x", "GET", "/x", kind)
         with pytest.raises(errors.DecodeError) as caught:
             decode(operation, RawResponse(200, {}, json.dumps("m " * 3_000_000).encode()))
         assert len(str(caught.value)) < 5_000

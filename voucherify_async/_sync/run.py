@@ -210,8 +210,8 @@ class SyncRun:
         """
         if not delivery.may_be_sent:
             return OutcomeUnknownError("it was sent, and no response came")
-        await self._record(self.state.record_sending, delivery)
         try:
+            await self._record(self.state.record_sending, delivery)
             return await self._request_until_accepted(delivery)
         except BaseException:
             if delivery.stage is Stage.UNSENT:

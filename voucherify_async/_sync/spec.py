@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict
 
 from voucherify_async._sync.batcher import Merge
 from voucherify_async._sync.batches import BodyTemplate, Item
 from voucherify_async._sync.outcome import ResultReader
 from voucherify_async._sync.results import SyncFailure, SyncProgress
 
-__all__ = ["DEFAULT_BODY_BYTES", "DEFAULT_BODY_ITEMS", "JobSpec", "SyncSettings"]
+__all__ = ["DEFAULT_BODY_BYTES", "DEFAULT_BODY_ITEMS", "JobSpec", "SyncOptions", "SyncSettings"]
 
 DEFAULT_BODY_BYTES: Final = 4_000_000
 DEFAULT_BODY_ITEMS: Final = 25_000
@@ -43,9 +43,24 @@ class JobSpec:
     position_name: str = "source[{}]"
 
 
+class SyncOptions(TypedDict, total=False):
+    """Options of a sync, as keyword arguments; see `CustomersResource.sync`."""
+
+    concurrency: int
+    on_progress: Callable[[SyncProgress], object] | None
+    on_invalid: Literal["report", "raise"]
+    on_failure: Callable[[SyncFailure], object] | None
+    max_body_bytes: int
+    max_body_items: int
+    timeout: float | None
+    state: str | os.PathLike[str] | None
+    full: bool
+    project: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncSettings:
-    """The options of `CustomersResource.sync`."""
+    """The options of a sync with their defaults."""
 
     concurrency: int = 4
     on_progress: Callable[[SyncProgress], object] | None = None

@@ -23,13 +23,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import threading
 from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from enum import Enum
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar
@@ -41,6 +41,7 @@ import msgspec
 from voucherify_async._sync.batches import ROW_PREFIX, Batch, BodyTemplate, Item, Key, is_anonymous
 from voucherify_async._sync.delivery import Delivery
 from voucherify_async._sync.results import POSSIBLY_APPLIED, SyncFailure
+from voucherify_async._tasks import run_to_end
 from voucherify_async.errors import SyncStateError
 
 __all__ = ["ItemStatus", "PendingBatch", "SyncState", "digest", "read_failures", "read_missing"]
@@ -128,9 +129,8 @@ class SyncState:
         self.path = None if path is None else os.path.abspath(path)  # noqa: PTH100  # which takes and gives a str
         self._meta = {"project": (project,), "kind": tuple(kinds)}
         self._create = create
-        self._lock = threading.Lock()
         self._db: sqlite3.Connection | None = None
-        self._closed = False
+        self._cancelled = False
         self._seen = [array("I") for _ in range(_BUCKETS)]
         """42 bits of the hash of each key in the source, in buckets: a set would need several times the memory. A
         hash collision hides a missing customer; it never reports a customer that is in the source."""
@@ -148,7 +148,8 @@ class SyncState:
         self._one_thread = anyio.CapacityLimiter(1)
         if self.path is not None:
             try:
-                await anyio.to_thread.run_sync(self._open, self.path, limiter=self._one_thread)
+                # Opening checks the whole file, which can take seconds.
+                await run_to_end(self._call(partial(self._open, self.path)), self._interrupt)
             except BaseException:
                 await self._close()
                 raise
@@ -156,26 +157,23 @@ class SyncState:
 
     async def __aexit__(self, *_: object) -> None:
         """Close the file."""
-        if self.path is not None:
-            await self._close()
+        await self._close()
 
     async def _close(self) -> None:
-        """Close the file in a thread, because a call that was cancelled may still be using it."""
-        self._closed = True
-        with suppress(sqlite3.ProgrammingError):
-            if self._db is not None:
-                self._db.interrupt()
+        if self._db is not None:
+            await run_to_end(self._call(self._db.close))  # it writes to the file
 
-        def close() -> None:
-            with self._lock:
-                if self._db is not None:
-                    self._db.close()
+    def _interrupt(self) -> None:
+        self._cancelled = True
+        if self._db is not None:
+            self._db.interrupt()
 
-        await anyio.to_thread.run_sync(close)
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._one_thread)
 
     def _open(self, path: str) -> None:
-        with self._lock, _state_errors(path):
-            if self._closed:
+        with _state_errors(path):
+            if self._cancelled:
                 return
             if not self._create and not Path(path).exists():
                 raise FileNotFoundError(f"state: there is no file {path!r}")
@@ -367,10 +365,10 @@ class SyncState:
             return default
 
         def call() -> T:
-            with self._lock, _state_errors(path):
+            with _state_errors(path):
                 return work(db)
 
-        return await anyio.to_thread.run_sync(call, limiter=self._one_thread)
+        return await run_to_end(self._call(call))
 
 
 Statement = tuple[str, Iterable[Sequence[Any]]]

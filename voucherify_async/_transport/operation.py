@@ -72,7 +72,8 @@ class Operation(Generic[T]):
         name: Its name in errors and logs, for example ``customers.get``.
         method: HTTP method.
         path: Path template, for example ``/v1/customers/{customer_id}``.
-        into: The type to decode a successful response to; `type(None)` if the body does not matter.
+        into: The type of the result, or of an item for a list; `type(None)` if the body of the response does not
+            matter. A method that returns the result of its operation must be annotated with this type.
         repeatable: Whether it is idempotent. `Request.once` excepts single calls.
         confidential: Whether the response contains a secret that must not appear in errors.
         removes: Whether it deletes something. A 404 then counts as success if an earlier attempt may have succeeded.
@@ -82,7 +83,7 @@ class Operation(Generic[T]):
     name: str
     method: str
     path: str
-    into: Any  # a type expression, such as Customer[dict[str, Any]], which type[T] does not cover
+    into: type[T]
     repeatable: bool = True
     confidential: bool = False
     removes: bool = False

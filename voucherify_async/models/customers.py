@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from typing import Any, Generic
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypedDict
 
 import msgspec
 
@@ -22,6 +23,7 @@ __all__ = [
     "CustomerAssets",
     "CustomerFields",
     "CustomerLoyalty",
+    "CustomerParams",
     "CustomerReferrals",
     "CustomerSegment",
     "CustomerSummary",
@@ -29,6 +31,7 @@ __all__ = [
     "GiftSummary",
     "LoyaltyCampaign",
     "LoyaltyCardSummary",
+    "NewCustomer",
     "OrderSummary",
     "PermanentDeletion",
     "PermanentDeletionCounts",
@@ -62,6 +65,29 @@ class CustomerFields(Model, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     birthdate: dt.date | UnsetType | None = UNSET
     address: Address | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
+
+
+class CustomerParams(TypedDict, total=False):
+    """The writable fields of a customer, as keyword arguments. `UNSET`, like leaving a field out, keeps its value."""
+
+    name: str | UnsetType | None
+    description: str | UnsetType | None
+    email: str | UnsetType | None
+    phone: str | UnsetType | None
+    birthday: dt.date | UnsetType | None
+    birthdate: dt.date | UnsetType | None
+    address: Address | CustomerAddress | Mapping[str, str | None] | UnsetType | None
+    metadata: Mapping[str, Any] | UnsetType | None
+
+
+_NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class NewCustomer(CustomerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The fields of a customer to create."""
+
+    id: _NonEmpty | UnsetType = UNSET
+    source_id: _NonEmpty | UnsetType = UNSET
 
 
 class CustomerUpsert(CustomerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -164,12 +164,12 @@ def customer_body(into: type[CustomerFields], **fields: Any) -> Body:
 
     Args:
         into: The struct type.
-        fields: All fields of the struct; `UNSET` for those to leave out.
+        fields: Fields of the struct.
 
     Raises:
         ValueError: A field has a wrong type or value. The message names the field.
     """
-    address, metadata = fields["address"], fields["metadata"]
+    address, metadata = fields.get("address", UNSET), fields.get("metadata", UNSET)
     if (
         _EXACT_JSON_TYPES.issuperset(map(type, fields.values()))
         and (address is UNSET or address is None or is_flat(address))
@@ -210,6 +210,14 @@ def _to_plain_field(value: Any) -> Any:
 
 def _dotted(*names: str) -> str:
     return ".".join(filter(None, names))
+
+
+def metadata_body(source_ids: Iterable[str], metadata: Mapping[str, Any]) -> Body:
+    """Encode the body of a bulk update of metadata."""
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"metadata must be a mapping, not {metadata!r}")
+    fields = {"source_ids": source_id_list(source_ids), "metadata": json_value("metadata", metadata)}
+    return encode_json("source_ids with metadata", fields)
 
 
 def upsert_body(customers: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]) -> Body:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from voucherify_async._sync.jobs import pauses
-from voucherify_async._transport.operation import Operation, Request
-from voucherify_async._transport.session import SessionManager
-from voucherify_async._transport.wire import encode_path
+from voucherify_async._transport.operation import Operation
 from voucherify_async.errors import (
     AsyncActionError,
     AsyncActionFailedError,
@@ -18,28 +16,23 @@ from voucherify_async.errors import (
     DeadlineExceededError,
 )
 from voucherify_async.models.async_actions import AsyncAction
-from voucherify_async.pagination.pager import Listing, Pager
+from voucherify_async.pagination.pager import Pager
 from voucherify_async.pagination.rules import EndDateRule
-from voucherify_async.resources._inputs import check_callback, check_instants, check_limit, check_timeout
+from voucherify_async.resources._base import Resource
+from voucherify_async.resources._inputs import check_callback, check_instants, check_timeout
 
 __all__ = ["AsyncActionsResource"]
 
-_GET: Final[Operation[AsyncAction]] = Operation(
-    "async_actions.get", "GET", "/v1/async-actions/{async_action_id}", AsyncAction
-)
-_LIST: Final[Operation[Any]] = Operation("async_actions.list", "GET", "/v1/async-actions", Any)
+_GET: Final = Operation("async_actions.get", "GET", "/v1/async-actions/{async_action_id}", AsyncAction)
+_LIST: Final = Operation("async_actions.list", "GET", "/v1/async-actions", AsyncAction)
 
 _WAIT: Final = "async_actions.wait"
 _FINAL_POLL_SECONDS: Final = 1.0
 """The deadline, in seconds, of the last status request, which is sent when `timeout` has passed or is 0."""
 
 
-class AsyncActionsResource:
-    """The project's background jobs, which the API calls async actions."""
-
-    def __init__(self, sessions: SessionManager) -> None:
-        """Do not call this directly: use `VoucherifyClient.async_actions`."""
-        self._sessions = sessions
+class AsyncActionsResource(Resource):
+    """The background jobs of the project."""
 
     async def get(self, async_action_id: str) -> AsyncAction:
         """Fetch a job by its id.
@@ -51,8 +44,7 @@ class AsyncActionsResource:
 
         API: https://docs.voucherify.io/api-reference/async-actions/get-async-action
         """
-        target = encode_path(_GET.path, {"async_action_id": async_action_id})
-        return await self._sessions.send(Request(_GET, target))
+        return await self._call(_GET, async_action_id=async_action_id)
 
     def list(
         self,
@@ -76,15 +68,7 @@ class AsyncActionsResource:
         check_instants(end_date=end_date)
         if end_date is not None and cursor is not None:
             raise ValueError("cursor and end_date both set the starting point: pass only one")
-        listing = Listing[AsyncAction](
-            sessions=self._sessions,
-            operation=_LIST,
-            path=_LIST.path,
-            query={},
-            items="async_actions",
-            into=AsyncAction,
-        )
-        return Pager(listing, EndDateRule(end_date), limit=check_limit(limit), cursor=cursor)
+        return self._list(_LIST, "async_actions", EndDateRule(end_date), limit=limit, cursor=cursor)
 
     async def wait(
         self,

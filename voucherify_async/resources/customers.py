@@ -4,116 +4,92 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import NoneType
-from typing import Annotated, Any, Final, Literal, TypedDict, TypeVar, Unpack
+from typing import IO, Any, Final, Literal, Unpack
 
-import msgspec
-
-from voucherify_async._tasks import gather
-from voucherify_async._transport.operation import Body, Operation, Query, Request
-from voucherify_async._transport.wire import drop_empty, encode_path
-from voucherify_async.errors import NotFoundError
+from voucherify_async._sync.report import SyncReport
+from voucherify_async._sync.spec import SyncOptions
+from voucherify_async._transport.operation import Operation
+from voucherify_async._transport.wire import encode_multipart
 from voucherify_async.models.activity import CustomerActivity
+from voucherify_async.models.async_actions import AsyncActionReceipt
 from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.models.customers import (
-    Address,
     Customer,
-    CustomerAddress,
     CustomerFields,
+    CustomerParams,
     CustomerSegment,
+    CustomerUpsert,
+    NewCustomer,
     PermanentDeletion,
 )
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
-from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
-from voucherify_async.pagination.rules import CreatedAtRule, IdRule, PageNumberRule, Rule, SinglePage
-from voucherify_async.pagination.rules.base import WalkRule
+from voucherify_async.pagination.pager import OnInvalid, Pager
+from voucherify_async.pagination.rules import SinglePage
 from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
-from voucherify_async.resources._customer_jobs import CustomerJobs
+from voucherify_async.resources._base import Resource, id_rule
+from voucherify_async.resources._customer_list import (
+    CustomerFilters,
+    CustomerOrder,
+    customer_query,
+    customer_rules,
+)
+from voucherify_async.resources._customer_sync import CustomerSync, delete_missing
 from voucherify_async.resources._inputs import (
     check_count,
     check_instants,
     check_limit,
-    check_on_invalid,
     check_page,
     check_texts,
     check_window,
+    csv_part,
     customer_body,
     filters_query,
+    metadata_body,
+    upsert_body,
 )
 
 __all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 
-T = TypeVar("T")
-
-CustomerOrder = Literal["created_at", "-created_at", "updated_at", "-updated_at", "source_id", "-source_id"]
-"""Sort orders of the customer list; a leading dash means descending."""
-
-_DELETE_CONCURRENCY: Final = 8
-
-
-class CustomerFilters(TypedDict, total=False):
-    """Filters for customers, as keyword arguments; see `CustomersResource.list`."""
-
-    email: str | None
-    city: str | None
-    name: str | None
-    segment_id: str | None
-    created_at_before: dt.datetime | None
-    created_at_after: dt.datetime | None
-    updated_at_before: dt.datetime | None
-    updated_at_after: dt.datetime | None
-
-
+_BULK: Final[dict[str, Any]] = {"repeatable": False, "limit_kind": "bulk_api_calls"}
 _PLAN_CONCURRENCY: Final = 16
 """Concurrent requests while windows are planned."""
 
-_PlainCustomer = Customer[dict[str, Any]]
-
-_CREATE: Final[Operation[Customer]] = Operation("customers.create", "POST", "/v1/customers", _PlainCustomer)
-_GET: Final[Operation[Customer]] = Operation(
-    "customers.get", "GET", "/v1/customers/{customer_id}", _PlainCustomer
-)
-_UPDATE: Final[Operation[Customer]] = Operation(
-    "customers.update", "PUT", "/v1/customers/{customer_id}", _PlainCustomer
-)
-_DELETE: Final[Operation[None]] = Operation(
+_CREATE: Final = Operation("customers.create", "POST", "/v1/customers", Customer[dict[str, Any]])
+_GET: Final = Operation("customers.get", "GET", "/v1/customers/{customer_id}", Customer[dict[str, Any]])
+_UPDATE: Final = Operation("customers.update", "PUT", "/v1/customers/{customer_id}", Customer[dict[str, Any]])
+_DELETE: Final = Operation(
     "customers.delete", "DELETE", "/v1/customers/{customer_id}", NoneType, removes=True
 )
-_DELETE_PERMANENTLY: Final[Operation[PermanentDeletion]] = Operation(
-    "customers.delete_permanently",
-    "POST",
-    "/v1/customers/{customer_id}/permanent-deletion",
-    PermanentDeletion,
-    repeatable=False,
+_DELETE_PERMANENTLY: Final = Operation(
+    "customers.delete_permanently", "POST", "/v1/customers/{customer_id}/permanent-deletion",
+    PermanentDeletion, repeatable=False,
+)  # fmt: skip
+_LIST: Final = Operation("customers.list", "GET", "/v1/customers", Customer[dict[str, Any]])
+_LIST_ACTIVITY: Final = Operation(
+    "customers.list_activity", "GET", "/v1/customers/{customer_id}/activity", CustomerActivity
 )
-_LIST: Final[Operation[Any]] = Operation("customers.list", "GET", "/v1/customers", Any)
-_LIST_ACTIVITY: Final[Operation[Any]] = Operation(
-    "customers.list_activity", "GET", "/v1/customers/{customer_id}/activity", Any
+_LIST_REDEEMABLES: Final = Operation(
+    "customers.list_redeemables", "GET", "/v1/customers/{customer_id}/redeemables", CustomerRedeemable
 )
-_LIST_REDEEMABLES: Final[Operation[Any]] = Operation(
-    "customers.list_redeemables", "GET", "/v1/customers/{customer_id}/redeemables", Any
+_LIST_SEGMENTS: Final = Operation(
+    "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", CustomerSegment
 )
-_LIST_SEGMENTS: Final[Operation[Any]] = Operation(
-    "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", Any
+_IMPORT_CSV: Final = Operation(
+    "customers.import_csv", "POST", "/v1/customers/importCSV", AsyncActionReceipt, **_BULK
+)
+_UPDATE_IN_BULK: Final = Operation(
+    "customers.update_in_bulk", "POST", "/v1/customers/bulk/async", AsyncActionReceipt, **_BULK
+)
+_UPDATE_METADATA_IN_BULK: Final = Operation(
+    "customers.update_metadata_in_bulk", "POST", "/v1/customers/metadata/async", AsyncActionReceipt, **_BULK
 )
 
 
-_NEWEST_FIRST: Final = "-created_at"
-
-_NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-
-
-class _CustomerCreate(CustomerFields, frozen=True, kw_only=True):
-    """The fields of a customer to create; used to check their types."""
-
-    id: _NonEmpty | UnsetType = UNSET
-    source_id: _NonEmpty | UnsetType = UNSET
-
-
-class CustomersResource(CustomerJobs):
+class CustomersResource(Resource):
     """The customers of the project.
 
     A customer is identified by its `id` or by its `source_id`, the customer's id in your own system. For every
@@ -125,14 +101,7 @@ class CustomersResource(CustomerJobs):
         *,
         id: str | UnsetType = UNSET,  # noqa: A002  # the API's name
         source_id: str | UnsetType = UNSET,
-        name: str | UnsetType | None = UNSET,
-        description: str | UnsetType | None = UNSET,
-        email: str | UnsetType | None = UNSET,
-        phone: str | UnsetType | None = UNSET,
-        birthday: dt.date | UnsetType | None = UNSET,
-        birthdate: dt.date | UnsetType | None = UNSET,
-        address: Address | CustomerAddress | Mapping[str, str | None] | UnsetType | None = UNSET,
-        metadata: Mapping[str, Any] | UnsetType | None = UNSET,
+        **fields: Unpack[CustomerParams],
     ) -> Customer:
         """Create a customer, or update the one that has this `id` or `source_id`.
 
@@ -156,21 +125,8 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/create-customer
         """
-        body = customer_body(
-            _CustomerCreate,
-            id=id,
-            source_id=source_id,
-            name=name,
-            description=description,
-            email=email,
-            phone=phone,
-            birthday=birthday,
-            birthdate=birthdate,
-            address=address,
-            metadata=metadata,
-        )
-        upserts = id is not UNSET or source_id is not UNSET
-        return await self._sessions.send(Request(_CREATE, _CREATE.path, body, once=not upserts))
+        body = customer_body(NewCustomer, id=id, source_id=source_id, **fields)
+        return await self._call(_CREATE, body, once=id is UNSET and source_id is UNSET)
 
     async def get(self, customer_id: str) -> Customer:
         """Fetch a customer by its `id` or `source_id`.
@@ -182,21 +138,9 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/get-customer
         """
-        return await self._call(_GET, customer_id)
+        return await self._call(_GET, customer_id=customer_id)
 
-    async def update(
-        self,
-        customer_id: str,
-        *,
-        name: str | UnsetType | None = UNSET,
-        description: str | UnsetType | None = UNSET,
-        email: str | UnsetType | None = UNSET,
-        phone: str | UnsetType | None = UNSET,
-        birthday: dt.date | UnsetType | None = UNSET,
-        birthdate: dt.date | UnsetType | None = UNSET,
-        address: Address | CustomerAddress | Mapping[str, str | None] | UnsetType | None = UNSET,
-        metadata: Mapping[str, Any] | UnsetType | None = UNSET,
-    ) -> Customer:
+    async def update(self, customer_id: str, **fields: Unpack[CustomerParams]) -> Customer:
         """Update properties of a customer; those left out keep their values.
 
         Args:
@@ -217,18 +161,7 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/update-customer
         """
-        body = customer_body(
-            CustomerFields,
-            name=name,
-            description=description,
-            email=email,
-            phone=phone,
-            birthday=birthday,
-            birthdate=birthdate,
-            address=address,
-            metadata=metadata,
-        )
-        return await self._call(_UPDATE, customer_id, body)
+        return await self._call(_UPDATE, customer_body(CustomerFields, **fields), customer_id=customer_id)
 
     async def delete(self, customer_id: str) -> None:
         """Delete a customer by its `id` or `source_id`.
@@ -240,7 +173,7 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/delete-customer
         """
-        await self._call(_DELETE, customer_id)
+        await self._call(_DELETE, customer_id=customer_id)
 
     async def delete_missing(
         self, state: str | os.PathLike[str], *, max_share: float = 0.1, project: str | None = None
@@ -268,29 +201,10 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/delete-customer
         """
-        if not isinstance(max_share, int | float) or isinstance(max_share, bool) or not 0 <= max_share <= 1:
-            raise ValueError(f"max_share must be from 0 to 1, not {max_share!r}")
-        deleted = 0
-        async with self._existing_state(state, project) as sync_state:
-            missing, count = await sync_state.missing_keys(), await sync_state.count_keys()
-            deletable = [source_id for source_id in missing if source_id not in {".", ".."}]
-            if len(missing) > max_share * count:
-                raise ValueError(
-                    f"max_share: {len(missing):,} of {count:,} customers are missing, more than {max_share:.4g} of all"
-                )
-            remaining = iter(deletable)
-
-            async def delete_remaining() -> None:
-                nonlocal deleted
-                for source_id in remaining:
-                    await sync_state.record_deleting(source_id)
-                    with suppress(NotFoundError):
-                        await self.delete(source_id)
-                    await sync_state.record_deleted(source_id)
-                    deleted += 1
-
-            await gather(*(delete_remaining() for _ in range(_DELETE_CONCURRENCY)))
-        return deleted
+        # Not sync_metadata: a customer missing from its source has not necessarily been removed.
+        kinds = [_UPDATE_IN_BULK.name, _IMPORT_CSV.name]
+        options: SyncOptions = {"state": state, "project": project}
+        return await delete_missing(self._sessions, self.delete, options, kinds=kinds, max_share=max_share)
 
     async def delete_permanently(self, customer_id: str) -> PermanentDeletion:
         """Erase a customer and all data connected to it. This cannot be undone.
@@ -305,26 +219,19 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/delete-customer-permanently
         """
-        return await self._call(_DELETE_PERMANENTLY, customer_id)
+        return await self._call(_DELETE_PERMANENTLY, customer_id=customer_id)
 
     def list(
         self,
         *,
         limit: int | None = None,
         page: int | None = None,
-        email: str | None = None,
-        city: str | None = None,
-        name: str | None = None,
-        segment_id: str | None = None,
-        created_at_before: dt.datetime | None = None,
-        created_at_after: dt.datetime | None = None,
-        updated_at_before: dt.datetime | None = None,
-        updated_at_after: dt.datetime | None = None,
         order: CustomerOrder | None = None,
         starting_after: dt.datetime | None = None,
         cursor: str | None = None,
         window: Window | Mapping[str, Any] | None = None,
         on_invalid: OnInvalid = "raise",
+        **filters: Unpack[CustomerFilters],
     ) -> Pager[Customer]:
         """List the customers, newest first by default.
 
@@ -359,31 +266,15 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
-        check_texts(order=order)
-        check_instants(starting_after=starting_after)
+        query = customer_query(filters, order)
         checked_window = check_window(window)
-        filters: CustomerFilters = {
-            "email": email,
-            "city": city,
-            "name": name,
-            "segment_id": segment_id,
-            "created_at_before": created_at_before,
-            "created_at_after": created_at_after,
-            "updated_at_before": updated_at_before,
-            "updated_at_after": updated_at_after,
-        }
-        listing = self._customer_listing(
-            filters, on_invalid, order=order or _NEWEST_FIRST, window=checked_window
-        )
-        rules = _customer_rules(order, check_page(page), starting_after, cursor, checked_window)
+        rules = customer_rules(order, check_page(page), starting_after, cursor, checked_window)
+        part = "" if checked_window is None else str(checked_window)
+        listing = self._listing(_LIST, "customers", query, on_invalid=on_invalid, part=part)
         return Pager(listing, *rules, limit=check_limit(limit), cursor=cursor)
 
     def stream(
-        self,
-        *,
-        concurrency: int = 8,
-        on_invalid: OnInvalid = "raise",
-        **filters: Unpack[CustomerFilters],
+        self, *, concurrency: int = 8, on_invalid: OnInvalid = "raise", **filters: Unpack[CustomerFilters]
     ) -> AbstractAsyncContextManager[AsyncIterator[Customer]]:
         """Read all customers, or those that match the filters, with concurrent requests.
 
@@ -408,7 +299,8 @@ class CustomersResource(CustomerJobs):
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
         check_count("concurrency", concurrency)
-        return Stream(self._customer_listing(filters, on_invalid, order=_NEWEST_FIRST), concurrency).feed()
+        query = customer_query(filters, None)
+        return Stream(self._listing(_LIST, "customers", query, on_invalid=on_invalid), concurrency).feed()
 
     async def plan_windows(self, count: int, **filters: Unpack[CustomerFilters]) -> tuple[Window, ...]:
         """Split the list of customers by creation time into windows that different workers can read.
@@ -430,54 +322,8 @@ class CustomersResource(CustomerJobs):
         API: https://docs.voucherify.io/api-reference/customers/list-customers
         """
         check_count("count", count)
-        return await plan(
-            self._customer_listing(filters, "raise", order=_NEWEST_FIRST), count, _PLAN_CONCURRENCY
-        )
-
-    def _customer_listing(
-        self,
-        filters: CustomerFilters,
-        on_invalid: OnInvalid,
-        *,
-        order: str,
-        window: Window | None = None,
-    ) -> Listing[Customer]:
-        if unknown := filters.keys() - CustomerFilters.__annotations__.keys():
-            raise TypeError(f"unknown filter: {', '.join(sorted(unknown))}")
-        check_texts(
-            email=filters.get("email"),
-            city=filters.get("city"),
-            name=filters.get("name"),
-            segment_id=filters.get("segment_id"),
-        )
-        created = {"before": filters.get("created_at_before"), "after": filters.get("created_at_after")}
-        updated = {"before": filters.get("updated_at_before"), "after": filters.get("updated_at_after")}
-        check_instants(
-            created_at_before=created["before"],
-            created_at_after=created["after"],
-            updated_at_before=updated["before"],
-            updated_at_after=updated["after"],
-        )
-        return Listing[Customer](
-            sessions=self._sessions,
-            operation=_LIST,
-            path=_LIST.path,
-            query=drop_empty(
-                {
-                    "email": filters.get("email"),
-                    "city": filters.get("city"),
-                    "name": filters.get("name"),
-                    "segment_id": filters.get("segment_id"),
-                    "created_at": created,
-                    "updated_at": updated,
-                    "order": order,
-                }
-            ),
-            items="customers",
-            into=_PlainCustomer,
-            on_invalid=check_on_invalid(on_invalid),
-            part="" if window is None else str(window),
-        )
+        listing = self._listing(_LIST, "customers", customer_query(filters, None))
+        return await plan(listing, count, _PLAN_CONCURRENCY)
 
     def list_activity(
         self,
@@ -515,26 +361,18 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/list-customer-activity
         """
-        check_texts(
-            order=order,
-            starting_after_id=starting_after_id,
-            campaign_id=campaign_id,
-            campaign_type=campaign_type,
-            category=category,
-            type=type,
-        )
-        check_instants(start_date=start_date, end_date=end_date)
-        query: Query = {
-            "order": order,
-            "start_date": start_date,
-            "end_date": end_date,
+        texts = {
             "campaign_id": campaign_id,
             "campaign_type": campaign_type,
             "category": category,
             "type": type,
         }
-        listing = self._listing(CustomerActivity, _LIST_ACTIVITY, customer_id, drop_empty(query))
-        return _id_pager(listing, starting_after_id, check_limit(limit), cursor)
+        check_texts(order=order, starting_after_id=starting_after_id, **texts)
+        check_instants(start_date=start_date, end_date=end_date)
+        return self._list(
+            _LIST_ACTIVITY, "data", id_rule(starting_after_id, cursor), limit=limit, cursor=cursor,
+            query={"order": order, "start_date": start_date, "end_date": end_date, **texts}, customer_id=customer_id,
+        )  # fmt: skip
 
     def list_redeemables(
         self,
@@ -563,9 +401,10 @@ class CustomersResource(CustomerJobs):
         API: https://docs.voucherify.io/api-reference/customers/list-customers-redeemables
         """
         check_texts(order=order, starting_after_id=starting_after_id)
-        query: Query = {"order": order, "filters": filters_query(filters)}
-        listing = self._listing(CustomerRedeemable, _LIST_REDEEMABLES, customer_id, query)
-        return _id_pager(listing, starting_after_id, check_limit(limit), cursor)
+        return self._list(
+            _LIST_REDEEMABLES, "data", id_rule(starting_after_id, cursor), limit=limit, cursor=cursor,
+            query={"order": order, "filters": filters_query(filters)}, customer_id=customer_id,
+        )  # fmt: skip
 
     def list_segments(self, customer_id: str) -> Pager[CustomerSegment]:
         """List the segments that a customer belongs to; for an unknown customer, those it would belong to.
@@ -575,49 +414,187 @@ class CustomersResource(CustomerJobs):
 
         API: https://docs.voucherify.io/api-reference/customers/list-customers-segments
         """
-        return Pager(self._listing(CustomerSegment, _LIST_SEGMENTS, customer_id, {}), SinglePage())
-
-    async def _call(self, operation: Operation[T], customer_id: str, body: Body | None = None) -> T:
-        target = encode_path(operation.path, {"customer_id": customer_id})
-        return await self._sessions.send(Request(operation, target, body))
-
-    def _listing(
-        self, into: type[T], operation: Operation[Any], customer_id: str, query: Query
-    ) -> Listing[T]:
-        return Listing(
-            sessions=self._sessions,
-            operation=operation,
-            path=encode_path(operation.path, {"customer_id": customer_id}),
-            query=query,
-            items="data",
-            into=into,
+        return self._list(
+            _LIST_SEGMENTS, "data", SinglePage(), limit=None, cursor=None, customer_id=customer_id
         )
 
+    async def import_csv(self, file: str | os.PathLike[str] | bytes | IO[bytes]) -> AsyncActionReceipt:
+        """Create and update customers from a CSV file in a background job.
 
-def _id_pager(listing: Listing[T], after: str | None, limit: int | None, cursor: str | None) -> Pager[T]:
-    if after is not None and cursor is not None:
-        raise ValueError("cursor and starting_after_id both set the starting point: pass only one")
-    return Pager(listing, IdRule(after), limit=limit, cursor=cursor)
+        The first row contains the column names: `Id, Name, Email, Phone, Birthdate, Source_id, Address_line_1,
+        Address_line_2, Address_Postal_Code, Address_City, Address_State, Address_Country, Description`;
+        every other column becomes metadata. A row with the `Source_id` of an existing customer replaces all
+        attributes and metadata of that customer. The request is not retried after it was sent.
 
+        Args:
+            file: A path, bytes, or a file open in binary mode; asynchronous files and pipes are accepted. At most
+                10 MB, comma-separated, in UTF-8. Empty rows are not sent. For larger files or other delimiters, use
+                `sync_csv`.
 
-def _customer_rules(
-    order: str | None,
-    page: int | None,
-    starting_after: dt.datetime | None,
-    cursor: str | None,
-    window: Window | None,
-) -> tuple[Rule[Any] | WalkRule, ...]:
-    """The pagination rules for a call; with a cursor, all rules that may have created it."""
-    by_date = order in (None, "created_at", _NEWEST_FIRST)  # not a set: `order` may be unhashable
-    if sum(argument is not None for argument in (page, starting_after, cursor)) > 1:
-        raise ValueError("page, starting_after and cursor each set the starting point: pass only one")
-    if starting_after is not None and not by_date:
-        raise ValueError(f"starting_after requires an order by created_at, not {order!r}")
-    by_page = PageNumberRule(page or 1)
-    if window is not None:
-        if page is not None or starting_after is not None or not by_date:
-            raise ValueError("window requires an order by created_at, without page and starting_after")
-        return (CreatedAtRule(descending=order != "created_at", window=window),)
-    if page is not None or not by_date:
-        return (by_page,)
-    return (CreatedAtRule(descending=order != "created_at", starting_after=starting_after), by_page)
+        Raises:
+            FileNotFoundError: The file does not exist.
+            ValueError: `file` is too large, not open in binary mode, or not a CSV file, or its header is invalid.
+            OutcomeUnknownError: The request was sent, but no response arrived.
+            VoucherifyError: The call failed for another reason.
+
+        API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
+        """
+        return await self._call(_IMPORT_CSV, encode_multipart({"file": await csv_part(file)}))
+
+    async def update_in_bulk(
+        self, customers: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]
+    ) -> AsyncActionReceipt:
+        """Update many customers in a background job, and create those that do not exist.
+
+        The request is not retried after it was sent.
+
+        Args:
+            customers: The customers, each with its `source_id`; at most 10 MB as JSON.
+
+        Raises:
+            ValueError: A customer has no `source_id`, a property is invalid, or the body is larger than 10 MB. The
+                message names the customer.
+            OutcomeUnknownError: The request was sent, but no response arrived.
+            VoucherifyError: The call failed for another reason.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
+        """
+        return await self._call(_UPDATE_IN_BULK, upsert_body(customers))
+
+    async def update_metadata_in_bulk(
+        self, source_ids: Iterable[str], metadata: Mapping[str, Any]
+    ) -> AsyncActionReceipt:
+        """Merge the same metadata into many customers in a background job, and create those that do not exist.
+
+        The request is not retried after it was sent.
+
+        Args:
+            source_ids: The customers' ids in your own system; with the metadata, at most 10 MB as JSON.
+            metadata: The metadata, merged key by key.
+
+        Raises:
+            ValueError: An argument is invalid. The message names it.
+            OutcomeUnknownError: The request was sent, but no response arrived.
+            VoucherifyError: The call failed for another reason.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
+        """
+        return await self._call(_UPDATE_METADATA_IN_BULK, metadata_body(source_ids, metadata))
+
+    async def sync(
+        self,
+        source: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]
+        | AsyncIterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]],
+        **options: Unpack[SyncOptions],
+    ) -> SyncReport:
+        """Upsert any number of customers through bulk jobs, and report the outcome.
+
+        ::
+
+            report = await voucherify.customers.sync(customers)
+            if report.failed:
+                report = await voucherify.customers.sync(report.failed_items())
+
+        The source is read as needed. A request is sent when it is full or the source ends. By default, a customer
+        that cannot be sent is reported and does not stop the sync. Customers with the same `source_id` are applied
+        in the order of the source; those that wait for an earlier one are merged, and count as `duplicates`.
+
+        A request is sent again if its response was lost. A failed job is run once more. A rejected request is split
+        to find the items that caused the rejection. (If a lost request reaches the service only after its retry has
+        been applied, it can overwrite later changes.)
+
+        With a `state` file, only customers that are new, or have changed since the service acknowledged them, are
+        sent; the others count as `unchanged`. The source may differ from sync to sync, and a sync that was killed can
+        be started again. Changes made directly in the service are not detected: `full` sends everything. Fields and
+        metadata keys that are absent from a customer keep their values in the service; `None` clears a field. The
+        state file also stores the customers that failed in the last sync. Only its owner can read it, and only one
+        process at a time can use it.
+
+        A plain iterable is read in the event loop and must not block; if reading blocks, pass an async iterable.
+
+        Args:
+            source: The customers, each with its `source_id`; those that `list` yields, also from another project, are
+                accepted. `csv.DictReader` yields ``""`` for an empty cell, which is not a valid date: convert its rows
+                with ``{name: text or None for name, text in row.items()}``, or leave out such columns.
+            concurrency: The number of bulk jobs that may run at once.
+            on_progress: Called with the progress, at most ten times a second, and once at the end.
+            on_invalid: How to handle a customer that cannot be sent: ``"report"`` or ``"raise"``.
+            on_failure: Called with each failure. The report itself keeps at most 10,000 failures, or 16 MiB.
+            max_body_bytes: The largest request body, in bytes; at most 10 MB.
+            max_body_items: The largest number of customers in a request.
+            timeout: Seconds after which the sync stops waiting; `None` waits without limit. Running jobs continue.
+            state: The path of a file that records what the service holds. It is created if it does not exist.
+            full: Also send customers that are unchanged.
+            project: A name of your choice for the Voucherify project, stored in the state file. Required with `state`
+                if the client has only a token, and to keep using the file after its application id changes.
+
+        Raises:
+            ValueError: An argument is out of range, or with `on_invalid="raise"`, a customer cannot be sent. The
+                message names it.
+            SyncStateError: The state file is in use, damaged, belongs to another project or kind of sync, or cannot
+                be written.
+            SyncTimeoutError: The sync did not end within `timeout`. The error's `report` has the ids of the jobs that
+                are still running.
+            VoucherifyError: The service refuses further requests, or has been unreachable for about three minutes.
+                The error's `report` has the outcome so far. Running jobs continue.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-in-bulk
+        """
+        return await CustomerSync(self._sessions, _UPDATE_IN_BULK, options).customers(source)
+
+    async def sync_metadata(
+        self,
+        source_ids: Iterable[str] | AsyncIterable[str],
+        metadata: Mapping[str, Any],
+        **options: Unpack[SyncOptions],
+    ) -> SyncReport[str]:
+        """Merge the same metadata into any number of customers through bulk jobs, and create missing customers.
+
+        Works like `sync`. The service may count failures without naming the items: such a failure has no
+        `position` and no `item`.
+
+        Args:
+            source_ids: The customers' ids in your own system.
+            metadata: The metadata, merged key by key.
+            **options: As for `sync`.
+
+        Raises:
+            ValueError: An argument is invalid or out of range. The message names it.
+            VoucherifyError: The service refuses further requests, or is unreachable for long; see `sync`.
+
+        API: https://docs.voucherify.io/api-reference/customers/update-customers-metadata-in-bulk
+        """
+        job = CustomerSync(self._sessions, _UPDATE_METADATA_IN_BULK, options)
+        return await job.metadata(source_ids, metadata)
+
+    async def sync_csv(
+        self, path: str | os.PathLike[str], *, delimiter: str = ",", **options: Unpack[SyncOptions]
+    ) -> SyncReport[str]:
+        """Import a CSV file of any size, split into several jobs.
+
+        Rows have the same effect as with `import_csv`; the options and the report are those of `sync`. The
+        `position` of a failure is the line of the file on which its row begins, from 1, and its `item` is the row.
+
+        A row without a `Source_id` creates a new customer each time the service receives it, so such rows are never
+        sent twice. If a response is lost, all rows of that request are reported as ``outcome_unknown``. A failed job
+        with such rows is not run again, and their order is not kept. A state file identifies such a row by its
+        content and the number of equal rows before it. The row is sent once, even with `full`; if its outcome is
+        unknown, every later sync reports it as ``outcome_unknown``.
+
+        Args:
+            path: The file or named pipe, in UTF-8. The first row contains the column names, which must be non-empty,
+                unique and without spaces. Empty rows count as `skipped`.
+            delimiter: The character between cells. The service receives commas. An Excel ``sep=;`` line at the start
+                of the file overrides it.
+            **options: As for `sync`.
+
+        Raises:
+            FileNotFoundError: The file does not exist.
+            ValueError: An argument is out of range, the header is invalid, or a row cannot be read as CSV. The
+                message names the argument and the line. If a row cannot be read, the error's `report` has the
+                outcome of the rows before it.
+            VoucherifyError: The service refuses further requests, or is unreachable for long; see `sync`.
+
+        API: https://docs.voucherify.io/api-reference/customers/import-and-update-customers-using-csv
+        """
+        return await CustomerSync(self._sessions, _IMPORT_CSV, options).csv(path, delimiter)

@@ -7,9 +7,9 @@ from typing import Final, TypeVar
 
 from voucherify_async._transport.auth import token_request
 from voucherify_async._transport.operation import Operation, Request
-from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import encode_form
 from voucherify_async.models.oauth import AccessToken, TokenIntrospection
+from voucherify_async.resources._base import Resource
 
 __all__ = ["OAuthResource"]
 
@@ -24,12 +24,8 @@ _REVOKE_TOKEN: Final[Operation[None]] = Operation(
 )
 
 
-class OAuthResource:
+class OAuthResource(Resource):
     """Access tokens for the client credentials grant. These calls need a client with API keys."""
-
-    def __init__(self, sessions: SessionManager) -> None:
-        """Do not call this directly: use `VoucherifyClient.oauth`."""
-        self._sessions = sessions
 
     async def create_token(self, *, scope: str = "api") -> AccessToken:
         """Create an access token that is valid for 15 minutes.
