@@ -109,7 +109,7 @@ _EXPORTS = {
     "_sync.spec": ("SyncOptions",),
     "client": ("VoucherifyClient",),
 }
-"""The public names by defining module, from the lowest layer to the highest.
+"""The public names by defining module.
 
 Each name is imported on first use, so that importing the package does not import aiohttp: pytest loads the package
 with its plugin in every test run, including runs that do not use it.

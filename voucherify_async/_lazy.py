@@ -15,24 +15,21 @@ def lazy_exports(
 
     Args:
         package: The name of the package.
-        exports: Its public names by the module that defines them, relative to the package. A module must come after
-            the modules that it imports.
+        exports: Its public names by the module that defines them, relative to the package.
     """
     public = sorted(
         (name for names in exports.values() for name in names), key=lambda name: (not name.isupper(), name)
     )
+    homes = {name: module for module, names in exports.items() for name in names}
     submodules = {module.partition(".")[0] for module in exports}
 
     def get_attribute(name: str) -> Any:
-        namespace = vars(sys.modules[package])
-        if name in public or name in submodules:
-            # The same order in every thread, so that no thread holds the lock of a module that another waits for.
-            for module, names in exports.items():
-                found = import_module(f"{package}.{module}")
-                if name in names:
-                    return namespace.setdefault(name, getattr(found, name))
-                if name in namespace:
-                    return namespace[name]  # a submodule: importing it made it an attribute
+        if name in homes:
+            # Imports within a package go one way, so that threads that import at once cannot wait for each other.
+            module = import_module(f"{package}.{homes[name]}")
+            return vars(sys.modules[package]).setdefault(name, getattr(module, name))
+        if name in submodules:
+            return import_module(f"{package}.{name}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return public, get_attribute, lambda: sorted({*vars(sys.modules[package]), *public})

@@ -31,8 +31,7 @@ module is imported, and each has a test on a real socket:
 - `StreamReader.on_eof`: calls back when a response ends, before its connection can serve another request.
 - `Payload.write_with_length`, implemented by `_Payload`: the documentation mentions payloads, but not how to write one.
   With plain `bytes` the module could not tell whether the body was sent, and aiohttp would write it in one piece.
-- `ClientTimeout(ceil_threshold=...)` and `TCPConnector(timeout_ceil_threshold=...)`: by default aiohttp rounds timeouts
-  above 5 s up to whole seconds.
+- `ClientTimeout(ceil_threshold=...)`: by default aiohttp rounds timeouts above 5 s up to whole seconds.
 - `ContentEncodingError` as the cause of a `ClientPayloadError`: tells a response that cannot be decompressed from a
   truncated one, which may be retried.
 
@@ -89,8 +88,6 @@ __all__ = ["ConnectionPool", "Connector", "PoolSettings"]
 _CHUNK_SIZE: Final = 64 * 1024
 """Bytes of a body per write; other tasks can run between two writes."""
 
-_NEVER_ROUND: Final = math.inf
-
 _VARIADIC: Final = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 _AIOHTTP_VERSIONS: Final = ">=3.14.2,<4"
@@ -106,7 +103,6 @@ _AIOHTTP_INTERNALS: Final[Mapping[str, tuple[str, ...] | None]] = {
     "client_proto.ResponseHandler.should_close": None,
     "StreamReader.on_eof": ("self", "callback"),
     "ClientTimeout": ("ceil_threshold",),
-    "TCPConnector": ("timeout_ceil_threshold",),
     "http_exceptions.ContentEncodingError": None,
 }
 """Undocumented parts of aiohttp that this module uses, and the arguments that it passes; `None` if it calls nothing."""
@@ -538,7 +534,6 @@ class ConnectionPool:
             or aiohttp.TCPConnector(
                 limit=settings.max_connections,
                 keepalive_timeout=settings.keepalive_timeout,
-                timeout_ceil_threshold=_NEVER_ROUND,
             ),
             connector_owner=settings.connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -562,7 +557,7 @@ def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
         total=None,
         connect=min(limits, default=None),  # includes the DNS lookup, unlike sock_connect
         sock_read=timeouts.read if timeouts.read is not None and timeouts.read < attempt else None,
-        ceil_threshold=_NEVER_ROUND,
+        ceil_threshold=math.inf,
     )
 
 

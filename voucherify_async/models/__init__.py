@@ -50,7 +50,7 @@ _EXPORTS = {
         "VoucherAssets",
     ),
 }
-"""The public names by defining module, from the lowest layer to the highest. They are imported on first use."""
+"""The public names by defining module. They are imported on first use."""
 
 if TYPE_CHECKING:
     from voucherify_async.models.activity import CustomerActivity as CustomerActivity
