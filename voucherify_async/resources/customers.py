@@ -235,8 +235,8 @@ class CustomersResource(Resource):
     ) -> Pager[Customer]:
         """List the customers, newest first by default.
 
-        Ordered by ``-created_at`` (the default) or ``created_at``, iteration has no limit and yields each customer
-        once, even if many share a creation time. In other orders, or with a `page`, iteration uses page numbers
+        Ordered by ``-created_at`` (default) or ``created_at``, iteration has no limit and yields each customer once,
+        even if many share a creation time. In other orders, or with a `page`, iteration uses page numbers
         and raises `PageLimitError` if there are more customers after page 99.
 
         Args:
@@ -495,20 +495,20 @@ class CustomersResource(Resource):
             if report.failed:
                 report = await voucherify.customers.sync(report.failed_items())
 
-        The source is read as needed. A request is sent when it is full or the source ends. By default, a customer
-        that cannot be sent is reported and does not stop the sync. Customers with the same `source_id` are applied
+        The source is read as needed. By default, a customer that cannot be sent is reported and does not stop the
+        sync. Customers with the same `source_id` are applied
         in the order of the source; those that wait for an earlier one are merged, and count as `duplicates`.
 
         A request is sent again if its response was lost. A failed job is run once more. A rejected request is split
         to find the items that caused the rejection. (If a lost request reaches the service only after its retry has
-        been applied, it can overwrite later changes.)
+        been applied, or if its job is not listed by then, it can overwrite later changes.)
 
         With a `state` file, only customers that are new, or have changed since the service acknowledged them, are
         sent; the others count as `unchanged`. The source may differ from sync to sync, and a sync that was killed can
         be started again. Changes made directly in the service are not detected: `full` sends everything. Fields and
         metadata keys that are absent from a customer keep their values in the service; `None` clears a field. The
         state file also stores the customers that failed in the last sync. Only its owner can read it, and only one
-        process at a time can use it.
+        process at a time can use it. A `source_id` that occurs several times in the source is sent in every sync.
 
         A plain iterable is read in the event loop and must not block; if reading blocks, pass an async iterable.
 
