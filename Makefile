@@ -1,7 +1,8 @@
 # Everything is done in a virtual environment that make sets up from pyproject.toml by itself.
 
 PYTHON ?= python3
-VENV := .venv
+# An environment for each interpreter that is asked for: `make test PYTHON=python3.13`.
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -47,9 +48,11 @@ demo: $(VENV)/.package ## Run the main job against the sandbox.
 	$(BIN)/python examples/demo.py
 
 TESTS := not soak
+PATHS := tests
+COVERAGE := --cov
 
 test: $(VENV)/.test ## Run the tests.
-	$(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal --cov
+	$(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal $(COVERAGE) $(PATHS)
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak

@@ -1,4 +1,8 @@
-"""Names of a package that are imported when they are first used."""
+"""Names of a package that are imported when they are first used.
+
+A package that imports its own submodules can deadlock when threads import at once: one thread holds the lock of the
+package and waits for a submodule, another holds the lock of the submodule and waits for the package.
+"""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +29,6 @@ def lazy_exports(
 
     def get_attribute(name: str) -> Any:
         if name in homes:
-            # Imports within a package go one way, so that threads that import at once cannot wait for each other.
             module = import_module(f"{package}.{homes[name]}")
             return vars(sys.modules[package]).setdefault(name, getattr(module, name))
         if name in submodules:

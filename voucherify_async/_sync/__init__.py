@@ -21,8 +21,3 @@ Invariants:
 
 This package knows the service only through the protocol `JobService`.
 """
-
-from voucherify_async._sync.report import SyncReport
-from voucherify_async._sync.results import SyncFailure, SyncJob, SyncProgress
-
-__all__ = ["SyncFailure", "SyncJob", "SyncProgress", "SyncReport"]
