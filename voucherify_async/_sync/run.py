@@ -93,7 +93,8 @@ async def _run(run: SyncRun, concurrency: int) -> None:
         failure = error
         with suppress(SyncStateError):  # the first error says more
             await run.reader.write_failures()
-        run.stats.report_progress(last=True)
+        with suppress(Exception):  # the callback may be what failed
+            run.stats.report_progress(last=True)
         report = run.stats.report(run.state.path)
         if isinstance(error, VoucherifyError):
             error.report = report
