@@ -62,6 +62,7 @@ class Service:
         repeats: Whether the first customer of a page comes twice.
         undated: Those that are shown without an instant.
         change: Is called with the number of each request before it is answered.
+        removed: How many customers were deleted.
     """
 
     customers: dict[str, dt.datetime]
@@ -80,6 +81,7 @@ class Service:
     parameter: str = "starting_after"
     seed: int = 0
     change: Callable[[int], None] = lambda _: None
+    removed: int = 0
     requests: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     _known: tuple[Any, list[tuple[dt.datetime, str]]] = field(default=(None, []))
 
@@ -107,6 +109,7 @@ class Service:
 
     def remove(self, *keys: str) -> None:
         """Delete customers."""
+        self.removed += len(keys)
         self.customers = {key: created for key, created in self.customers.items() if key not in keys}
         self._known = (None, [])
 

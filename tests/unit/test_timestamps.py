@@ -67,7 +67,9 @@ def checked(
     found = way(rule, service, limit=limit)
     sizes = [len(page) for page in found]
     assert sizes[:-1] == [limit] * (len(sizes) - 1)
-    assert [page.has_more for page in found] == [True] * (len(found) - 1) + [False]
+    assert all(page.has_more for page in found[:-1])
+    # The last page may have promised a customer who was deleted before the next request.
+    assert found[-1].has_more is False or service.removed
     if not service.undated:
         assert all(len(page.next_cursor or "") <= 300 for page in found)
     return found
@@ -363,6 +365,9 @@ def check(case: dict[str, Any]) -> None:
         delivered = Counter(way(rule, service, limit=case["limit"]))
     except PaginationStalledError:
         hard = case["switches"]["shuffled"] or case["switches"]["most"] < 50 or service.undated
+        # Where the end is not said, a customer who comes just after the last one was deleted looks like a coarse service.
+        replaced = {"delete", "create"} <= {kind[:6] for _, kind in case["changes"]}
+        hard = hard or (replaced and not case["switches"]["says_has_more"])
         assert hard or max(Counter(service.customers.values()).values(), default=0) > 16
         return
     assert [key for key, times in delivered.items() if times > 1] == []
