@@ -52,7 +52,7 @@ PATHS := tests
 COVERAGE := --cov
 
 test: $(VENV)/.test ## Run the tests.
-	$(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal $(COVERAGE) $(PATHS)
+	$(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal $(PATHS) $(COVERAGE)
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak
