@@ -347,3 +347,26 @@ async def test_half_of_a_surrogate_pair_is_a_replacement_character(escaped: byte
         assert [customer.name for customer in await listed(server)] == [name]
         async with VoucherifyClient("id", "token", base_url=server.base_url) as client:
             assert (await client.customers.get("a")).name == name
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda customers: customers.create(nme="Ada"),
+        lambda customers: customers.create(source_id="a", email=5, nme="Ada"),
+        lambda customers: customers.update("a", nme="Ada"),
+        lambda customers: customers.list(nme="Ada"),
+        lambda customers: customers.stream(nme="Ada"),
+        lambda customers: customers.plan_windows(2, nme="Ada"),
+        lambda customers: customers.sync([], nme="Ada"),
+        lambda customers: customers.sync_metadata([], {}, nme="Ada"),
+        lambda customers: customers.sync_csv("a.csv", nme="Ada"),
+    ],
+    ids=range(9),
+)
+async def test_a_keyword_that_is_none_is_a_type_error(
+    sandbox: Sandbox, voucherify: VoucherifyClient, call: Callable[[Any], Any]
+) -> None:
+    with pytest.raises(TypeError, match="^unexpected keyword argument: nme$"):
+        await call(voucherify.customers)
+    assert not sandbox.requests

@@ -65,7 +65,7 @@ class OpenJob:
         accepted: When the service accepted it, in epoch seconds.
         ended: Resolves to the job when it has ended, or to `None` if the service does not know it.
         began: When the wait began.
-        looked: When its progress last changed.
+        progressed: When its progress last changed.
         due: When it is expected to end.
         progress: Its progress at the last poll, in percent.
         strange_since: When an undocumented status was first seen.
@@ -75,7 +75,7 @@ class OpenJob:
     accepted: float
     ended: asyncio.Future[AsyncAction | None]
     began: float
-    looked: float
+    progressed: float
     due: float
     progress: int = 0
     strange_since: float | None = None
@@ -83,8 +83,8 @@ class OpenJob:
     def note(self, progress: int | None, now: float) -> None:
         """Update the due time, assuming that the job goes on as fast as since the last poll."""
         if progress is not None and progress > self.progress:
-            self.due = now + (100 - progress) * (now - self.looked) / (progress - self.progress)
-            self.progress, self.looked = progress, now
+            self.due = now + (100 - progress) * (now - self.progressed) / (progress - self.progress)
+            self.progress, self.progressed = progress, now
         elif self.due <= now:
             self.due = math.inf
 
@@ -117,21 +117,21 @@ class JobPoller:
             accepted: When the service accepted it, in epoch seconds. A new job may be unknown for a moment.
         """
         now = self._clock.monotonic()
-        watch = OpenJob(
+        job = OpenJob(
             job_id,
             accepted,
             asyncio.get_running_loop().create_future(),
             began=now,
-            looked=now,
+            progressed=now,
             due=now + self._usual,
         )
-        self._open.append(watch)
+        self._open.append(job)
         self._wanted.set()
         try:
-            return await watch.ended
+            return await job.ended
         finally:
-            if watch in self._open:
-                self._open.remove(watch)
+            if job in self._open:
+                self._open.remove(job)
 
     async def all_ended(self, action: AsyncAction | None = None) -> None:
         """Wait until all jobs that were started before this one have ended; without a job, all open jobs.
@@ -146,8 +146,8 @@ class JobPoller:
             try:
                 return await self._jobs.open_before(action)
             except VoucherifyError as error:
-                verdict = classify_error(error, max_server_wait=self._max_server_wait)
-                if verdict is not ErrorAction.RETRY or failures == MAX_FAILURES:
+                reaction = classify_error(error, max_server_wait=self._max_server_wait)
+                if reaction is not ErrorAction.RETRY or failures == MAX_FAILURES:
                     raise
             await self._clock.sleep(pause)
         raise AssertionError("unreachable")
@@ -167,7 +167,7 @@ class JobPoller:
             await self._wanted.wait()
             waits = pauses()
             while self._open:
-                due = min(watch.due for watch in self._open) - self._clock.monotonic()
+                due = min(job.due for job in self._open) - self._clock.monotonic()
                 await self._clock.sleep(min(next(waits), max(due, _MIN_PAUSE)))
                 if await self._round():
                     waits = pauses()
@@ -179,7 +179,7 @@ class JobPoller:
         now, self._turn = self._clock.monotonic(), self._turn + 1
         oldest, others = self._open[:1], self._open[1:]
         other = others[self._turn % len(others)] if others else None
-        polled = oldest + [watch for watch in others if watch is other or watch.due <= now]
+        polled = oldest + [job for job in others if job is other or job.due <= now]
         found = 0
         while polled:
             ended = await gather(*map(self._poll_job, polled))
@@ -187,35 +187,35 @@ class JobPoller:
             polled = self._open[:found] if all(ended) else []
         return found > 0
 
-    async def _poll_job(self, watch: OpenJob) -> bool:
+    async def _poll_job(self, job: OpenJob) -> bool:
         action: AsyncAction | None = None
         try:
-            action = await self._jobs.get(watch.job_id)
+            action = await self._jobs.get(job.job_id)
         except NotFoundError:
-            if self._clock.epoch() - watch.accepted < _UNKNOWN_SECONDS:
+            if self._clock.epoch() - job.accepted < _UNKNOWN_SECONDS:
                 return False
         except VoucherifyError as error:
             self._failures += 1
-            verdict = classify_error(error, max_server_wait=self._max_server_wait)
-            if verdict is not ErrorAction.RETRY or self._failures >= MAX_FAILURES:
+            reaction = classify_error(error, max_server_wait=self._max_server_wait)
+            if reaction is not ErrorAction.RETRY or self._failures >= MAX_FAILURES:
                 raise
             return False
         self._failures = 0
-        if action is not None and not self._is_over(watch, action):
-            watch.note(action.progress, self._clock.monotonic())
+        if action is not None and not self._is_over(job, action):
+            job.note(action.progress, self._clock.monotonic())
             return False
-        if watch in self._open:
-            self._open.remove(watch)
-        self._usual = self._clock.monotonic() - watch.began
-        if not watch.ended.done():
-            watch.ended.set_result(action)
+        if job in self._open:
+            self._open.remove(job)
+        self._usual = self._clock.monotonic() - job.began
+        if not job.ended.done():
+            job.ended.set_result(action)
         return True
 
-    def _is_over(self, watch: OpenJob, action: AsyncAction) -> bool:
+    def _is_over(self, job: OpenJob, action: AsyncAction) -> bool:
         if action.status in _ENDED:
             return True
         now = self._clock.monotonic()
-        if action.status in OPEN or watch.strange_since is None:
-            watch.strange_since = None if action.status in OPEN else now
+        if action.status in OPEN or job.strange_since is None:
+            job.strange_since = None if action.status in OPEN else now
             return False
-        return now - watch.strange_since >= _STRANGE_SECONDS
+        return now - job.strange_since >= _STRANGE_SECONDS

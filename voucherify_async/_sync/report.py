@@ -51,7 +51,7 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """The path of the state file, if there is one."""
     missing: int | None = None
     """The number of customers that are in the state file but no longer in the source. `None` without a state file, if
-    the source was not read to its end, or if an invalid item had no readable `source_id`."""
+    the source was not read to its end or was `failed_items()`, or if an item had no readable `source_id`."""
     skipped: int = 0
     """Empty lines of a CSV file, and rows with only empty cells."""
 

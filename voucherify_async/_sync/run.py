@@ -29,7 +29,7 @@ from voucherify_async.errors import (
 
 __all__ = ["sync"]
 
-_MAX_REFUSALS: Final = 50
+_MAX_REJECTIONS: Final = 50
 """Rejections after which a batch is not split any further: enough to find a few bad items among 25,000."""
 
 
@@ -174,7 +174,7 @@ class SyncRun:
         its job fails, the batch is sent once more, provided that this is safe.
         """
         failures: list[SyncFailure] = []
-        deliveries, refusals, is_in_doubt = [Delivery(batch)], 0, False
+        deliveries, rejections, is_in_doubt = [Delivery(batch)], 0, False
         while deliveries:
             delivery = deliveries.pop()
             error = await self._start(delivery)
@@ -194,9 +194,9 @@ class SyncRun:
             if self._classify(error) is not ErrorAction.REJECT:
                 failures += fail_all(delivery.batch, key="outcome_unknown", message=str(error))
                 continue
-            refusals += 1
-            if len(delivery.batch) == 1 or refusals > _MAX_REFUSALS:
-                failures += _refused(delivery.batch, error)
+            rejections += 1
+            if len(delivery.batch) == 1 or rejections > _MAX_REJECTIONS:
+                failures += _rejected(delivery.batch, error)
             else:
                 deliveries += reversed(delivery.halves())
         if is_in_doubt:
@@ -216,7 +216,8 @@ class SyncRun:
             return await self._request_until_accepted(delivery)
         except BaseException:
             if delivery.stage is Stage.UNSENT:
-                await self._record(self.state.record_unsent, delivery)
+                with suppress(SyncStateError):  # the first error, or the cancellation, says more
+                    await self._record(self.state.record_unsent, delivery)
             raise
 
     async def _request_until_accepted(self, delivery: Delivery) -> VoucherifyError | None:
@@ -293,7 +294,7 @@ class SyncRun:
         return classify_error(error, max_server_wait=self.max_server_wait)
 
 
-def _refused(batch: Batch, error: VoucherifyError) -> list[SyncFailure]:
+def _rejected(batch: Batch, error: VoucherifyError) -> list[SyncFailure]:
     key, message, details = None, str(error), None
     if isinstance(error, APIStatusError):
         key, message, details = error.key, error.message, error.details

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypedDict
 from voucherify_async._transport.operation import Query
 from voucherify_async.pagination.rules import CreatedAtRule, PageNumberRule, Rule, WalkRule
 from voucherify_async.pagination.windows import Window
-from voucherify_async.resources._inputs import check_instants, check_texts
+from voucherify_async.resources._inputs import check_instants, check_keywords, check_texts
 
 __all__ = ["NEWEST_FIRST", "CustomerFilters", "CustomerOrder", "customer_query", "customer_rules"]
 
@@ -41,8 +41,7 @@ def customer_query(filters: CustomerFilters, order: str | None) -> Query:
         TypeError: There is no such filter.
         ValueError: A filter has the wrong type, or no timezone. The message names it.
     """
-    if unknown := filters.keys() - CustomerFilters.__annotations__.keys():
-        raise TypeError(f"unknown filter: {', '.join(sorted(unknown))}")
+    check_keywords(filters, CustomerFilters.__annotations__)
     given: dict[str, Any] = dict(filters)
     texts = {name: given.get(name) for name in _TEXTS}
     check_texts(**texts, order=order)

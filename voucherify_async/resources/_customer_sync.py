@@ -42,6 +42,7 @@ from voucherify_async.resources._inputs import (
     check_callback,
     check_count,
     check_delimiter,
+    check_keywords,
     check_source,
     check_source_id,
     check_timeout,
@@ -247,8 +248,7 @@ class _BulkJobService:
 
 def _check_options(given: SyncOptions) -> SyncSettings:
     """Check the options and add the defaults."""
-    if unknown := given.keys() - SyncOptions.__annotations__.keys():
-        raise TypeError(f"unknown option: {', '.join(sorted(unknown))}")
+    check_keywords(given, SyncOptions.__annotations__)
     settings = SyncSettings(**given)
     check_count("concurrency", settings.concurrency)
     check_count("max_body_bytes", settings.max_body_bytes, MAX_BODY_BYTES)

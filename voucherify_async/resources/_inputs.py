@@ -116,6 +116,12 @@ def _check_range(name: str, value: int | None, maximum: int) -> int | None:
     return value
 
 
+def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
+    """Check keyword arguments that are declared as a `TypedDict`, as Python checks declared parameters."""
+    if unexpected := sorted(set(given) - set(known)):
+        raise TypeError(f"unexpected keyword argument: {', '.join(unexpected)}")
+
+
 def check_texts(**texts: str | None) -> None:
     """Check that every value is a string or `None`."""
     for name, value in texts.items():
@@ -167,6 +173,7 @@ def customer_body(into: type[CustomerFields], **fields: Any) -> Body:
         fields: Fields of the struct.
 
     Raises:
+        TypeError: There is no such field.
         ValueError: A field has a wrong type or value. The message names the field.
     """
     address, metadata = fields.get("address", UNSET), fields.get("metadata", UNSET)
@@ -182,6 +189,7 @@ def customer_body(into: type[CustomerFields], **fields: Any) -> Body:
             pass  # convert_fields raises an error that names the field
         else:
             return body
+    check_keywords(fields, into.__struct_fields__)
     return encode_json(_CUSTOMER, convert_fields("", into, fields))
 
 
