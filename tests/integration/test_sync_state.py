@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_sync import add_up, applied, held, quick, refuse
+from tests.integration.test_sync import add_up, answer_with, applied, held, quick, refuse
 from tests.support.clocks import skipping_clock
 from tests.support.faults import ResetAfter, fault_proxy
 from voucherify_async import (
@@ -659,3 +659,76 @@ async def test_a_name_that_is_too_long(voucherify: VoucherifyClient, tmp_path: P
         with pytest.raises(SyncStateError) as caught:
             await call
         assert caught.value.reason == "unwritable"
+
+
+async def test_a_lost_request_of_an_earlier_sync_does_not_come_back(
+    sandbox: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its slow job is still open when the job of its repetition, which is on record, has ended."""
+    now = 1_800_000_000.0
+    sandbox.quirks, sandbox.store.job_seconds_per_item = Quirks(parallel_jobs=True), 0
+    sandbox.store.clock = lambda: now
+    schedule = sandbox.store.schedule
+
+    def slow_at_first(*facts: Any) -> Job:
+        sandbox.store.job_seconds = 5.0 if sandbox.store.jobs else 60.0
+        return schedule(*facts)
+
+    monkeypatch.setattr(sandbox.store, "schedule", slow_at_first)
+    async with fault_proxy(sandbox.base_url, [ResetAfter()]) as proxy:
+        async with sandbox.client(base_url=proxy.base_url, retry=HASTE) as client:
+            sync = asyncio.create_task(client.customers.sync(customers(3), state=path, project="p"))
+            while not any("/async-actions/" in request.path for request in sandbox.requests):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            sync.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sync
+        assert len(sandbox.store.jobs) == 2
+        now += 10  # the second job has ended, and the first has not
+        async with sandbox.client() as client, skipping_clock(client):
+
+            async def sleep(seconds: float) -> None:
+                nonlocal now
+                now += seconds
+                await asyncio.sleep(0)
+
+            monkeypatch.setattr(client._sessions.clock, "sleep", sleep)
+            await client.customers.sync(customers(3, name="new"), state=path, project="p")
+    now += 100
+    sandbox.store.advance()
+    assert held(sandbox) == applied(customers(3, name="new"))
+
+
+async def test_failures_that_are_not_named_leave_nothing_known(
+    sandbox: Sandbox, quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        answer_with(patch, sandbox, result={"done_count": 2, "failed_count": 1})
+        report = await quick.customers.sync(customers(3), state=path)
+    assert (report.succeeded, report.failed, report.failures[0].position) == (2, 1, None)
+    assert counts(await quick.customers.sync(customers(3), state=path)) == (3, 3, 0, 0)
+
+
+async def test_opening_is_interrupted_when_the_sync_is_cancelled(
+    quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What checks a large file takes seconds; this takes many."""
+    opening, done = threading.Event(), threading.Event()
+
+    def endless(state: SyncState, path: str, database: sqlite3.Connection) -> None:
+        opening.set()
+        database.execute(f"WITH RECURSIVE n(x) AS ({numbers}) SELECT count(*) FROM n")
+        done.set()
+
+    numbers = f"SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {10**8}"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SyncState, "_prepare", endless)
+        task = asyncio.create_task(quick.customers.sync(customers(3), state=path))
+        await asyncio.to_thread(opening.wait)
+        await asyncio.sleep(0.05)  # it may be before or in the statement
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not done.is_set()
+    assert (await quick.customers.sync(customers(3), state=path)).succeeded == 3

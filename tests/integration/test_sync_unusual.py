@@ -26,7 +26,7 @@ from voucherify_async import (
 )
 from voucherify_async.resources._csv import CsvRows
 from voucherify_async.resources._customer_sync import _read_chunk
-from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox._store.records import Job
 from voucherify_async.sandbox._store.store import Store
 
@@ -259,7 +259,9 @@ async def test_jobs_of_others_are_waited_for_only_after_a_lost_answer_and_only_o
             (await other.customers.update_in_bulk([{"source_id": "x"}])).async_action_id
         )
         sandbox.requests.clear()
-        await other.customers.import_csv(path)
+        sandbox.quirks, sandbox.store.job_seconds = Quirks(parallel_jobs=True), 3_600.0
+        await other.customers.import_csv(path)  # it stays open
+        sandbox.store.job_seconds = 0.0
         report = await client.customers.sync([{"source_id": "a"}])
     assert (report.succeeded, report.resent) == (1, 1)
     looked_at = {exchange.path.split("/")[-1] for exchange in sandbox.requests if exchange.method == "GET"}

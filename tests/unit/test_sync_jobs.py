@@ -29,6 +29,7 @@ class Service:
         self.plans: list[Callable[[int], None]] = []
         self.progress: Callable[[float], int] | None = None
         """How far jobs have come, in percent, at a time."""
+        self.processing_time: int | None = None
         self.before: list[list[str] | errors.VoucherifyError] = []
         self.asked: list[str | None] = []
         self.clock = Clock(monotonic=lambda: self.now, epoch=lambda: self.now, sleep=self.sleep)
@@ -56,7 +57,7 @@ class Service:
         if isinstance(answer, errors.VoucherifyError):
             raise answer
         if self.progress is None:
-            return AsyncAction(id=job_id, status=answer)
+            return AsyncAction(id=job_id, status=answer, processing_time=self.processing_time)
         progress = self.progress(self.now)
         return AsyncAction(id=job_id, status="DONE" if progress == 100 else answer, progress=progress)
 
@@ -498,6 +499,38 @@ class TestProgress:
         async with running(poller):
             await poller.ended("a")
         assert service.slept[-5:] == [5.0] * 5
+
+    async def test_the_next_job_is_expected_to_take_as_long_as_the_last(
+        self, service: Service, poller: JobPoller
+    ) -> None:
+        """Where jobs do not say how far they have come, and by pauses alone the end is seen at 21.3 s."""
+        service.processing_time = 17_000
+        async with running(poller):
+            for name, longest in (("a", 22.0), ("b", 17.1)):
+                began = service.now
+                waiter = asyncio.create_task(poller.ended(name))
+                while not waiter.done():
+                    if service.now - began >= 17:
+                        service.answers[name] = "DONE"
+                    await asyncio.sleep(0)
+                assert 17 <= service.now - began <= longest
+
+    async def test_a_job_that_is_due_is_polled_though_many_are_older(
+        self, service: Service, poller: JobPoller
+    ) -> None:
+        service.processing_time, service.answers["first"] = 40_000, "DONE"
+        async with running(poller):
+            await poller.ended("first")
+            stuck = waiting(poller, *(f"old-{number}" for number in range(60)))
+            began, young = service.now, asyncio.create_task(poller.ended("young"))
+            while not young.done():
+                if service.now - began >= 40:
+                    service.answers["young"] = "DONE"
+                await asyncio.sleep(0)
+            for waiter in stuck:
+                waiter.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
+        assert 40 <= service.now - began < 41
 
 
 class TestAllEnded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from voucherify_async._sync.batches import Batch, halves
@@ -28,7 +28,7 @@ class Delivery:
         stage: Its progress.
         job_id: Its background job, if accepted.
         accepted: When it was accepted, in epoch seconds.
-        repeats: Requests sent after one whose outcome is unknown.
+        was_in_doubt: Whether a request for it was not answered, and may have started another job.
         is_second_job: Whether an earlier job for it has failed.
     """
 
@@ -37,7 +37,7 @@ class Delivery:
     stage: Stage = Stage.UNSENT
     job_id: str = ""
     accepted: float = 0.0
-    repeats: int = 0
+    was_in_doubt: bool = False
     is_second_job: bool = False
 
     @property
@@ -51,7 +51,7 @@ class Delivery:
 
     def doubt(self) -> None:
         """Note that a request was sent and no response came."""
-        self.stage = Stage.IN_DOUBT
+        self.stage, self.was_in_doubt = Stage.IN_DOUBT, True
 
     def fail(self) -> None:
         """Note that its job failed, possibly after applying some items."""
@@ -60,6 +60,4 @@ class Delivery:
     def halves(self) -> tuple[Delivery, Delivery]:
         """Split it into two unsent parts."""
         first, second = halves(self.batch)
-        repeats = self.repeats + (self.stage is Stage.IN_DOUBT)
-        part = Delivery(first, is_part=True, repeats=repeats)
-        return part, replace(part, batch=second)
+        return Delivery(first, is_part=True), Delivery(second, is_part=True)

@@ -64,8 +64,7 @@ class OpenJob:
         job_id: Its id.
         accepted: When the service accepted it, in epoch seconds.
         ended: Resolves to the job when it has ended, or to `None` if the service does not know it.
-        began: When the wait began.
-        progressed: When its progress last changed.
+        progressed: When its progress last changed, or else when the wait began.
         due: When it is expected to end.
         progress: Its progress at the last poll, in percent.
         strange_since: When an undocumented status was first seen.
@@ -74,7 +73,6 @@ class OpenJob:
     job_id: str
     accepted: float
     ended: asyncio.Future[AsyncAction | None]
-    began: float
     progressed: float
     due: float
     progress: int = 0
@@ -105,7 +103,7 @@ class JobPoller:
         self._failures = 0
         self._turn = 0
         self._usual = math.inf
-        """Duration of the last job, in seconds."""
+        """Duration of the last job by the service's own account, in seconds."""
         self._wanted = asyncio.Event()
         self._closed = False
 
@@ -121,7 +119,6 @@ class JobPoller:
             job_id,
             accepted,
             asyncio.get_running_loop().create_future(),
-            began=now,
             progressed=now,
             due=now + self._usual,
         )
@@ -206,7 +203,8 @@ class JobPoller:
             return False
         if job in self._open:
             self._open.remove(job)
-        self._usual = self._clock.monotonic() - job.began
+        if action is not None and action.processing_time is not None:
+            self._usual = action.processing_time / 1000
         if not job.ended.done():
             job.ended.set_result(action)
         return True

@@ -99,12 +99,11 @@ class SourceReader:
                 size += len(item.content)
                 if self._batcher.fills(len(items), size):
                     break
-        was_taken = [self._batcher.is_taken(item.key) for item in items]
         statuses = await self._state.statuses(items, self._spec.template)
-        for item, taken, status in zip(items, was_taken, statuses, strict=True):
+        for item, status in zip(items, statuses, strict=True):
             if status is ItemStatus.IN_DOUBT:
                 self._report_in_doubt(item)
-            elif status is ItemStatus.NEW or not self._is_unchanged(item, was_taken=taken):
+            elif status is ItemStatus.NEW or not self._is_unchanged(item):
                 self._batcher.add(item)
             else:
                 self._stats.unchanged += 1
@@ -129,14 +128,15 @@ class SourceReader:
         self.saw_all = False  # the row of a known customer may have lost its source_id
         return item if item.key is not None else item._replace(key=self._state.row_key(item))
 
-    def _is_unchanged(self, item: Item, *, was_taken: bool) -> bool:
+    def _is_unchanged(self, item: Item) -> bool:
         """Whether an item with the acknowledged content may be left out.
 
-        It must be sent if another item with its key was in flight during the lookup, or is waiting now.
+        It must be sent if another item with its key is waiting or in flight. That item cannot have ended since the
+        lookup: the state file was still to record that it is sent.
         """
         if is_anonymous(item.key):
             return True  # sending it would create another customer
-        return not (self._full or was_taken or self._batcher.is_taken(item.key))
+        return not (self._full or self._batcher.is_taken(item.key))
 
     def _report_in_doubt(self, item: Item) -> None:
         """Report an item that an earlier sync sent and whose outcome is unknown."""

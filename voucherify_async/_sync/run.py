@@ -26,6 +26,7 @@ from voucherify_async.errors import (
     SyncTimeoutError,
     VoucherifyError,
 )
+from voucherify_async.models.async_actions import AsyncAction
 
 __all__ = ["sync"]
 
@@ -174,12 +175,15 @@ class SyncRun:
         its job fails, the batch is sent once more, provided that this is safe.
         """
         failures: list[SyncFailure] = []
-        deliveries, rejections, is_in_doubt = [Delivery(batch)], 0, False
+        deliveries, rejections, was_in_doubt = [Delivery(batch)], 0, False
+        action: AsyncAction | None = None
         while deliveries:
             delivery = deliveries.pop()
             error = await self._start(delivery)
+            was_in_doubt = was_in_doubt or delivery.was_in_doubt
             if error is None:
-                found, job = await self._outcome(delivery)
+                action = await self._ended(delivery)
+                found, job = self._outcome(delivery, action)
                 if found is not None:
                     failures += found
                 elif delivery.is_second_job or not delivery.batch.is_repeatable:
@@ -190,7 +194,6 @@ class SyncRun:
                     deliveries.append(delivery)
                 continue
             self._count_sent(delivery)
-            is_in_doubt = is_in_doubt or delivery.stage is Stage.IN_DOUBT or delivery.repeats > 0
             if self._classify(error) is not ErrorAction.REJECT:
                 failures += fail_all(delivery.batch, key="outcome_unknown", message=str(error))
                 continue
@@ -199,9 +202,9 @@ class SyncRun:
                 failures += _rejected(delivery.batch, error)
             else:
                 deliveries += reversed(delivery.halves())
-        if is_in_doubt:
+        if was_in_doubt:
             # A lost request may have started a job, which must not undo later changes of the same customers.
-            await self.poller.all_ended()
+            await self.poller.all_ended(action)
         return failures
 
     async def _start(self, delivery: Delivery) -> VoucherifyError | None:
@@ -250,7 +253,6 @@ class SyncRun:
         if error is not None and not error.may_have_been_applied:
             return error
         if delivery.stage is Stage.IN_DOUBT:
-            delivery.repeats += 1
             self.stats.resent += len(delivery.batch)
         self._count_sent(delivery)
         if error is None:
@@ -264,14 +266,18 @@ class SyncRun:
         if delivery.stage is Stage.UNSENT and not delivery.is_part:
             self.stats.sent += len(delivery.batch)
 
-    async def _outcome(self, delivery: Delivery) -> tuple[list[SyncFailure] | None, SyncJob]:
-        """Wait for the job of a batch. Returns its failures, or `None` if they are unknown, and the job."""
-        batch = delivery.batch
-        self.stats.open[delivery.job_id] = len(batch), delivery.accepted
+    async def _ended(self, delivery: Delivery) -> AsyncAction | None:
+        """Wait for the job of a batch; `None` if the service does not know it."""
+        self.stats.open[delivery.job_id] = len(delivery.batch), delivery.accepted
         action = await self.poller.ended(delivery.job_id, delivery.accepted)
-        if action is not None and delivery.repeats:
-            await self.poller.all_ended(action)
         del self.stats.open[delivery.job_id]
+        return action
+
+    def _outcome(
+        self, delivery: Delivery, action: AsyncAction | None
+    ) -> tuple[list[SyncFailure] | None, SyncJob]:
+        """The failures of a batch whose job has ended, or `None` if they are unknown, and the job."""
+        batch = delivery.batch
         failures = None if action is None else find_failures(action, batch, self.spec.read_result)
         failed = len(batch) if failures is None else len(failures)
         job = SyncJob(
