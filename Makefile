@@ -6,7 +6,7 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import 
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak interop conformance lint types format bench clean
+.PHONY: help demo test coverage soak interop conformance lint types format bench clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -49,10 +49,13 @@ demo: $(VENV)/.package ## Run the main job against the sandbox.
 
 TESTS := not soak
 PATHS := tests
-COVERAGE := --cov
+PYTEST = $(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal $(PATHS)
 
 test: $(VENV)/.test ## Run the tests.
-	$(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal $(PATHS) $(COVERAGE)
+	$(PYTEST)
+
+coverage: $(VENV)/.test ## Run the tests and measure their coverage, which takes twice as long.
+	$(PYTEST) --cov
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -42,6 +43,17 @@ def customers(*counts: int, step: float = 10.0) -> dict[str, dt.datetime]:
 
 def cut(instant: dt.datetime, unit: dt.timedelta) -> dt.datetime:
     return instant - (instant - EPOCH) % unit
+
+
+@dataclass
+class _Sorted:
+    """Customers by creation, with their instants as they are and as they are compared."""
+
+    customers: Mapping[str, dt.datetime]
+    keys: list[str]
+    created: list[dt.datetime]
+    compared: list[dt.datetime]
+    by_source_id: dict[tuple[int, int], list[str]] = field(default_factory=dict[tuple[int, int], list[str]])
 
 
 @dataclass
@@ -83,26 +95,37 @@ class Service:
     change: Callable[[int], None] = lambda _: None
     removed: int = 0
     requests: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
-    _known: tuple[Any, list[tuple[dt.datetime, str]]] = field(default=(None, []))
+    _known: _Sorted | None = None
 
     def answer(self, query: Mapping[str, Any]) -> PageAnswer:
         self.change(len(self.requests))
         self.requests.append(query)
         order = query.get("order", "-created_at")
-        rows = self._rows(query.get("created_at") or {}, order)
-        total = len(self.customers) if self.whole_total else len(rows)
+        descending = order.startswith("-")
+        first, last = self._between(query.get("created_at") or {})
+        total = len(self.customers) if self.whole_total else last - first
         after = query.get(self.parameter)
-        if after is not None:
-            rows = [row for row in rows if self._follows(row[0], after, order)]
+        if after is not None and descending:
+            last = max(first, min(last, self._place(after, after_equals=not self.strict)))
+        elif after is not None:
+            first = min(last, max(first, self._place(after, after_equals=self.strict)))
         size = min(query.get("limit") or 10, self.most)
-        start = (query.get("page", 1) - 1) * size
-        page = [self._show(key, created) for created, key in rows[start : start + size]]
+        begin = min((query.get("page", 1) - 1) * size, last - first)
+        end = min(begin + size, last - first)
+        if order.endswith("source_id"):
+            keys = self._by_source_id(first, last)
+            keys = keys[::-1][begin:end] if descending else keys[begin:end]
+        elif descending:
+            keys = self._keys(last - end, last - begin)[::-1]
+        else:
+            keys = self._keys(first + begin, first + end)
+        page = [self._show(key, self.customers[key]) for key in keys]
         if self.repeats and page:
             page.insert(1, page[0])
         more = after is not None and self.says_has_more
         return PageAnswer(
             items=page,
-            has_more=len(rows) > start + size if more else None,
+            has_more=last - first > end if more else None,
             total=total if self.says_total else None,
             limit=query.get("limit"),
         )
@@ -111,48 +134,54 @@ class Service:
         """Delete customers."""
         self.removed += len(keys)
         self.customers = {key: created for key, created in self.customers.items() if key not in keys}
-        self._known = (None, [])
 
     def add(self, new: Mapping[str, dt.datetime]) -> None:
         """Create customers."""
         self.customers = {**self.customers, **new}
-        self._known = (None, [])
 
-    def _rows(self, bounds: Mapping[str, Any], order: str) -> list[tuple[dt.datetime, str]]:
-        known = (tuple(bounds.items()), order, len(self.customers), self.shuffled and len(self.requests))
-        if known != self._known[0]:
-            self._known = known, self._sorted(bounds, order)
-        return self._known[1]
+    def _sorted(self) -> _Sorted:
+        if self._known is None or self._known.customers is not self.customers:
+            rows = sorted((created, _scattered(key), key) for key, created in self.customers.items())
+            self._known = _Sorted(
+                self.customers,
+                [key for _, _, key in rows],
+                [created for created, _, _ in rows],
+                [cut(created, self.compared_in) for created, _, _ in rows],
+            )
+        return self._known
 
-    def _sorted(self, bounds: Mapping[str, Any], order: str) -> list[tuple[dt.datetime, str]]:
-        rows = [(created, key) for key, created in self.customers.items() if self._within(created, bounds)]
-        chance = random.Random(f"{self.seed}.{len(self.requests) if self.shuffled else 0}")
-        keys = {key: chance.random() for key in sorted(key for _, key in rows)} if self.shuffled else {}
-        if order.endswith("source_id"):
-            rows.sort(key=lambda row: row[1])
-        else:
-            rows.sort(key=lambda row: (row[0], keys.get(row[1], 0), _scattered(row[1])))
-        return rows[::-1] if order.startswith("-") else rows
+    def _place(self, instant: dt.datetime, *, after_equals: bool) -> int:
+        """Where an instant belongs among the customers: before or after those who have it too."""
+        instant = cut(cut(instant, self.queries_cut_to), self.compared_in)
+        return (bisect_right if after_equals else bisect_left)(self._sorted().compared, instant)
 
-    def _within(self, created: dt.datetime, bounds: Mapping[str, Any]) -> bool:
+    def _between(self, bounds: Mapping[str, Any]) -> tuple[int, int]:
         after, before = bounds.get("after"), bounds.get("before")
-        created = cut(created, self.compared_in)
-        return (after is None or self._is_later(created, after, strict=not self.inclusive_bounds)) and (
-            before is None or self._is_earlier(created, before, strict=not self.inclusive_bounds)
-        )
+        first = 0 if after is None else self._place(after, after_equals=not self.inclusive_bounds)
+        last = len(self.customers)
+        if before is not None:
+            last = self._place(before, after_equals=self.inclusive_bounds)
+        return first, max(first, last)
 
-    def _follows(self, created: dt.datetime, after: dt.datetime, order: str) -> bool:
-        created = cut(created, self.compared_in)
-        compare = self._is_earlier if order.startswith("-") else self._is_later
-        return compare(created, after, strict=self.strict)
+    def _keys(self, first: int, last: int) -> list[str]:
+        """Who is at these places. If ties are shuffled: as many of each tie, in any order."""
+        rows, keys = self._sorted(), list[str]()
+        if not self.shuffled:
+            return rows.keys[first:last]
+        chance = random.Random(f"{self.seed}.{len(self.requests)}")
+        while first < last:
+            created = rows.created[first]
+            tie = rows.keys[bisect_left(rows.created, created) : bisect_right(rows.created, created)]
+            end = min(last, bisect_right(rows.created, created))
+            keys += chance.sample(tie, end - first)
+            first = end
+        return keys
 
-    def _is_later(self, created: dt.datetime, instant: dt.datetime, *, strict: bool) -> bool:
-        instant = cut(cut(instant, self.queries_cut_to), self.compared_in)
-        return created > instant if strict else created >= instant
-
-    def _is_earlier(self, created: dt.datetime, instant: dt.datetime, *, strict: bool) -> bool:
-        instant = cut(cut(instant, self.queries_cut_to), self.compared_in)
-        return created < instant if strict else created <= instant
+    def _by_source_id(self, first: int, last: int) -> list[str]:
+        rows = self._sorted()
+        if (first, last) not in rows.by_source_id:
+            rows.by_source_id[first, last] = sorted(rows.keys[first:last])
+        return rows.by_source_id[first, last]
 
     def _show(self, key: str, created: dt.datetime) -> Customer:
         return Customer(id=key, created_at=None if key in self.undated else cut(created, self.shown_in))

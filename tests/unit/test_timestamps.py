@@ -397,8 +397,7 @@ def check_windows(case: dict[str, Any], edges: list[int]) -> None:
     assert Counter(delivered) == Counter(list(first))
 
 
-@pytest.mark.timeout(600)  # some examples take many requests
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CASES)
 def test_what_is_delivered_is_what_is_stored(case: dict[str, Any]) -> None:
     check(case)
