@@ -22,7 +22,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from voucherify_async.errors import DecodeError
-from voucherify_async.models._pydantic import DataclassFields, attributes, core_schema_of
+from voucherify_async.models._pydantic import (
+    DATACLASS_PARAMS,
+    DataclassFields,
+    attributes,
+    core_schema_of,
+)
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -38,17 +43,38 @@ __all__ = [
     "is_array",
     "is_mapping",
     "is_sequence",
+    "json_text",
     "lazy_json",
+    "plain_dict",
 ]
+
+
+def plain_dict(value: Any) -> dict[str, Any]:
+    """Convert an object to plain Python values, as JSON has them."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    return plain
+
+
+def json_text(value: Any) -> str:
+    """Encode an object as JSON."""
+    return msgspec.json.encode(value).decode()
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The base of every model: immutable, keyword-only, comparable, picklable."""
 
     # FastAPI treats a bare annotation as a request body only if it is a pydantic model, a mapping or a
-    # dataclass. This attribute makes models look like dataclasses; it is absent from a generic model without type
-    # arguments, which FastAPI therefore does not accept.
+    # dataclass. These attributes make models look like dataclasses.
     __dataclass_fields__: ClassVar[DataclassFields] = DataclassFields()
+    __dataclass_params__: ClassVar[Any] = DATACLASS_PARAMS
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the properties that are set as plain Python values, as JSON has them."""
+        return plain_dict(self)
+
+    def to_json(self) -> str:
+        """Return the properties that are set as JSON."""
+        return json_text(self)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Yield the JSON name and the value of every property that is set, so that `dict(model)` works."""
@@ -58,10 +84,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             if value is not UNSET:
                 yield name, value
 
-    # pydantic calls this when an application uses a model in one of its own schemas, as FastAPI does for
-    # response and body types. pydantic is imported only then.
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Build the schema with which pydantic, and FastAPI, validate and serialize the model."""
         return core_schema_of(source, handler)
 
 

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Final, Generic, Literal, NoReturn, Self, TypeVar
@@ -22,7 +22,7 @@ from voucherify_async._transport.operation import Operation, Query, RawResponse,
 from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
-from voucherify_async.models.base import is_mapping
+from voucherify_async.models.base import is_mapping, json_text, plain_dict
 from voucherify_async.pagination.cursor_tokens import decode_token, encode_token, fingerprint
 from voucherify_async.pagination.prefetch import fetch_ahead
 from voucherify_async.pagination.rules.base import (
@@ -49,39 +49,49 @@ OnInvalid = Literal["raise"] | Callable[[DecodeError], object]
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Page(Generic[T]):
-    """One page of a list. Supports iteration and `len`.
+    """One page of a list. Supports iteration and `len`, and is a response type for FastAPI.
 
     Attributes:
         items: The items of the page.
+        has_more: Whether there is another page.
         total: The number of items in the list, as returned by the service. `None` if the service returns none, or
             if the page was read from a large group of items with the same timestamp. Whether it includes items
             that the filters exclude is undocumented.
+        next_cursor: The cursor of the next page: pass it to the same method as `cursor`. An opaque, printable string
+            that is also valid in other processes; `None` on the last page.
     """
 
     items: tuple[T, ...]
+    has_more: bool = field(init=False, default=False)
     total: int | None = None
-    _next: tuple[str, bytes, Any] | None = None  # the arguments of `encode_token` for the next page
+    next_cursor: str | None = None
 
-    @property
-    def has_more(self) -> bool:
-        """Whether there is another page."""
-        return self._next is not None
+    def __post_init__(self) -> None:
+        """Set `has_more`."""
+        object.__setattr__(self, "has_more", self.next_cursor is not None)
 
-    @property
-    def next_cursor(self) -> str | None:
-        """The cursor of the next page: pass it to the same method as `cursor`.
+    def to_dict(self) -> dict[str, Any]:
+        """Return the page as plain Python values, as JSON has them."""
+        return plain_dict(self)
 
-        An opaque, printable string that is also valid in other processes; `None` on the last page.
-        """
-        return None if self._next is None else encode_token(*self._next)
+    def to_json(self) -> str:
+        """Return the page as JSON."""
+        return json_text(self)
 
     def __iter__(self) -> Iterator[T]:
+        """Iterate over the items."""
         return iter(self.items)
 
     def __len__(self) -> int:
+        """Count the items."""
         return len(self.items)
 
+    def __await__(self) -> NoReturn:
+        """Reject `await`: a page is read already."""
+        raise TypeError("a Page is read already: use it without await")
+
     def __repr__(self) -> str:
+        """Show the number of items instead of the items."""
         return f"<Page: {len(self.items)} items, total={self.total}, has_more={self.has_more}>"
 
 
@@ -290,7 +300,7 @@ class _Pages(Generic[T]):
         self,
         reader: Reader[T],
         limit: int | None,
-        token_arguments: Callable[[Any], tuple[str, bytes, Any]],
+        encode_cursor: Callable[[Any], str],
         *,
         skips_invalid: bool,
         single: bool,
@@ -300,14 +310,14 @@ class _Pages(Generic[T]):
         Args:
             reader: Returns the batches.
             limit: Items per page; `None` for the size of the first response, but at least the default of the service.
-            token_arguments: Returns the arguments of `encode_token` for a state.
+            encode_cursor: Returns the cursor for a state.
             skips_invalid: Whether invalid items are skipped. Then a page has a successor only if a valid item
                 has been read after it.
             single: Whether only one page is wanted.
         """
         self._reader = reader
         self._limit = limit
-        self._token_arguments = token_arguments
+        self._encode_cursor = encode_cursor
         self._skips_invalid = skips_invalid
         self._single = single
         self._lock = asyncio.Lock()
@@ -343,10 +353,10 @@ class _Pages(Generic[T]):
 
     def _page(self, *, more: bool) -> Page[T]:
         items = tuple(self._reader.valid(self._page_items))
-        following = self._token_arguments(self._state) if more else None
+        next_cursor = self._encode_cursor(self._state) if more else None
         self._page_items, self._valid_count = [], 0
         self._is_first, self._is_exhausted = False, self._is_exhausted or not more
-        return Page(items, self._total, following)
+        return Page(items, self._total, next_cursor)
 
     async def _fill(self) -> bool:
         """Add items until the page is full or the list ends; return whether another page follows."""
@@ -514,7 +524,7 @@ class Pager(Generic[T]):
         return _Pages(
             self._reader(limit, stream=not single),
             limit,
-            lambda state: (self._rule.name, self._identity, state),
+            partial(encode_token, self._rule.name, self._identity),
             skips_invalid=self._listing.on_invalid != "raise",
             single=single,
         )
