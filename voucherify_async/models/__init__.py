@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from voucherify_async._lazy import lazy_exports
 
 _EXPORTS = {
-    "base": ("UNSET", "Model", "UnsetType"),
+    "base": ("UNSET", "Model", "Number", "UnsetType"),
     "activity": ("CustomerActivity",),
     "async_actions": (
         "AsyncAction",
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from voucherify_async.models.async_actions import JobResult as JobResult
     from voucherify_async.models.base import UNSET as UNSET
     from voucherify_async.models.base import Model as Model
+    from voucherify_async.models.base import Number as Number
     from voucherify_async.models.base import UnsetType as UnsetType
     from voucherify_async.models.customers import Address as Address
     from voucherify_async.models.customers import Customer as Customer

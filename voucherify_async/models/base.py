@@ -1,7 +1,8 @@
 """The base class of the models, and helpers for decoding JSON.
 
 All models tolerate changes of the API. In a response, any property except an object's id may be absent or null,
-and is then `None`. Unknown properties are ignored. Enumerations are plain `str`, so new values are accepted.
+and is then `None`. Unknown properties are ignored. Enumerations are plain `str`, so new values are accepted. Amounts,
+points and counts may have decimals, and dates a time, which is cut off.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = [
     "EPOCH",
     "UNSET",
     "Model",
+    "Number",
     "UnsetType",
     "as_utc",
     "decode_json",
@@ -58,6 +60,10 @@ def plain_dict(value: Any) -> dict[str, Any]:
 def json_text(value: Any) -> str:
     """Encode an object as JSON."""
     return msgspec.json.encode(value).decode()
+
+
+Number = int | float
+"""A number that the API documents as an integer, but for which a response may have a decimal."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -99,23 +105,59 @@ _JSON_ESCAPE: Final = re.compile(
 """A JSON string escape; group 1 matches if it is an unpaired surrogate."""
 
 
+_DATE_PROBLEM: Final = re.compile(r"Invalid RFC3339 encoded date - at `\$(.+)`")
+_PATH_STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[]+")
+_DATE_WITH_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT")
+
+
 def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode JSON, replacing each unpaired surrogate escape, which msgspec rejects, with U+FFFD.
+    """Decode JSON that msgspec rejects although a model can represent it.
+
+    Each unpaired surrogate escape is replaced with U+FFFD. The time is cut off where a date is expected.
 
     Raises:
         msgspec.DecodeError: It is not JSON, or not of the decoder's type.
         UnicodeDecodeError: It is not UTF-8.
         RecursionError: It is nested too deeply.
     """
-    try:
-        return decoder.decode(body)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        repaired = _JSON_ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
-        if repaired == body:
-            raise
-    return decoder.decode(repaired)
+    while True:
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            repaired = _cut_times(body, str(error))
+            if repaired is None:
+                raise
+        except msgspec.DecodeError:
+            repaired = _JSON_ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
+            if repaired == body:
+                raise
+        body = repaired
+
+
+def _cut_times(body: bytes, problem: str) -> bytes | None:
+    """Cut the time off the dates to which a problem refers; `None` if that does not solve it."""
+    match = _DATE_PROBLEM.fullmatch(problem)
+    if match is None:
+        return None
+    root: Any = msgspec.json.decode(body)
+    steps = _PATH_STEP.findall(match[1])
+    objects: list[Any] = [root]
+    for step in steps[:-1]:
+        objects = [child for value in objects for child in _children(value, step)]
+    name, was_cut = steps[-1], False
+    for value in objects:
+        date = value.get(name) if isinstance(value, dict) else None
+        if isinstance(date, str) and _DATE_WITH_TIME.match(date):
+            value[name], was_cut = date[:10], True
+    return msgspec.json.encode(root) if was_cut else None
+
+
+def _children(value: Any, step: str) -> Iterator[Any]:
+    """The values to which one step of the path in an error of msgspec refers."""
+    if step.startswith("["):  # an index or a key: the others may need the same
+        yield from value.values() if isinstance(value, dict) else value or ()
+    elif isinstance(value, dict) and step in value:
+        yield value[step]
 
 
 _ANY_DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()

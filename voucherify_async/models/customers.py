@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, TypedDict
 
 import msgspec
 
-from voucherify_async.models.base import UNSET, Model, UnsetType
+from voucherify_async.models.base import UNSET, Model, Number, UnsetType
 
 if sys.version_info >= (3, 13):
     from typing import TypeVar
@@ -37,6 +37,7 @@ __all__ = [
     "PermanentDeletionCounts",
     "RedemptionSummary",
     "ReferralCampaign",
+    "writable_fields",
 ]
 
 M = TypeVar("M", default=dict[str, Any])
@@ -110,26 +111,26 @@ class CustomerAddress(Model, frozen=True, kw_only=True):
 class GiftSummary(Model, frozen=True, kw_only=True):
     """Gift card amounts of a customer, in hundredths of the currency unit."""
 
-    redeemed_amount: int | None = None
-    amount_to_go: int | None = None
+    redeemed_amount: Number | None = None
+    amount_to_go: Number | None = None
 
 
 class LoyaltyCardSummary(Model, frozen=True, kw_only=True):
     """Loyalty points of a customer."""
 
-    redeemed_points: int | None = None
-    points_to_go: int | None = None
+    redeemed_points: Number | None = None
+    points_to_go: Number | None = None
 
 
 class RedemptionSummary(Model, frozen=True, kw_only=True):
     """Counts of a customer's redemptions and rollbacks, by outcome."""
 
-    total_redeemed: int | None = None
-    total_failed: int | None = None
-    total_succeeded: int | None = None
-    total_rolled_back: int | None = None
-    total_rollback_failed: int | None = None
-    total_rollback_succeeded: int | None = None
+    total_redeemed: Number | None = None
+    total_failed: Number | None = None
+    total_succeeded: Number | None = None
+    total_rolled_back: Number | None = None
+    total_rollback_failed: Number | None = None
+    total_rollback_succeeded: Number | None = None
     gift: GiftSummary | None = None
     loyalty_card: LoyaltyCardSummary | None = None
 
@@ -137,10 +138,10 @@ class RedemptionSummary(Model, frozen=True, kw_only=True):
 class OrderSummary(Model, frozen=True, kw_only=True):
     """Totals of a customer's orders; amounts are in hundredths of the currency unit."""
 
-    total_amount: int | None = None
-    total_count: int | None = None
-    average_amount: int | None = None
-    last_order_amount: int | None = None
+    total_amount: Number | None = None
+    total_count: Number | None = None
+    average_amount: Number | None = None
+    last_order_amount: Number | None = None
     last_order_date: dt.datetime | None = None
 
 
@@ -154,16 +155,16 @@ class CustomerSummary(Model, frozen=True, kw_only=True):
 class LoyaltyCampaign(Model, frozen=True, kw_only=True):
     """A customer's points and tier in one loyalty campaign."""
 
-    points: int | None = None
+    points: Number | None = None
     loyalty_tier: str | None = None
-    referred_customers: int | None = None
+    referred_customers: Number | None = None
 
 
 class CustomerLoyalty(Model, frozen=True, kw_only=True):
     """A customer's loyalty points in total, and by campaign name."""
 
-    points: int | None = None
-    referred_customers: int | None = None
+    points: Number | None = None
+    referred_customers: Number | None = None
     campaigns: dict[str, LoyaltyCampaign | None] | None = None
 
 
@@ -180,7 +181,7 @@ class ReferralCampaign(Model, frozen=True, kw_only=True):
 class CustomerReferrals(Model, frozen=True, kw_only=True):
     """The referrals of a customer."""
 
-    total: int | None = None
+    total: Number | None = None
     campaigns: tuple[ReferralCampaign, ...] | None = None
 
 
@@ -215,7 +216,7 @@ class Customer(Model, Generic[M], frozen=True, kw_only=True):
     object: str | None = None
 
     def to_upsert(self) -> CustomerUpsert:
-        """Convert to an input for `sync` or `update_in_bulk`, for example to copy it to another project.
+        """Convert to an input for `create`, `sync` or `update_in_bulk`, for example to copy it to another project.
 
         Fields without a value are `None`, which clears them in the target, except the deprecated `birthday`, which
         is left out. Metadata is merged key by key.
@@ -225,18 +226,22 @@ class Customer(Model, Generic[M], frozen=True, kw_only=True):
         """
         if not self.source_id:
             raise ValueError(f"the customer {self.id} has no source_id")
-        address = self.address
-        return CustomerUpsert(
-            source_id=self.source_id,
-            name=self.name,
-            description=self.description,
-            email=self.email,
-            phone=self.phone,
-            birthday=UNSET if self.birthday is None else self.birthday,
-            birthdate=self.birthdate,
-            address=None if address is None else Address(**msgspec.structs.asdict(address)),
-            metadata=None if self.metadata is None else msgspec.to_builtins(self.metadata),
-        )
+        return CustomerUpsert(source_id=self.source_id, **writable_fields(self))
+
+
+def writable_fields(customer: Customer[Any]) -> dict[str, Any]:
+    """The values of `CustomerFields` of a customer."""
+    address, metadata = customer.address, customer.metadata
+    return {
+        "name": customer.name,
+        "description": customer.description,
+        "email": customer.email,
+        "phone": customer.phone,
+        "birthday": UNSET if customer.birthday is None else customer.birthday,
+        "birthdate": customer.birthdate,
+        "address": None if address is None else Address(**msgspec.structs.asdict(address)),
+        "metadata": None if metadata is None else msgspec.to_builtins(metadata),
+    }
 
 
 class CustomerSegment(Model, frozen=True, kw_only=True):
@@ -250,13 +255,13 @@ class CustomerSegment(Model, frozen=True, kw_only=True):
 class PermanentDeletionCounts(Model, frozen=True, kw_only=True):
     """How many objects of each kind a permanent deletion removed."""
 
-    events: int | None = None
-    customer_events: int | None = None
-    daily_events: int | None = None
-    segments: int | None = None
-    orders: int | None = None
-    order_events: int | None = None
-    customer: int | None = None
+    events: Number | None = None
+    customer_events: Number | None = None
+    daily_events: Number | None = None
+    segments: Number | None = None
+    orders: Number | None = None
+    order_events: Number | None = None
+    customer: Number | None = None
 
 
 class PermanentDeletion(Model, frozen=True, kw_only=True):

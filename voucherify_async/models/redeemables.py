@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from voucherify_async.models.base import UNSET, Model, UnsetType
+from voucherify_async.models.base import UNSET, Model, Number, UnsetType
 
 __all__ = [
     "CustomerRedeemable",
@@ -70,15 +70,15 @@ class Discount(Model, frozen=True, kw_only=True):
     type: str | None = None
     effect: str | None = None
     is_dynamic: bool | None = None
-    amount_off: float | None = None
+    amount_off: Number | None = None
     amount_off_formula: str | None = None
-    percent_off: float | None = None
+    percent_off: Number | None = None
     percent_off_formula: str | None = None
-    amount_limit: float | None = None
-    aggregated_amount_limit: int | None = None
-    fixed_amount: float | None = None
+    amount_limit: Number | None = None
+    aggregated_amount_limit: Number | None = None
+    fixed_amount: Number | None = None
     fixed_amount_formula: str | None = None
-    unit_off: float | None = None
+    unit_off: Number | None = None
     unit_off_formula: str | None = None
     unit_type: str | None = None
     product: dict[str, Any] | None = None
@@ -89,22 +89,22 @@ class Discount(Model, frozen=True, kw_only=True):
 class GiftBalance(Model, frozen=True, kw_only=True):
     """The balance of a gift card, in hundredths of the currency unit."""
 
-    amount: int | None = None
-    subtracted_amount: int | None = None
-    balance: int | None = None
+    amount: Number | None = None
+    subtracted_amount: Number | None = None
+    balance: Number | None = None
     effect: str | None = None
 
 
 class LoyaltyBalance(Model, frozen=True, kw_only=True):
     """The points of a loyalty card."""
 
-    points: int | None = None
-    balance: int | None = None
+    points: Number | None = None
+    balance: Number | None = None
     next_expiration_date: dt.date | None = None
-    next_expiration_points: int | None = None
-    pending_points: int | None = None
-    expired_points: int | None = None
-    subtracted_points: int | None = None
+    next_expiration_points: Number | None = None
+    pending_points: Number | None = None
+    expired_points: Number | None = None
+    subtracted_points: Number | None = None
 
 
 class VoucherAsset(Model, frozen=True, kw_only=True):
@@ -126,10 +126,10 @@ class ListReference(Model, frozen=True, kw_only=True):
 
     object: str | None = None
     url: str | None = None
-    count: int | None = None
-    quantity: int | None = None
-    redeemed_quantity: int | None = None
-    redeemed_points: int | None = None
+    count: Number | None = None
+    quantity: Number | None = None
+    redeemed_quantity: Number | None = None
+    redeemed_points: Number | None = None
 
 
 class RedeemableVoucher(Model, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from voucherify_async._transport.operation import Operation, Query, RawResponse,
 from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
-from voucherify_async.models.base import is_mapping, json_text, plain_dict
+from voucherify_async.models.base import decode_json, is_mapping, json_text, plain_dict
 from voucherify_async.pagination.cursor_tokens import decode_token, encode_token, fingerprint
 from voucherify_async.pagination.prefetch import fetch_ahead
 from voucherify_async.pagination.rules.base import (
@@ -153,7 +153,7 @@ class Listing(Generic[T]):
 
     def _decode_item(self, response: RawResponse, index: int, raw: msgspec.Raw) -> Any:
         try:
-            return msgspec.json.decode(raw, type=self.into)
+            return decode_json(_item_decoder(self.into), bytes(raw))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             value = _decode_leniently(bytes(raw))
             identity = item_id(value)
@@ -183,6 +183,11 @@ class InvalidItem:
 
     def __repr__(self) -> str:
         return repr(self._value)  # `item_digest` uses it if there is no id
+
+
+@lru_cache(maxsize=256)
+def _item_decoder(into: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(into)
 
 
 @lru_cache(maxsize=256)

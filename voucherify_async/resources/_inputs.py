@@ -30,7 +30,7 @@ from voucherify_async._transport.wire import (
     json_value,
 )
 from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
-from voucherify_async.models.customers import Customer, CustomerFields, CustomerUpsert
+from voucherify_async.models.customers import Customer, CustomerFields, CustomerUpsert, writable_fields
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import OnInvalid
 from voucherify_async.pagination.rules.base import MAX_PAGE, MAX_PAGE_SIZE
@@ -38,6 +38,7 @@ from voucherify_async.pagination.windows import Window
 from voucherify_async.resources._csv import CsvRows, check_columns
 
 __all__ = [
+    "CustomerInput",
     "check_callback",
     "check_count",
     "check_delimiter",
@@ -55,12 +56,14 @@ __all__ = [
     "csv_part",
     "customer_body",
     "filters_query",
+    "merge_customer",
     "open_csv",
     "source_id_list",
     "upsert_body",
 ]
 
 S = TypeVar("S", bound=msgspec.Struct)
+C = TypeVar("C", bound=CustomerFields)
 
 _EXACT_JSON_TYPES: Final = frozenset({dict, str, int, bool, type(None), UnsetType})
 """Types that JSON represents exactly. A date is not one: passed as a `name`, it would be sent as a string."""
@@ -161,6 +164,49 @@ def convert_fields(name: str, into: type[S], fields: Mapping[str, Any] | msgspec
         path = _dotted(name, match["path"] or "")
         problem = _DATE_ERROR.sub("must be a date in the form YYYY-MM-DD, or None", match["problem"])
     raise ValueError(f"{path}: {problem}" if path else problem)
+
+
+CustomerInput = CustomerFields | Customer[Any] | Mapping[str, Any]
+"""What describes a customer: a struct of fields such as `CustomerUpsert`, a customer of the service, or a mapping."""
+
+
+def merge_customer(
+    name: str, into: type[C], customer: CustomerInput, fields: Mapping[str, Any]
+) -> tuple[Body, C]:
+    """Encode a customer as a JSON body, with the `fields` that are not `UNSET` in place of its own.
+
+    Args:
+        name: The argument that contains the customer.
+        into: The struct of the fields to send. Others of a struct or a `Customer` are left out.
+        customer: The customer.
+        fields: Keyword arguments.
+
+    Returns:
+        The body, and the struct that it encodes.
+
+    Raises:
+        TypeError: There is no such keyword argument.
+        ValueError: The customer or a field has a wrong type or value. The message names it.
+    """
+    check_keywords(fields, into.__struct_fields__)
+    own: Mapping[str, Any]
+    if is_mapping(customer):
+        own = customer
+    else:
+        if isinstance(customer, Customer):
+            found = {"source_id": customer.source_id or UNSET, **writable_fields(customer)}
+        elif isinstance(customer, CustomerFields):
+            found = msgspec.structs.asdict(customer)
+        else:
+            raise ValueError(
+                f"{name} must be a CustomerUpsert, a Customer or a mapping, not {type(customer).__name__}"
+            )
+        own = {key: found[key] for key in into.__struct_fields__ if key in found}
+    given = msgspec.structs.asdict(convert_fields("", into, fields))
+    merged = convert_fields(
+        name, into, {**own, **{key: given[key] for key in fields if given[key] is not UNSET}}
+    )
+    return encode_json(name, merged), merged
 
 
 def customer_body(into: type[CustomerFields], **fields: Any) -> Body:

@@ -39,6 +39,7 @@ from voucherify_async.resources._customer_list import (
 )
 from voucherify_async.resources._customer_sync import CustomerSync, delete_missing
 from voucherify_async.resources._inputs import (
+    CustomerInput,
     check_count,
     check_instants,
     check_limit,
@@ -48,6 +49,7 @@ from voucherify_async.resources._inputs import (
     csv_part,
     customer_body,
     filters_query,
+    merge_customer,
     metadata_body,
     upsert_body,
 )
@@ -98,6 +100,8 @@ class CustomersResource(Resource):
 
     async def create(
         self,
+        customer: CustomerInput | None = None,
+        /,
         *,
         id: str | UnsetType = UNSET,  # noqa: A002  # the API's name
         source_id: str | UnsetType = UNSET,
@@ -108,6 +112,8 @@ class CustomersResource(Resource):
         Without either id, every call creates a new customer, and the request is not retried after it was sent.
 
         Args:
+            customer: The customer as a `CustomerUpsert`, `CustomerFields`, mapping or `Customer`, of which `to_upsert`
+                is sent. Keyword arguments override its fields.
             id: The id of the customer; by default, the service generates one.
             source_id: The customer's id in your own system. It cannot be changed later.
             name: Full name.
@@ -125,7 +131,14 @@ class CustomersResource(Resource):
 
         API: https://docs.voucherify.io/api-reference/customers/create-customer
         """
-        body = customer_body(NewCustomer, id=id, source_id=source_id, **fields)
+        if customer is not None:
+            fields_with_ids = {"id": id, "source_id": source_id, **fields}
+            body, merged = merge_customer("customer", NewCustomer, customer, fields_with_ids)
+            id, source_id = merged.id, merged.source_id  # noqa: A001
+            if id is UNSET and source_id is UNSET and isinstance(customer, Customer):
+                raise ValueError(f"customer {customer.id} has no source_id: pass source_id or id")
+        else:
+            body = customer_body(NewCustomer, id=id, source_id=source_id, **fields)
         return await self._call(_CREATE, body, once=id is UNSET and source_id is UNSET)
 
     async def get(self, customer_id: str) -> Customer:
@@ -140,11 +153,15 @@ class CustomersResource(Resource):
         """
         return await self._call(_GET, customer_id=customer_id)
 
-    async def update(self, customer_id: str, **fields: Unpack[CustomerParams]) -> Customer:
+    async def update(
+        self, customer_id: str, changes: CustomerInput | None = None, /, **fields: Unpack[CustomerParams]
+    ) -> Customer:
         """Update properties of a customer; those left out keep their values.
 
         Args:
             customer_id: The customer's `id` or `source_id`.
+            changes: The properties as `CustomerFields`, a mapping, a `CustomerUpsert` or a `Customer`. Of the last two,
+                the `source_id` is not sent, as it cannot be changed. Keyword arguments override its fields.
             name: Full name.
             description: Free-text description.
             email: E-mail address.
@@ -161,7 +178,11 @@ class CustomersResource(Resource):
 
         API: https://docs.voucherify.io/api-reference/customers/update-customer
         """
-        return await self._call(_UPDATE, customer_body(CustomerFields, **fields), customer_id=customer_id)
+        if changes is None:
+            body = customer_body(CustomerFields, **fields)
+        else:
+            body, _ = merge_customer("changes", CustomerFields, changes, fields)
+        return await self._call(_UPDATE, body, customer_id=customer_id)
 
     async def delete(self, customer_id: str) -> None:
         """Delete a customer by its `id` or `source_id`.
