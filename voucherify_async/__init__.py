@@ -83,7 +83,7 @@ _EXPORTS = {
         "ResponseEvent",
         "RetryEvent",
     ),
-    "_transport.operation": ("Response",),
+    "_transport.operation": ("Response", "ResponseInfo"),
     "_transport.rate_limit": (
         "AdaptiveRateLimiter",
         "LocalRateLimiter",
@@ -130,6 +130,7 @@ if TYPE_CHECKING:
     from voucherify_async._transport.hooks import ResponseEvent as ResponseEvent
     from voucherify_async._transport.hooks import RetryEvent as RetryEvent
     from voucherify_async._transport.operation import Response as Response
+    from voucherify_async._transport.operation import ResponseInfo as ResponseInfo
     from voucherify_async._transport.rate_limit import AdaptiveRateLimiter as AdaptiveRateLimiter
     from voucherify_async._transport.rate_limit import LocalRateLimiter as LocalRateLimiter
     from voucherify_async._transport.rate_limit import RateLimit as RateLimit

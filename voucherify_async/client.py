@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache
 from importlib import import_module
 from types import TracebackType
@@ -13,10 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 import msgspec
 
 from voucherify_async._transport.auth import ApiKeys, Auth, OAuthClientCredentials
+from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.hooks import Hook, Hooks
-from voucherify_async._transport.operation import Body, Operation, Query, Request, Response
+from voucherify_async._transport.operation import Body, Operation, Query, Request, Response, ResponseInfo
 from voucherify_async._transport.pool import ConnectionPool, Connector, PoolSettings
-from voucherify_async._transport.rate_limit import AdaptiveRateLimiter, RateLimit, RateLimiter
+from voucherify_async._transport.project import Project
+from voucherify_async._transport.rate_limit import (
+    AdaptiveRateLimiter,
+    RateLimit,
+    RateLimiter,
+    limiter_for_project,
+)
 from voucherify_async._transport.retry import RetryPolicy
 from voucherify_async._transport.secrets import credentials_in
 from voucherify_async._transport.session import CallOptions, SessionManager
@@ -164,9 +172,8 @@ class VoucherifyClient:
             )
         )
         options = CallOptions(
-            auth=TokenManager(resolved, pool.clock)
-            if isinstance(resolved, OAuthClientCredentials)
-            else resolved,
+            auth=_with_token_refresh(resolved, pool.clock),
+            project=Project(pool.clock),
             timeouts=_as_timeouts(timeout),
             deadline=_check_deadline(deadline),
             retry=retry,
@@ -204,6 +211,7 @@ class VoucherifyClient:
     def with_options(
         self,
         *,
+        auth: Auth | OAuthClientCredentials | UnsetType = UNSET,
         timeout: float | Timeouts | UnsetType | None = UNSET,
         deadline: float | UnsetType | None = UNSET,
         retry: RetryPolicy | UnsetType = UNSET,
@@ -215,6 +223,9 @@ class VoucherifyClient:
         Arguments that are left out keep the client's values.
 
         Args:
+            auth: The authentication of another project. The view waits only for the rate limits of that project; it has
+                a new rate limiter with the same settings, unless `rate_limiter` is passed or the client has one of a
+                class of your own.
             timeout: As in the constructor.
             deadline: As in the constructor.
             retry: As in the constructor.
@@ -225,6 +236,15 @@ class VoucherifyClient:
             ConfigurationError: A setting is invalid; the message names it.
         """
         changes: dict[str, Any] = {}
+        if auth is not UNSET:
+            clock = self._sessions.clock
+            resolved = _resolve_auth(auth, None, None)
+            del auth  # error reporters show the local variables of a traceback
+            if isinstance(resolved, ConfigurationError):
+                raise resolved
+            changes["auth"] = _with_token_refresh(resolved, clock)
+            changes["project"] = Project(clock)
+            changes["rate_limiter"] = limiter_for_project(self._sessions.options.rate_limiter, clock)
         if timeout is not UNSET:
             changes["timeouts"] = _as_timeouts(timeout)
         if deadline is not UNSET:
@@ -238,9 +258,28 @@ class VoucherifyClient:
         return self._from_sessions(self._sessions.with_options(**changes))
 
     @property
+    def base_url(self) -> str:
+        """The URL of the service, without a trailing slash."""
+        return self._sessions.pool.settings.base_url
+
+    @property
     def rate_limit(self) -> RateLimit | None:
         """The project's rate limit as last reported in a response; `None` if no response has reported it yet."""
-        return self._sessions.pool.rate_limit
+        return self._sessions.options.project.rate_limit
+
+    def record_responses(self) -> AbstractContextManager[list[ResponseInfo]]:
+        """Record the request id, rate limit, attempts and headers of the calls made in a block.
+
+        ::
+
+            with voucherify.record_responses() as responses:
+                customer = await voucherify.customers.get("crm-1")
+            print(responses[-1].request_id)
+
+        The list gets an entry for each call of this client and its views that succeeds: those that the block makes
+        itself, and those of tasks that it starts. Other tasks that use the client are not recorded.
+        """
+        return self._sessions.record_responses()
 
     @cached_property
     def customers(self) -> CustomersResource:
@@ -525,6 +564,10 @@ def _resolve_auth(
     if app_id is not None or app_token is not None:
         return ConfigurationError("auth replaces app_id and app_token: pass one or the other")
     return auth
+
+
+def _with_token_refresh(auth: Auth | OAuthClientCredentials, clock: Clock) -> Auth:
+    return TokenManager(auth, clock) if isinstance(auth, OAuthClientCredentials) else auth
 
 
 def _check_limiter(limiter: RateLimiter | None) -> RateLimiter | None:

@@ -40,7 +40,12 @@ Invalid arguments raise a `ValueError` that names the argument, before anything 
 
 from __future__ import annotations
 
-from typing import Any, Final, TypedDict, Unpack
+import json
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
+
+if TYPE_CHECKING:  # errors carry objects of the layers above
+    from voucherify_async._sync.report import SyncReport
+    from voucherify_async.models.async_actions import AsyncAction
 
 __all__ = [
     "APIStatusError",
@@ -81,6 +86,10 @@ __all__ = [
 ]
 
 
+_MAX_DETAILS: Final = 500
+"""The longest details to show in a message, in characters."""
+
+
 class _Common(TypedDict, total=False):
     """Keyword arguments of every error; see `VoucherifyError`."""
 
@@ -100,7 +109,10 @@ class VoucherifyError(Exception):
         report: The `SyncReport` so far, if this error stopped a sync job; otherwise `None`.
     """
 
-    report: Any = None
+    if TYPE_CHECKING:
+        report: SyncReport | None
+    else:
+        report = None  # without an annotation, which `typing.get_type_hints` could not resolve
 
     # All arguments but the first are keyword-only with defaults, and all attributes are in __dict__, because
     # BaseException.__reduce__ then can pickle and copy every subclass.
@@ -196,7 +208,8 @@ class APIStatusError(VoucherifyError):
         code: The error code in the body; the HTTP status if the body has none.
         key: The machine-readable kind of the error, for example ``not_found``.
         message: The service's error message.
-        details: More details, if given.
+        details: More details, if given: usually text, sometimes a list or an object.
+        body: The beginning of the response body; empty if it may contain a secret. It may be HTML from a proxy.
         resource_id: The id of the affected object, if given.
         resource_type: The type of the affected object, for example ``customer``, if given.
     """
@@ -208,7 +221,8 @@ class APIStatusError(VoucherifyError):
         status: int = 0,
         code: int | None = None,
         key: str | None = None,
-        details: str | None = None,
+        details: Any = None,
+        body: str = "",
         resource_id: str | None = None,
         resource_type: str | None = None,
         **common: Unpack[_Common],
@@ -219,12 +233,18 @@ class APIStatusError(VoucherifyError):
         self.key = key
         self.message = message
         self.details = details
+        self.body = body
         self.resource_id = resource_id
         self.resource_type = resource_type
 
     def _summary(self) -> str:
         head = f"{self.status} {self.key}" if self.key else f"{self.status}"
-        return f"{head}: {self.message}" + (f" ({self.details})" if self.details else "")
+        return f"{head}: {self.message}" + (f" ({_short_text(self.details)})" if self.details else "")
+
+
+def _short_text(details: Any) -> str:
+    text = details if isinstance(details, str) else json.dumps(details, ensure_ascii=False)
+    return text if len(text) <= _MAX_DETAILS else f"{text[:_MAX_DETAILS]}…"
 
 
 class BadRequestError(APIStatusError):
@@ -338,10 +358,12 @@ class AsyncActionError(VoucherifyError):
     """A background job failed or did not finish in time.
 
     Attributes:
-        action: The last known state of the job, an `AsyncAction`.
+        action: The last known state of the job; `None` if it is not known.
     """
 
-    def __init__(self, message: str = "", *, action: Any = None, **common: Unpack[_Common]) -> None:
+    def __init__(
+        self, message: str = "", *, action: AsyncAction | None = None, **common: Unpack[_Common]
+    ) -> None:
         common.setdefault("may_have_been_applied", True)
         super().__init__(message, **common)
         self.action = action

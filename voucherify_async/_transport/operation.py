@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from voucherify_async._transport.rate_limit import RateLimit
 from voucherify_async._transport.secrets import NO_SECRETS, Secrets
 
-if TYPE_CHECKING:
-    from voucherify_async._transport.rate_limit import RateLimit
-
-__all__ = ["Body", "Delivery", "Headers", "Operation", "Query", "RawResponse", "Request", "Response"]
+__all__ = [
+    "Body",
+    "Delivery",
+    "Headers",
+    "Operation",
+    "Query",
+    "RawResponse",
+    "Request",
+    "Response",
+    "ResponseHeaders",
+    "ResponseInfo",
+]
 
 T = TypeVar("T")
 
@@ -158,11 +167,33 @@ class Delivery(msgspec.Struct, gc=False):
     permanent: bool = False
 
 
-class Response(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):
-    """A successful response, with its status, headers and statistics of the call.
+class ResponseHeaders(Mapping[str, str]):
+    """Response headers. Names are case-insensitive; the values of a repeated header are joined with commas."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
+        self._headers: dict[str, tuple[str, str]] = {}
+        for name, value in headers:
+            first_name, values = self._headers.get(name.lower(), (name, ""))
+            self._headers[name.lower()] = first_name, f"{values}, {value}" if values else value
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._headers.values())
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    def __repr__(self) -> str:
+        return f"ResponseHeaders({dict(self)})"
+
+
+class ResponseInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The status, headers and statistics of a call that succeeded.
 
     Attributes:
-        data: The decoded body.
+        operation: The operation, for example ``customers.get``.
         status: HTTP status code.
         headers: Response headers; names are case-insensitive.
         request_id: The service's id of the request, if it gave one.
@@ -171,10 +202,20 @@ class Response(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):
         elapsed: Seconds from the start of the call, all waits and attempts included.
     """
 
-    data: T
+    operation: str
     status: int
     headers: Mapping[str, str]
     request_id: str | None
     rate_limit: RateLimit | None
     attempts: int
     elapsed: float
+
+
+class Response(ResponseInfo, Generic[T], frozen=True, kw_only=True, gc=False):
+    """A successful response: its data, and the status, headers and statistics of the call.
+
+    Attributes:
+        data: The decoded body.
+    """
+
+    data: T

@@ -63,7 +63,6 @@ from yarl import URL
 
 from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.operation import Delivery, Headers, RawResponse, Request
-from voucherify_async._transport.rate_limit import RateGate, RateLimit
 from voucherify_async._transport.secrets import proxy_credentials
 from voucherify_async._transport.settings import Timeouts, check_proxy, environment_proxy
 from voucherify_async._transport.throttle_log import ThrottleLog
@@ -339,10 +338,8 @@ class ConnectionPool:
     Attributes:
         settings: The settings of the pool.
         clock: The clock of all parts of the client.
-        gate: Delays calls while the service rejects them for a rate limit.
         throttle_log: Logs when calls wait for a rate limit.
         headers: Default headers of every request.
-        rate_limit: The rate limit as the last response reported it.
     """
 
     _open_sessions: ClassVar[weakref.WeakSet[aiohttp.ClientSession]] = weakref.WeakSet()
@@ -351,10 +348,8 @@ class ConnectionPool:
     def __init__(self, settings: PoolSettings) -> None:
         self.settings = settings
         self.clock = Clock()
-        self.gate = RateGate(self.clock)
         self.throttle_log = ThrottleLog(self.clock)
         self.headers = settings.headers  # aiohttp adds Accept-Encoding, as it knows what it can decompress
-        self.rate_limit: RateLimit | None = None
         # Slots of our own, not aiohttp's limit, so that the time limit of an attempt starts when it has a slot.
         self._slot_count = _connection_limit(settings)
         self._slots: anyio.Semaphore | None = None

@@ -28,7 +28,7 @@ import math
 import re
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.pacing import UNTIL_RESPONSE, AdaptivePace, Pace, Ramp, WindowPace
@@ -37,7 +37,7 @@ from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Awaitable, Collection, Coroutine, Mapping
 
 __all__ = [
     "TIME_RESOLUTION",
@@ -47,6 +47,7 @@ __all__ = [
     "RateLimit",
     "RateLimiter",
     "limit_kind",
+    "limiter_for_project",
     "read_rate_limit",
     "server_wait",
 ]
@@ -190,10 +191,10 @@ class RateLimiter(Protocol):
     `kind` is the limit that a request counts against: ``api_calls`` or ``bulk_api_calls``.
     """
 
-    async def acquire(self, kind: str, max_wait: float) -> float | None:
+    def acquire(self, kind: str, max_wait: float, /) -> Awaitable[float | None] | float | None:
         """Acquire a permit to send one request, waiting at most `max_wait` seconds, time in a queue included.
 
-        Return at once if the wait is known to be longer.
+        May be a coroutine, or a plain function for a limiter that never waits. Return at once if the wait is known to be longer.
 
         Args:
             kind: The limit that the request counts against.
@@ -205,12 +206,16 @@ class RateLimiter(Protocol):
         """
         ...
 
-    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+    def release(
+        self, kind: str, rate_limit: RateLimit | None, wait: float | None, /
+    ) -> Coroutine[Any, Any, None] | None:
         """Release a permit after the request has ended. Called once for each permit.
+
+        May be a plain function or a coroutine. A coroutine runs to its end even if the call is cancelled.
 
         Args:
             kind: As for `acquire`.
-            told: The rate limit that the response reported; `None` if it reported none, or there was no response.
+            rate_limit: The rate limit that the response reported; `None` if it reported none, or there was no response.
             wait: Seconds until the service accepts the next request, if it reported that it accepts none now.
         """
         ...
@@ -287,6 +292,10 @@ class LocalRateLimiter:
 
     For one client; all kinds of calls count together. A request counts from when it is sent until `period` seconds
     after it ended, so that the service's own window, sliding or fixed, never contains more than `limit` requests.
+
+    Attributes:
+        limit: The most requests in a period.
+        period: The length of a period in seconds.
     """
 
     def __init__(self, limit: int, period: float, *, clock: Clock | None = None) -> None:
@@ -308,6 +317,8 @@ class LocalRateLimiter:
         if clock is not None and not isinstance(clock, Clock):
             raise ConfigurationError(f"clock must be a Clock, not {clock!r}")
         self._clock = clock or Clock()
+        self.limit = limit
+        self.period = period
         self._pace = WindowPace(limit, period)
         self._queue = WaitQueue(self._pace, self._clock)
 
@@ -315,11 +326,11 @@ class LocalRateLimiter:
         """The queue in which all requests wait."""
         return self._queue
 
-    async def acquire(self, kind: str, max_wait: float) -> float | None:
+    async def acquire(self, kind: str, max_wait: float, /) -> float | None:
         """Acquire a permit to send one request; see `RateLimiter.acquire`."""
         return await self.line(kind).acquire(max_wait)
 
-    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:  # noqa: ARG002  # the protocol
+    def release(self, kind: str, rate_limit: RateLimit | None, wait: float | None, /) -> None:  # noqa: ARG002  # the protocol
         """Release a permit; see `RateLimiter.release`."""
         self._pace.end(self._clock.monotonic())
         self._queue.notify()
@@ -348,17 +359,17 @@ class AdaptiveRateLimiter:
         """The queue in which requests of a kind wait."""
         return (self._by_kind.get(kind) or self._state(kind))[1]
 
-    async def acquire(self, kind: str, max_wait: float) -> float | None:
+    async def acquire(self, kind: str, max_wait: float, /) -> float | None:
         """Acquire a permit to send one request; see `RateLimiter.acquire`."""
         return await self.line(kind).acquire(max_wait)
 
-    def release(self, kind: str, told: RateLimit | None, wait: float | None) -> None:
+    def release(self, kind: str, rate_limit: RateLimit | None, wait: float | None, /) -> None:
         """Release a permit; see `RateLimiter.release`."""
         pace, queue = self._by_kind.get(kind) or self._state(kind)
         pace.end()
-        if told is not None and told.remaining is not None:
-            affected = pace if told.kind is None else self._state(told.kind)[0]
-            affected.update(told.remaining, told.limit, wait, self._clock.monotonic())
+        if rate_limit is not None and rate_limit.remaining is not None:
+            affected = pace if rate_limit.kind is None else self._state(rate_limit.kind)[0]
+            affected.update(rate_limit.remaining, rate_limit.limit, wait, self._clock.monotonic())
         queue.notify()
 
     def _state(self, kind: str) -> tuple[AdaptivePace, WaitQueue]:
@@ -374,6 +385,15 @@ def _bounded_kind(kind: str, known: Collection[str]) -> str:
     if kind in known or kind in _DOCUMENTED_KINDS or len(known) < _MAX_KINDS:
         return kind
     return _OTHER_KINDS
+
+
+def limiter_for_project(limiter: RateLimiter | None, clock: Clock) -> RateLimiter | None:
+    """A limiter for another project with the settings of a given one; a limiter of the user's own class is shared."""
+    if type(limiter) is AdaptiveRateLimiter:
+        return AdaptiveRateLimiter(clock=clock)
+    if isinstance(limiter, LocalRateLimiter) and type(limiter) is LocalRateLimiter:
+        return LocalRateLimiter(limiter.limit, limiter.period, clock=clock)
+    return limiter
 
 
 class RateGate:

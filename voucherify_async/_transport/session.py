@@ -29,13 +29,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Collection, Coroutine, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Collection, Coroutine, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 import msgspec
 
+from voucherify_async._tasks import run_to_end
 from voucherify_async._transport.auth import Auth, OAuthClientCredentials, token_request
 from voucherify_async._transport.call import (
     Call,
@@ -54,8 +57,17 @@ from voucherify_async._transport.hooks import (
     ResponseEvent,
     RetryEvent,
 )
-from voucherify_async._transport.operation import Delivery, Headers, RawResponse, Request, Response
+from voucherify_async._transport.operation import (
+    Delivery,
+    Headers,
+    RawResponse,
+    Request,
+    Response,
+    ResponseHeaders,
+    ResponseInfo,
+)
 from voucherify_async._transport.pool import ConnectionPool
+from voucherify_async._transport.project import Project
 from voucherify_async._transport.rate_limit import (
     TIME_RESOLUTION,
     AdaptiveRateLimiter,
@@ -91,6 +103,11 @@ _BUILTIN_LIMITERS: Final = frozenset[type]({LocalRateLimiter, AdaptiveRateLimite
 _CACHED_CONTENT_TYPES: Final = frozenset({None, JSON})
 """The content types of nearly all requests; their merged headers are cached."""
 
+_recorders: Final[ContextVar[tuple[tuple[ConnectionPool, list[ResponseInfo]], ...]]] = ContextVar(
+    "voucherify_async_recorders", default=()
+)
+"""The lists of `record_responses` blocks around the current code, each with the pool whose responses it collects."""
+
 _MAX_FREE_RETRIES: Final = 100
 """The most free retries of one call; each removes a stale connection from the pool, so more mean a faulty server."""
 
@@ -100,6 +117,7 @@ class CallOptions:
     """The settings of calls; each view of a client has its own."""
 
     auth: Auth
+    project: Project
     timeouts: Timeouts = Timeouts()
     deadline: float | None = None
     retry: RetryPolicy = RetryPolicy()
@@ -112,31 +130,52 @@ class SessionManager:
     """Runs calls over a connection pool: authentication, attempts, waits, deadline."""
 
     def __init__(
-        self, pool: ConnectionPool, options: CallOptions, *, client: CallOptions | None = None
+        self,
+        pool: ConnectionPool,
+        options: CallOptions,
+        *,
+        client: CallOptions | None = None,
+        token_managers: WeakSet[TokenManager] | None = None,
     ) -> None:
         """Create a session manager.
 
         Args:
             pool: The connection pool.
             options: The settings of the calls.
-            client: The settings of the client, if `options` belong to a view of it.
+            client: The settings with which the token is requested, if `options` belong to a view.
+            token_managers: The token managers of all views of the client.
         """
         self.pool = pool
         self.options = options
         self._client = client or options
+        self._token_managers = WeakSet[TokenManager]() if token_managers is None else token_managers
+        if isinstance(options.auth, TokenManager):
+            self._token_managers.add(options.auth)
         self.clock = pool.clock
         self._auth_headers = Headers({})
         self._header_cache: dict[str | None, Headers] = {}
 
     def with_options(self, **changes: Any) -> SessionManager:
         """A session manager with other options that shares the pool."""
-        return SessionManager(self.pool, replace(self.options, **changes), client=self._client)
+        options = replace(self.options, **changes)
+        client = options if "auth" in changes else self._client
+        return SessionManager(self.pool, options, client=client, token_managers=self._token_managers)
 
     async def aclose(self) -> None:
-        """Close the pool and cancel a token refresh in progress."""
+        """Close the pool and cancel all token refreshes in progress."""
         await self.pool.aclose()
-        if isinstance(self.options.auth, TokenManager):
-            await self.options.auth.aclose()
+        for manager in list(self._token_managers):
+            await manager.aclose()
+
+    @contextmanager
+    def record_responses(self) -> Generator[list[ResponseInfo]]:
+        """Collect what is known of each successful response to calls made in the block."""
+        responses: list[ResponseInfo] = []
+        token = _recorders.set((*_recorders.get(), (self.pool, responses)))
+        try:
+            yield responses
+        finally:
+            _recorders.reset(token)
 
     def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
         """Make a call, with retries, and return the decoded response.
@@ -153,17 +192,21 @@ class SessionManager:
         """Make a call like `send`, and return the data with the status, headers and statistics of the call."""
         call = Call(request, self.clock.monotonic())
         data = await self._run(call)
+        return Response(data=data, **self._response_info(call))
+
+    def _response_info(self, call: Call) -> dict[str, Any]:
+        """The fields of `ResponseInfo` for a call that succeeded."""
         response = call.response
         assert response is not None  # noqa: S101  # for the type checker
-        return Response(
-            data=data,
-            status=response.status,
-            headers=response.headers,
-            request_id=request_id_of(response),
-            rate_limit=call.rate_limit,
-            attempts=call.attempt,
-            elapsed=self.clock.monotonic() - call.started,
-        )
+        return {
+            "operation": call.name,
+            "status": response.status,
+            "headers": ResponseHeaders(response.headers.items()),
+            "request_id": request_id_of(response),
+            "rate_limit": call.rate_limit,
+            "attempts": call.attempt,
+            "elapsed": self.clock.monotonic() - call.started,
+        }
 
     async def _run(self, call: Call) -> Any:
         deadline = self.options.deadline
@@ -240,7 +283,11 @@ class SessionManager:
             self._release_slot(call)
             limiter, call.limiter = call.limiter, None
             if limiter is not None:
-                limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
+                released = limiter.release(
+                    call.request.operation.limit_kind, call.rate_limit, call.server_wait
+                )
+                if released is not None:
+                    await run_to_end(released)
         if _logger.isEnabledFor(logging.DEBUG):
             outcome = call.status if isinstance(result, RawResponse) else type(result).__name__
             _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
@@ -251,7 +298,7 @@ class SessionManager:
         rate_limit = call.rate_limit = read_rate_limit(response.headers)
         remaining = None
         if rate_limit is not None:
-            self.pool.rate_limit, remaining = rate_limit, rate_limit.remaining
+            self.options.project.rate_limit, remaining = rate_limit, rate_limit.remaining
         if remaining == 0 or response.status >= 400:  # otherwise the next call need not wait
             calls_remain = bool(remaining) and response.status != 429
             call.server_wait = server_wait(response.headers, self.clock.epoch(), calls_remain=calls_remain)
@@ -285,7 +332,9 @@ class SessionManager:
         return Headers(dict(merged.values()), auth.secrets | secrets if secrets else auth.secrets)
 
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
-        # All views share the token, so the client's own settings apply, not those of the calling view.
+        # All views share the token, so the client's own settings apply, not those of the calling view. Nobody who
+        # records responses expects the one with the token: this task has a context of its own.
+        _recorders.set(())
         options = replace(self._client, auth=credentials.keys, deadline=MAX_REFRESH_SECONDS)
         return await SessionManager(self.pool, options).send(token_request(credentials.scope))
 
@@ -297,7 +346,7 @@ class SessionManager:
             await self._wait_for_permit(call, wait)
             wait = 0.0
             call.has_slot = pool.try_acquire_slot() or await pool.acquire_slot(self.options.timeouts.pool)
-            if not pool.gate.is_closed(call.request.operation.limit_kind):
+            if not self.options.project.gate.is_closed(call.request.operation.limit_kind):
                 return
 
     def _release_slot(self, call: Call) -> None:
@@ -311,7 +360,8 @@ class SessionManager:
         `WaitQueue.acquire` documents the arguments.
         """
         kind = call.request.operation.limit_kind
-        queue, limiter, wait = self.pool.gate.queues.get(kind), self.options.rate_limiter, None
+        options, wait = self.options, None
+        queue, limiter = options.project.gate.queues.get(kind), options.rate_limiter
         if queue is not None:
             wait = await queue.acquire(max_wait, max_pause)
         if wait is None and limiter is not None and call.limiter is None:
@@ -322,7 +372,8 @@ class SessionManager:
             ):
                 wait = await limiter.line(kind).acquire(max_wait, max_pause)
             else:
-                wait = await limiter.acquire(kind, min(max_wait, max_pause))
+                acquired = limiter.acquire(kind, min(max_wait, max_pause))
+                wait = await acquired if isinstance(acquired, Awaitable) else acquired
             if wait is None:
                 call.limiter = limiter
         return wait
@@ -364,6 +415,9 @@ class SessionManager:
             raise
         if ResponseEvent in self.options.hooks.wanted:
             self._emit_response(call, response, final=True)
+        for pool, responses in _recorders.get():
+            if pool is self.pool:
+                responses.append(ResponseInfo(**self._response_info(call)))
         return data
 
     def _failure(self, call: Call, result: RawResponse | VoucherifyError) -> VoucherifyError:
@@ -416,7 +470,7 @@ class SessionManager:
         if isinstance(failure, RateLimitError):
             # No call has a kind such as `api_calls_cycle` (plan used up): closing its gate has no effect.
             kind = failure.kind or call.request.operation.limit_kind
-            self.pool.gate.close(kind, call.server_wait or delay or self.options.retry.base)
+            self.options.project.gate.close(kind, call.server_wait or delay or self.options.retry.base)
         return delay
 
     def _time_left(self, call: Call) -> float:

@@ -31,6 +31,9 @@ __all__ = [
     "read_setting",
 ]
 
+_API_VERSION: Final = re.compile(r"v\d+", re.IGNORECASE)
+"""The first segment of each path of the API."""
+
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 
 
@@ -160,6 +163,11 @@ def check_base_url(base_url: str, *, allow_http: bool) -> str:
         raise ConfigurationError(
             f"base_url is plain http to {host!r}, which would send the keys unencrypted; "
             f"use https, or allow_http=True for a sandbox in your own network"
+        )
+    api_path = next(filter(_API_VERSION.fullmatch, parts.path.split("/")), None)
+    if api_path is not None:
+        raise ConfigurationError(
+            f"base_url must end before the path of the API: leave out everything from /{api_path} on"
         )
     return base_url.rstrip("/")
 

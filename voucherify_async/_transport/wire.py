@@ -423,17 +423,22 @@ def decode_error(
     position: int | None = None,
 ) -> DecodeError:
     """The error for a response that does not match the expected type."""
-    excerpt = "" if operation.confidential else response.body[:_MAX_BODY_SEARCH].decode("utf-8", "replace")
     return DecodeError(
         response.secrets.excerpt(problem, _MAX_TEXT),
         status=response.status,
-        body=response.secrets.excerpt(excerpt, _BODY_EXCERPT),
+        body="" if operation.confidential else _body_excerpt(response),
         item_id=_safe_text(response, item_id),
         position=position,
         operation=operation.name,
         request_id=request_id_of(response),
         may_have_been_applied=not operation.reads,
     )
+
+
+def _body_excerpt(response: RawResponse) -> str:
+    """The beginning of a body as text."""
+    text = response.body[:_MAX_BODY_SEARCH].decode("utf-8", "replace")
+    return response.secrets.excerpt(text, _BODY_EXCERPT)
 
 
 class _ErrorBody(msgspec.Struct):
@@ -463,6 +468,26 @@ def _safe_text(response: RawResponse, value: Any) -> str | None:
     return None if (text := _text(value)) is None else response.secrets.excerpt(text, _MAX_TEXT)
 
 
+def _safe_details(response: RawResponse, details: Any) -> Any:
+    """The details of an error without secrets; as the beginning of their JSON if they are large."""
+    if details is None or isinstance(details, str):
+        return _safe_text(response, details)
+    text = msgspec.json.encode(details).decode()
+    if len(text) > _MAX_TEXT:
+        return response.secrets.excerpt(text, _MAX_TEXT)
+    return _redacted(response, details)
+
+
+def _redacted(response: RawResponse, value: Any) -> Any:
+    if isinstance(value, str):
+        return response.secrets.redact(value)
+    if is_array(value):
+        return [_redacted(response, item) for item in value]
+    if is_mapping(value):
+        return {response.secrets.redact(key): _redacted(response, item) for key, item in value.items()}
+    return value
+
+
 def status_error(operation: Operation[Any], response: RawResponse, *, now: float) -> APIStatusError:
     """The error for a response whose status is not a success.
 
@@ -487,7 +512,8 @@ def status_error(operation: Operation[Any], response: RawResponse, *, now: float
         status=response.status,
         code=body.code if isinstance(body.code, int) else None,
         key=text_of(body.key),
-        details=text_of(body.details),
+        details=_safe_details(response, body.details),
+        body="" if operation.confidential else _body_excerpt(response),
         resource_id=text_of(body.resource_id),
         resource_type=text_of(body.resource_type),
         operation=operation.name,

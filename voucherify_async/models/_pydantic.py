@@ -154,21 +154,26 @@ def _default_of(parameter: TypeVar) -> Any:
     return getattr(parameter, "__default__", Any)
 
 
+_CONTAINERS: Final[frozenset[Any]] = frozenset({dict, list, tuple})
+
+
 def _schema_type(hint: Any, bound: dict[Any, Any]) -> Any:
     """A field's type for pydantic: type parameters substituted, UNSET removed, and Raw as a JSON object."""
     if hint is msgspec.Raw:
         return dict[str, Any] | None
     if isinstance(hint, TypeVar):
         return _schema_type(bound.get(hint, Any), {})
-    origin, arguments = get_origin(hint), get_args(hint)
+    origin: Any = get_origin(hint)
+    arguments = get_args(hint)
     if origin in (Union, types.UnionType):
         members = tuple(_schema_type(member, bound) for member in arguments if member is not UnsetType)
         return Union[members]  # noqa: UP007  # the members are values, which | cannot join
-    if origin in (dict, list, tuple):
+    if origin in _CONTAINERS:
         return origin[tuple(_schema_type(argument, bound) for argument in arguments)]
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return Annotated[hint, _StructSchema(hint)]
-    return hint
+    struct: Any = hint
+    if isinstance(hint, type) and issubclass(struct, msgspec.Struct):
+        return Annotated[struct, _StructSchema(struct)]
+    return struct
 
 
 class _StructSchema:

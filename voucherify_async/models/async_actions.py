@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from functools import cached_property
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic
 
 import msgspec
 
 from voucherify_async.errors import DecodeError
 from voucherify_async.models.base import Model, lazy_json
+
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
 
 __all__ = [
     "AsyncAction",
@@ -100,8 +106,11 @@ _RESULT_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
 }
 
 
-class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
-    """A background job.
+R_co = TypeVar("R_co", covariant=True, default=BulkUpdateResult | JobResult | dict[str, Any])
+
+
+class AsyncAction(Model, Generic[R_co], frozen=True, kw_only=True, dict=True, gc=True):
+    """A background job. `R_co` is the type of its result.
 
     `status` is ``ENQUEUED``, ``IN_PROGRESS``, ``DONE`` or ``FAILED``. A ``DONE`` job can still contain failed
     items: `result` counts and lists them.
@@ -128,7 +137,7 @@ class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
         msgspec.structs.force_setattr(self, "raw_result", self.raw_result.copy())
 
     @cached_property
-    def result(self) -> BulkUpdateResult | JobResult | dict[str, Any] | None:
+    def result(self) -> R_co | None:
         """The job's result, decoded on first access; `type` selects its class.
 
         It is a plain mapping if `type` is unknown or the result differs from the documentation. It is `None`
@@ -137,17 +146,17 @@ class AsyncAction(Model, frozen=True, kw_only=True, dict=True, gc=True):
         decoder = _RESULT_DECODERS.get(self.type or "")
         if decoder is not None:
             try:
-                typed: BulkUpdateResult | JobResult | None = lazy_json(self.raw_result, decoder)
+                typed: R_co | None = lazy_json(self.raw_result, decoder)
             except DecodeError:
                 pass  # the documentation of ORDERS.IMPORT and VOUCHERS.IMPORT has an object in place of the array
             else:
                 return typed
-        plain: dict[str, Any] | None = lazy_json(self.raw_result)
+        plain: R_co | None = lazy_json(self.raw_result)
         return plain
 
 
-class AsyncActionReceipt(Model, frozen=True, kw_only=True):
-    """The response to a bulk call: the id of the background job it started."""
+class AsyncActionReceipt(Model, Generic[R_co], frozen=True, kw_only=True):
+    """The response to a bulk call: the id of the background job it started. `R_co` is the type of the job's result."""
 
     async_action_id: Annotated[
         str, msgspec.Meta(pattern="[^.]")

@@ -44,6 +44,7 @@ __all__ = [
     "decode_json",
     "is_array",
     "is_mapping",
+    "is_object",
     "is_sequence",
     "json_text",
     "lazy_json",
@@ -145,8 +146,8 @@ def _cut_times(body: bytes, problem: str) -> bytes | None:
     for step in steps[:-1]:
         objects = [child for value in objects for child in _children(value, step)]
     name, was_cut = steps[-1], False
-    for value in objects:
-        date = value.get(name) if isinstance(value, dict) else None
+    for value in filter(is_object, objects):
+        date = value.get(name)
         if isinstance(date, str) and _DATE_WITH_TIME.match(date):
             value[name], was_cut = date[:10], True
     return msgspec.json.encode(root) if was_cut else None
@@ -155,8 +156,8 @@ def _cut_times(body: bytes, problem: str) -> bytes | None:
 def _children(value: Any, step: str) -> Iterator[Any]:
     """The values to which one step of the path in an error of msgspec refers."""
     if step.startswith("["):  # an index or a key: the others may need the same
-        yield from value.values() if isinstance(value, dict) else value or ()
-    elif isinstance(value, dict) and step in value:
+        yield from value.values() if is_object(value) else value or ()
+    elif is_object(value) and step in value:
         yield value[step]
 
 
@@ -178,6 +179,11 @@ def lazy_json(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any] = _ANY_DECODE
 def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
     """Whether the value is a mapping."""
     return type(value) is dict or isinstance(value, Mapping)  # isinstance with an ABC is ten times slower
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether the value is a decoded JSON object."""
+    return isinstance(value, dict)
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:

@@ -64,7 +64,7 @@ class CustomerSync:
     """One sync of customers."""
 
     def __init__(
-        self, sessions: SessionManager, operation: Operation[AsyncActionReceipt], options: SyncOptions
+        self, sessions: SessionManager, operation: Operation[AsyncActionReceipt[Any]], options: SyncOptions
     ) -> None:
         """Check the options.
 
@@ -217,7 +217,7 @@ class _BulkJobService:
     def __init__(
         self,
         sessions: SessionManager,
-        operation: Operation[AsyncActionReceipt],
+        operation: Operation[AsyncActionReceipt[Any]],
         wrap: Callable[[bytes], Body],
     ) -> None:
         self._sessions = sessions

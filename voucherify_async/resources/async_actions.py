@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from voucherify_async._sync.jobs import pauses
 from voucherify_async._transport.operation import Operation
@@ -15,15 +16,22 @@ from voucherify_async.errors import (
     AsyncActionTimeoutError,
     DeadlineExceededError,
 )
-from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.models.async_actions import AsyncAction, AsyncActionReceipt, BulkUpdateResult, JobResult
 from voucherify_async.pagination.pager import Pager
 from voucherify_async.pagination.rules import EndDateRule
 from voucherify_async.resources._base import Resource
 from voucherify_async.resources._inputs import check_callback, check_instants, check_timeout
 
+if sys.version_info >= (3, 13):
+    from typing import TypeVar
+else:
+    from typing_extensions import TypeVar
+
 __all__ = ["AsyncActionsResource"]
 
-_GET: Final = Operation("async_actions.get", "GET", "/v1/async-actions/{async_action_id}", AsyncAction)
+R = TypeVar("R", default=BulkUpdateResult | JobResult | dict[str, Any])
+
+_GET: Final = Operation("async_actions.get", "GET", "/v1/async-actions/{async_action_id}", AsyncAction[Any])
 _LIST: Final = Operation("async_actions.list", "GET", "/v1/async-actions", AsyncAction)
 
 _WAIT: Final = "async_actions.wait"
@@ -34,8 +42,8 @@ _FINAL_POLL_SECONDS: Final = 1.0
 class AsyncActionsResource(Resource):
     """The background jobs of the project."""
 
-    async def get(self, async_action_id: str) -> AsyncAction:
-        """Fetch a job by its id.
+    async def get(self, async_action_id: str | AsyncActionReceipt[R] | AsyncAction[R]) -> AsyncAction[R]:
+        """Fetch a job by its id, or by the receipt of the call that started it, whose type of result it then has.
 
         Raises:
             ValueError: `async_action_id` is empty, ``.`` or ``..``.
@@ -44,7 +52,7 @@ class AsyncActionsResource(Resource):
 
         API: https://docs.voucherify.io/api-reference/async-actions/get-async-action
         """
-        return await self._call(_GET, async_action_id=async_action_id)
+        return await self._call(_GET, async_action_id=_job_id(async_action_id))
 
     def list(
         self,
@@ -72,18 +80,19 @@ class AsyncActionsResource(Resource):
 
     async def wait(
         self,
-        async_action_id: str,
+        async_action_id: str | AsyncActionReceipt[R] | AsyncAction[R],
         *,
         timeout: float | None = None,  # noqa: ASYNC109  # the timeout error contains the job
-        on_progress: Callable[[AsyncAction], object] | None = None,
-    ) -> AsyncAction:
+        on_progress: Callable[[AsyncAction[R]], object] | None = None,
+    ) -> AsyncAction[R]:
         """Wait until a job has ended, and return it.
 
         Polls immediately, then after 0.1 s and at intervals that grow by half up to 5 s. A ``DONE`` job may still
         contain failed items: check its `result`.
 
         Args:
-            async_action_id: The job's id.
+            async_action_id: The job's id; or the receipt of the call that started it, or the job itself, whose type of
+                result the job then has.
             timeout: The longest wait, in seconds; the last poll may take one second more. 0 polls once, and
                 `None` waits without limit.
             on_progress: Called with the job after every poll.
@@ -96,11 +105,11 @@ class AsyncActionsResource(Resource):
         """
         check_timeout(timeout)
         check_callback("on_progress", on_progress)
-        clock = self._sessions.clock
+        job_id, clock = _job_id(async_action_id), self._sessions.clock
         ends_at = math.inf if timeout is None else clock.monotonic() + timeout
-        action: AsyncAction | None = None
+        action: AsyncAction[R] | None = None
         for pause in pauses():
-            polled = await self._get_within(async_action_id, ends_at - clock.monotonic())
+            polled = await self._get_within(job_id, ends_at - clock.monotonic())
             if polled is not None:
                 action = polled
                 if on_progress is not None:
@@ -108,31 +117,41 @@ class AsyncActionsResource(Resource):
                 if action.status == "DONE":
                     return action
                 if action.status == "FAILED":
-                    raise _wait_error(AsyncActionFailedError, f"the job {async_action_id} failed", action)
+                    raise _wait_error(AsyncActionFailedError, f"the job {job_id} failed", action)
             remaining = ends_at - clock.monotonic()
             if polled is None or remaining <= 0:
                 state = "in an unknown state" if action is None else f"{action.status} ({action.progress} %)"
-                text = f"the job {async_action_id} is {state} after {timeout} s; it keeps running"
+                text = f"the job {job_id} is {state} after {timeout} s; it keeps running"
                 raise _wait_error(AsyncActionTimeoutError, text, action)
             await clock.sleep(min(pause, remaining))
         raise AssertionError("unreachable")
 
-    async def _get_within(self, async_action_id: str, seconds: float) -> AsyncAction | None:
+    async def _get_within(self, job_id: str, seconds: float) -> AsyncAction[Any] | None:
         """Fetch the job; return `None` if no response arrives within `seconds`."""
         if seconds <= 0:
             seconds = _FINAL_POLL_SECONDS
         deadline = self._sessions.options.deadline
         if seconds == math.inf or (deadline is not None and deadline <= seconds):
-            return await self.get(async_action_id)
+            return await self.get(job_id)
         with_deadline = AsyncActionsResource(self._sessions.with_options(deadline=seconds))
         try:
-            return await with_deadline.get(async_action_id)
+            return await with_deadline.get(job_id)
         except DeadlineExceededError:
             return None
 
 
+def _job_id(job: str | AsyncActionReceipt[Any] | AsyncAction[Any]) -> str:
+    match job:
+        case AsyncActionReceipt():
+            return job.async_action_id
+        case AsyncAction():
+            return job.id
+        case _:
+            return job
+
+
 def _wait_error(
-    error_type: type[AsyncActionError], message: str, action: AsyncAction | None
+    error_type: type[AsyncActionError], message: str, action: AsyncAction[Any] | None
 ) -> AsyncActionError:
     return error_type(
         message, action=action, operation=_WAIT, request_id=action.request_id if action else None

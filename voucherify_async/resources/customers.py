@@ -14,7 +14,7 @@ from voucherify_async._sync.spec import SyncOptions
 from voucherify_async._transport.operation import Operation
 from voucherify_async._transport.wire import encode_multipart
 from voucherify_async.models.activity import CustomerActivity
-from voucherify_async.models.async_actions import AsyncActionReceipt
+from voucherify_async.models.async_actions import AsyncActionReceipt, BulkUpdateResult, JobResult
 from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.models.customers import (
     Customer,
@@ -81,13 +81,21 @@ _LIST_SEGMENTS: Final = Operation(
     "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", CustomerSegment
 )
 _IMPORT_CSV: Final = Operation(
-    "customers.import_csv", "POST", "/v1/customers/importCSV", AsyncActionReceipt, **_BULK
+    "customers.import_csv", "POST", "/v1/customers/importCSV", AsyncActionReceipt[JobResult], **_BULK
 )
 _UPDATE_IN_BULK: Final = Operation(
-    "customers.update_in_bulk", "POST", "/v1/customers/bulk/async", AsyncActionReceipt, **_BULK
+    "customers.update_in_bulk",
+    "POST",
+    "/v1/customers/bulk/async",
+    AsyncActionReceipt[BulkUpdateResult],
+    **_BULK,
 )
 _UPDATE_METADATA_IN_BULK: Final = Operation(
-    "customers.update_metadata_in_bulk", "POST", "/v1/customers/metadata/async", AsyncActionReceipt, **_BULK
+    "customers.update_metadata_in_bulk",
+    "POST",
+    "/v1/customers/metadata/async",
+    AsyncActionReceipt[BulkUpdateResult],
+    **_BULK,
 )
 
 
@@ -439,7 +447,9 @@ class CustomersResource(Resource):
             _LIST_SEGMENTS, "data", SinglePage(), limit=None, cursor=None, customer_id=customer_id
         )
 
-    async def import_csv(self, file: str | os.PathLike[str] | bytes | IO[bytes]) -> AsyncActionReceipt:
+    async def import_csv(
+        self, file: str | os.PathLike[str] | bytes | IO[bytes]
+    ) -> AsyncActionReceipt[JobResult]:
         """Create and update customers from a CSV file in a background job.
 
         The first row contains the column names: `Id, Name, Email, Phone, Birthdate, Source_id, Address_line_1,
@@ -464,7 +474,7 @@ class CustomersResource(Resource):
 
     async def update_in_bulk(
         self, customers: Iterable[CustomerUpsert | Customer[Any] | Mapping[str, Any]]
-    ) -> AsyncActionReceipt:
+    ) -> AsyncActionReceipt[BulkUpdateResult]:
         """Update many customers in a background job, and create those that do not exist.
 
         The request is not retried after it was sent.
@@ -484,7 +494,7 @@ class CustomersResource(Resource):
 
     async def update_metadata_in_bulk(
         self, source_ids: Iterable[str], metadata: Mapping[str, Any]
-    ) -> AsyncActionReceipt:
+    ) -> AsyncActionReceipt[BulkUpdateResult]:
         """Merge the same metadata into many customers in a background job, and create those that do not exist.
 
         The request is not retried after it was sent.
