@@ -17,10 +17,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
-from typing import Any, Final, Unpack, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Unpack, get_args, get_origin, get_type_hints
 from unittest.mock import Mock
 
 import msgspec
+import typing_extensions
 
 from voucherify_async import resources
 from voucherify_async._transport.operation import Operation
@@ -274,6 +275,8 @@ def _response_type(owner: type[Any], function: Any, operation: Operation[Any]) -
 
 def _models(annotation: Any) -> Models:
     """Return the models in an annotation: of a union, of the items of a list, of the values of a mapping."""
+    if isinstance(annotation, TypeVar | typing_extensions.TypeVar):
+        return _models(getattr(annotation, "__default__", None))
     origin = get_origin(annotation) or annotation
     if isinstance(origin, type) and issubclass(origin, msgspec.Struct):
         return (origin,)

@@ -141,7 +141,12 @@ def of_methods() -> list[Any]:
 
 
 async def call(method: Callable[..., Any], given: dict[str, Any]) -> None:
-    result = method(**given)
+    positional = [
+        given.pop(parameter.name, parameter.default)
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.kind is parameter.POSITIONAL_ONLY
+    ]
+    result = method(*positional, **given)
     if inspect.isawaitable(result):
         await result
     elif hasattr(result, "__aenter__"):

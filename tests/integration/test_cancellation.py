@@ -147,7 +147,7 @@ class World:
         assert self.pauses.asleep == {}
 
     def check_lines(self) -> None:
-        lines = [*self.client._sessions.pool.gate.queues.values()]
+        lines = [*self.client._sessions.options.project.gate.queues.values()]
         limiter = self.client._sessions.options.rate_limiter
         if isinstance(limiter, LocalRateLimiter):
             assert limiter._pace._in_flight == 0
@@ -314,7 +314,7 @@ def waits_at_the_gate(ahead: int) -> Stage:
         with pytest.raises(RateLimitError):
             await get(here.client.with_options(retry=NO_RETRY))
         first, _ = others(here, ahead)
-        gate = here.client._sessions.pool.gate
+        gate = here.client._sessions.options.project.gate
 
         async def relieve() -> None:
             here.pauses.run()
@@ -408,7 +408,7 @@ async def has_leave_and_waits_for_a_place(stack: AsyncExitStack) -> Stuck:
 
     def is_reached() -> bool:
         # Both wait at the gate; the first goes through, and takes the place.
-        if here.client._sessions.pool.gate.queues["api_calls"]._waiting == 2:
+        if here.client._sessions.options.project.gate.queues["api_calls"]._waiting == 2:
             pauses.run()
         return here.waiting_for_a_place() == 1
 

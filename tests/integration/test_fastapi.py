@@ -76,7 +76,7 @@ async def take_address(address: Address) -> Address:
 
 
 @app.post("/activity")
-async def take_activity(activity: CustomerActivity) -> dict[str, Any]:
+async def take_activity(activity: Annotated[CustomerActivity, Body()]) -> dict[str, Any]:
     return {"data": activity.data}
 
 

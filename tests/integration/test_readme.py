@@ -168,7 +168,7 @@ async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, ou
         assert answer.json()["source_id"] == "crm-9"
         assert (await http.post("/echo", json=answer.json())).json() == answer.json()
         assert (await http.get("/openapi.json")).status_code == 200
-        voucherify._sessions.pool.gate.close("api_calls", 600)
+        voucherify._sessions.options.project.gate.close("api_calls", 600)
         answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})
         assert answer.status_code == 503
         assert 500 < int(answer.headers["Retry-After"]) <= 600

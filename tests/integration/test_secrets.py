@@ -327,7 +327,7 @@ def test_no_repr_shows_a_secret() -> None:
     for client in clients():
         sessions = client._sessions
         values += [client, client.with_options(headers={"X-More": OWN}), sessions, sessions.options]
-        values += [sessions.options.auth, sessions.pool, sessions.pool.settings, sessions.pool.gate]
+        values += [sessions.options.auth, sessions.pool, sessions.pool.settings, sessions.options.project]
         values += [client.oauth, client.customers, client.customers.list(), vars(client.customers)]
         values += [client.customers.list()._listing, vars(client), vars(sessions), vars(sessions.pool)]
     assert leaks((type(value).__name__, form % (value,)) for value in values for form in ("%r", "%s")) == []
