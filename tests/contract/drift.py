@@ -248,10 +248,15 @@ def _parameter_name(name: str) -> str:
 
 
 def _method_parameters(function: Any) -> dict[str, Any]:
-    """Return the annotations of the parameters, including those that a `TypedDict` describes."""
+    """Return the annotations of the parameters, including those that a `TypedDict` describes.
+
+    An optional positional parameter, which holds the same fields as the keywords, is left out.
+    """
     hints = get_type_hints(function)
     found: dict[str, Any] = {}
-    for name in list(inspect.signature(function).parameters)[1:]:
+    for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
+        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is None:
+            continue
         if get_origin(hints[name]) is Unpack:
             found |= get_type_hints(get_args(hints[name])[0])
         else:
