@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from voucherify_async._lazy import lazy_exports
 
 _EXPORTS = {
+    "_version": ("__version__",),
     "errors": (
         "APIStatusError",
         "AsyncActionError",
@@ -107,7 +108,7 @@ _EXPORTS = {
     ),
     "_sync.report": ("SyncReport",),
     "_sync.spec": ("SyncOptions",),
-    "client": ("VoucherifyClient",),
+    "client": ("ClientSettings", "VoucherifyClient"),
 }
 """The public names by defining module.
 
@@ -138,6 +139,8 @@ if TYPE_CHECKING:
     from voucherify_async._transport.retry import RetryPolicy as RetryPolicy
     from voucherify_async._transport.settings import Region as Region
     from voucherify_async._transport.settings import Timeouts as Timeouts
+    from voucherify_async._version import __version__ as __version__
+    from voucherify_async.client import ClientSettings as ClientSettings
     from voucherify_async.client import VoucherifyClient as VoucherifyClient
     from voucherify_async.errors import APIStatusError as APIStatusError
     from voucherify_async.errors import AsyncActionError as AsyncActionError

@@ -21,9 +21,8 @@ def lazy_exports(
         package: The name of the package.
         exports: Its public names by the module that defines them, relative to the package.
     """
-    public = sorted(
-        (name for names in exports.values() for name in names), key=lambda name: (not name.isupper(), name)
-    )
+    names = [name for names in exports.values() for name in names if not name.startswith("__")]
+    public = sorted(names, key=lambda name: (not name.isupper(), name))
     homes = {name: module for module, names in exports.items() for name in names}
     submodules = {module.partition(".")[0] for module in exports}
 

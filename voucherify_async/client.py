@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property, lru_cache
 from importlib import import_module
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, TypeVar, overload
 
 import msgspec
 
@@ -35,7 +35,6 @@ from voucherify_async._transport.settings import (
     check_headers,
     check_proxy,
     check_seconds,
-    package_version,
     read_setting,
 )
 from voucherify_async._transport.token_manager import TokenManager
@@ -62,12 +61,37 @@ if TYPE_CHECKING:
     from voucherify_async.resources.customers import CustomersResource
     from voucherify_async.resources.oauth import OAuthResource
 
-__all__ = ["VoucherifyClient"]
+__all__ = ["ClientSettings", "VoucherifyClient"]
 
 T = TypeVar("T")
 
 _IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
+
+
+class ClientSettings(TypedDict, total=False):
+    """The keyword arguments of `VoucherifyClient`, which documents them, for functions that pass them on."""
+
+    app_id: str | None
+    app_token: str | None
+    auth: Auth | OAuthClientCredentials | None
+    base_url: str | None
+    api_version: str | None
+    timeout: float | Timeouts | None
+    deadline: float | None
+    retry: RetryPolicy
+    rate_limiter: RateLimiter | UnsetType | None
+    max_connections: int
+    keepalive_timeout: float
+    max_response_bytes: int
+    headers: Mapping[str, str] | None
+    user_agent: str | None
+    proxy: str | None
+    trust_env: bool
+    ssl: ssl_module.SSLContext | None
+    allow_http: bool
+    connector: Connector | None
+    hooks: Iterable[Hook]
 
 
 class VoucherifyClient:
@@ -597,4 +621,6 @@ def _check_deadline(deadline: float | None) -> float | None:
 
 
 def _user_agent() -> str:
-    return f"voucherify-async/{package_version()} Python/{platform.python_version()}"
+    from voucherify_async._version import __version__  # noqa: PLC0415  # slow to import
+
+    return f"voucherify-async/{__version__} Python/{platform.python_version()}"

@@ -361,9 +361,10 @@ class AsyncActionError(VoucherifyError):
         action: The last known state of the job; `None` if it is not known.
     """
 
-    def __init__(
-        self, message: str = "", *, action: AsyncAction | None = None, **common: Unpack[_Common]
-    ) -> None:
+    if TYPE_CHECKING:
+        action: AsyncAction | None
+
+    def __init__(self, message: str = "", *, action: Any = None, **common: Unpack[_Common]) -> None:
         common.setdefault("may_have_been_applied", True)
         super().__init__(message, **common)
         self.action = action

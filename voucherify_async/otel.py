@@ -22,7 +22,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from voucherify_async._transport.hooks import CallEvent, ErrorEvent, RequestEvent, ResponseEvent, RetryEvent
-from voucherify_async._transport.settings import package_version
+from voucherify_async._version import __version__
 
 try:
     from opentelemetry.metrics import MeterProvider, get_meter
@@ -127,9 +127,9 @@ class OpenTelemetryHook:
             tracer_provider: The tracer provider; default is the global one.
             meter_provider: The meter provider; default is the global one.
         """
-        name, version = "voucherify_async", package_version()
-        self._tracer = get_tracer(name, version, tracer_provider, schema_url=_SCHEMA_URL)
-        meter = get_meter(name, version, meter_provider, schema_url=_SCHEMA_URL)
+        name = "voucherify_async"
+        self._tracer = get_tracer(name, __version__, tracer_provider, schema_url=_SCHEMA_URL)
+        meter = get_meter(name, __version__, meter_provider, schema_url=_SCHEMA_URL)
         self._call_duration = meter.create_histogram(
             "voucherify.client.call.duration",
             unit="s",

@@ -55,6 +55,9 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     skipped: int = 0
     """Empty lines of a CSV file, and rows with only empty cells."""
 
+    def __repr__(self) -> str:
+        return f"<SyncReport: {self.summary()}>"
+
     def all_failures(self) -> Iterator[SyncFailure]:
         """All failures. If some are omitted here, they are read from the state file, in the order they occurred.
 

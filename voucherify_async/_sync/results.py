@@ -47,6 +47,9 @@ class SyncFailure(Model, frozen=True, kw_only=True):
     raw_item: msgspec.Raw = msgspec.field(default=NO_ITEM, name="item")
     """The JSON of `item`."""
 
+    def __repr__(self) -> str:
+        return f"SyncFailure({self.position}, {self.source_id!r}, {self.key}: {self.message})"
+
     @property
     def item(self) -> CustomerUpsert | str | None:
         """What was sent: a customer, a `source_id`, or a row of a CSV file. `None` if nothing was sent."""

@@ -219,3 +219,6 @@ class Response(ResponseInfo, Generic[T], frozen=True, kw_only=True, gc=False):
     """
 
     data: T
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} of {self.operation}>"  # without the data, which may be long

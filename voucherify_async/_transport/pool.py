@@ -49,8 +49,9 @@ import math
 import os
 import select
 import ssl
+import warnings
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -361,6 +362,15 @@ class ConnectionPool:
         self._watchdog = Watchdog()
         self._timeout_cache = Timeouts(), _client_timeout(Timeouts())
         self._closed = False
+
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
+        """Warn about connections that nobody closed; `warn` is a default because modules may be gone at exit."""
+        if self._session is not None and self._process == os.getpid():
+            warn(
+                f"VoucherifyClient for {self.settings.base_url} was not closed: use `async with`, or aclose()",
+                ResourceWarning,
+                source=self,
+            )
 
     def try_acquire_slot(self) -> bool:
         """Acquire a slot in the pool if one is free."""

@@ -26,18 +26,16 @@ import asyncio
 import datetime as dt
 import math
 import re
+from collections.abc import Awaitable, Collection, Coroutine, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.pacing import UNTIL_RESPONSE, AdaptivePace, Pace, Ramp, WindowPace
 from voucherify_async._transport.settings import check_seconds
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import Model
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Coroutine, Mapping
 
 __all__ = [
     "TIME_RESOLUTION",
@@ -322,6 +320,9 @@ class LocalRateLimiter:
         self._pace = WindowPace(limit, period)
         self._queue = WaitQueue(self._pace, self._clock)
 
+    def __repr__(self) -> str:
+        return f"LocalRateLimiter({self.limit}, {self.period})"
+
     def line(self, kind: str) -> WaitQueue:  # noqa: ARG002  # the signature of `AdaptiveRateLimiter.line`
         """The queue in which all requests wait."""
         return self._queue
@@ -354,6 +355,9 @@ class AdaptiveRateLimiter:
         """
         self._clock = clock or Clock()
         self._by_kind: dict[str, tuple[AdaptivePace, WaitQueue]] = {}
+
+    def __repr__(self) -> str:
+        return "AdaptiveRateLimiter()"
 
     def line(self, kind: str) -> WaitQueue:
         """The queue in which requests of a kind wait."""

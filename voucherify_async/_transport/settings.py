@@ -6,17 +6,15 @@ import ipaddress
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.models.base import is_mapping
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "Region",
@@ -27,7 +25,6 @@ __all__ = [
     "check_seconds",
     "environment_proxy",
     "is_loopback",
-    "package_version",
     "read_setting",
 ]
 
@@ -131,16 +128,6 @@ def check_proxy(name: str, proxy: str) -> str:
     if not _is_url(proxy):
         raise ConfigurationError(f"{name} must be an http(s) URL, not {_without_credentials(proxy)!r}")
     return proxy
-
-
-def package_version() -> str:
-    """The version of this package."""
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # slow to import
-
-    try:
-        return version("voucherify-async")
-    except PackageNotFoundError:  # a checkout that is not installed
-        return "0"
 
 
 def read_setting(name: str) -> str | None:

@@ -22,6 +22,7 @@ _EXPORTS = {
         "CustomerAssets",
         "CustomerFields",
         "CustomerLoyalty",
+        "CustomerParams",
         "CustomerReferrals",
         "CustomerSegment",
         "CustomerSummary",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from voucherify_async.models.customers import CustomerAssets as CustomerAssets
     from voucherify_async.models.customers import CustomerFields as CustomerFields
     from voucherify_async.models.customers import CustomerLoyalty as CustomerLoyalty
+    from voucherify_async.models.customers import CustomerParams as CustomerParams
     from voucherify_async.models.customers import CustomerReferrals as CustomerReferrals
     from voucherify_async.models.customers import CustomerSegment as CustomerSegment
     from voucherify_async.models.customers import CustomerSummary as CustomerSummary

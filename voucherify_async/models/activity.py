@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from voucherify_async.models.base import Model, lazy_json
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["CustomerActivity"]
 
@@ -29,6 +27,9 @@ class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
     def __post_init__(self) -> None:
         # The decoder returns a view of the whole page; copy it so that one event does not keep the page in memory.
         msgspec.structs.force_setattr(self, "raw_data", self.raw_data.copy())
+
+    def __repr__(self) -> str:
+        return f"CustomerActivity(id={self.id!r}, type={self.type!r}, created_at={self.created_at!r})"
 
     @cached_property
     def data(self) -> Mapping[str, Any] | None:

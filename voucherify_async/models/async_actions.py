@@ -136,6 +136,9 @@ class AsyncAction(Model, Generic[R_co], frozen=True, kw_only=True, dict=True, gc
         # The decoder returns a view of the whole response; copy it so that one job does not keep it in memory.
         msgspec.structs.force_setattr(self, "raw_result", self.raw_result.copy())
 
+    def __repr__(self) -> str:
+        return f"AsyncAction(id={self.id!r}, type={self.type!r}, status={self.status!r})"
+
     @cached_property
     def result(self) -> R_co | None:
         """The job's result, decoded on first access; `type` selects its class.

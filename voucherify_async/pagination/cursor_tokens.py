@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
 from voucherify_async.errors import InvalidCursorError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from voucherify_async.pagination.rules.base import WalkRule
+from voucherify_async.pagination.rules.base import WalkRule
 
 __all__ = ["decode_token", "encode_token", "fingerprint"]
 

@@ -216,6 +216,9 @@ class Reader(Generic[T]):
         self.largest_response = 0
         """The number of items in the largest response."""
 
+    def __repr__(self) -> str:
+        return self._listing.operation.name
+
     async def next_batch(self) -> Batch | None:
         """The next batch; `None` at the end of the walk."""
         while True:
@@ -280,6 +283,9 @@ class _Items(Generic[T]):
         self._lock = asyncio.Lock()
         self._reversed: list[T] = []  # the fetched items, the next one last
 
+    def __repr__(self) -> str:
+        return f"<iterator of the items of {self._reader!r}>"
+
     def __aiter__(self) -> Self:
         return self
 
@@ -335,6 +341,9 @@ class _Pages(Generic[T]):
         self._total: int | None = None
         self._error: PaginationError | None = None
         self._is_first, self._is_exhausted = True, False
+
+    def __repr__(self) -> str:
+        return f"<iterator of the pages of {self._reader!r}>"
 
     def __aiter__(self) -> Self:
         return self
@@ -456,7 +465,18 @@ class Pager(Generic[T]):
         return f"<Pager: {self._listing.operation.name}{f' of {filters}' if filters else ''}>"
 
     def __iter__(self) -> NoReturn:
+        """Reject a plain `for` loop."""
         raise TypeError("a Pager is asynchronous: use `async for`, or `await pager` for one page")
+
+    def __len__(self) -> NoReturn:
+        """Reject `len`: the number of items is not known before they are read."""
+        raise TypeError(
+            "a Pager does not know how many items it has: use `len(await pager.to_list())`, or `(await pager).total`"
+        )
+
+    def __bool__(self) -> bool:
+        """A pager is always true, whether or not the list is empty: `__len__` is not asked."""
+        return True
 
     def __await__(self) -> Generator[Any, None, Page[T]]:
         """The first page, with `limit` items or the default number of the service.

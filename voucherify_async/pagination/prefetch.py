@@ -42,6 +42,10 @@ class PrefetchQueue(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._closed = False
 
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._task is not None else "not entered"
+        return f"<{self._name}(...): items that are fetched in the background, {state}>"
+
     async def reserve(self) -> None:
         """Wait until the queue has a free slot for a batch, and reserve it."""
         await self._slots.acquire()

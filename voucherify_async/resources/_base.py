@@ -32,6 +32,9 @@ class Resource:
         """Do not call this directly: use the properties of `VoucherifyClient`."""
         self._sessions = sessions
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._sessions.pool.settings.base_url}>"
+
     async def _call(
         self, operation: Operation[T], body: Body | None = None, *, once: bool = False, **path: str
     ) -> T:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from importlib import resources
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self, Unpack
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -41,7 +41,7 @@ from anyio.from_thread import start_blocking_portal
 
 from voucherify_async._transport.settings import is_loopback
 from voucherify_async._transport.wire import MAX_BODY_BYTES
-from voucherify_async.client import VoucherifyClient
+from voucherify_async.client import ClientSettings, VoucherifyClient
 from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.connections import FaultInjector
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
@@ -245,12 +245,19 @@ class Sandbox:
         host = _LOOPBACK_FOR.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    def client(self, **settings: Any) -> VoucherifyClient:
-        """A new client for this sandbox; `settings` are the arguments of `VoucherifyClient`."""
-        # trust_env is off because a proxy from the environment could not reach this machine.
-        settings = {"base_url": self.base_url, "trust_env": False, "allow_http": True, **settings}
+    def client(self, **settings: Unpack[ClientSettings]) -> VoucherifyClient:
+        """Create a client for this sandbox; `settings` are the arguments of `VoucherifyClient`.
+
+        Raises:
+            TypeError: There is no such setting.
+            ConfigurationError: A setting is invalid.
+        """
+        settings.setdefault("base_url", self.base_url)
+        settings.setdefault("trust_env", False)  # a proxy from the environment could not reach this machine
+        settings.setdefault("allow_http", True)
         if "auth" not in settings:
-            settings = {"app_id": self.app_id, "app_token": self.app_token, **settings}
+            settings.setdefault("app_id", self.app_id)
+            settings.setdefault("app_token", self.app_token)
         return VoucherifyClient(**settings)
 
     async def start(self) -> None:
