@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aioresponses import aioresponses
 
-from tests.support.clocks import use_clock
+from tests.support.clocks import FakeClock, use_clock
 from voucherify_async import (
     AsyncAction,
     AsyncActionFailedError,
@@ -110,8 +110,7 @@ class TestWait:
 
 
 async def test_get_sees_a_job_through_its_life(voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
-    now = 1_000_000.0
-    sandbox.store.clock = lambda: now
+    clock = sandbox.store.clock = FakeClock(1_000_000.0)
     first = await voucherify.customers.update_in_bulk([{"source_id": "a"}])
     second = await voucherify.customers.update_in_bulk([{"source_id": "b"}])
 
@@ -123,10 +122,10 @@ async def test_get_sees_a_job_through_its_life(voucherify: VoucherifyClient, san
 
     assert await statuses() == ["IN_PROGRESS", "ENQUEUED"]
     assert len(sandbox.store.customers) == 0
-    now += 0.06
+    clock.now += 0.06
     assert await statuses() == ["DONE", "IN_PROGRESS"]
     assert len(sandbox.store.customers) == 1
-    now += 0.06
+    clock.now += 0.06
     assert await statuses() == ["DONE", "DONE"]
     job = await voucherify.async_actions.get(second.async_action_id)
     assert (job.progress, job.operation_status) == (100, "SUCCESS")

@@ -98,7 +98,7 @@ class TestEvents:
 
 def test_the_same_seed_gives_the_same_ids() -> None:
     def made(seed: int) -> list[Any]:
-        store = Store(seed=seed, clock=lambda: 5.0)
+        store = Store(seed=seed, clock=FakeClock(5.0))
         return [(record.id, record.source_id, told(record)) for record in store.burst(20)]
 
     assert made(3) == made(3)
