@@ -593,7 +593,7 @@ async def test_no_usable_answer(failure: Face, caplog: pytest.LogCaptureFixture)
 async def test_a_connection_that_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async with facing(lambda _: None) as gone:
         pass
-    errors = await outcomes(lambda _: None, caplog, base_url=gone.base_url)
+    errors = await outcomes(lambda _: None, caplog, base_url=gone.base_url, timeout=None)
     assert {type(error) for error in errors} == {ConnectionFailedError}
 
 

@@ -59,7 +59,7 @@ def customers(count: int) -> list[Json]:
 
 def held(sandbox: Sandbox) -> dict[str | None, Json]:
     """What the sandbox holds once all its jobs have ended, to the last field."""
-    sandbox.store.clock = lambda: time.time() + 10 * 24 * 3600  # which goes on
+    sandbox.store.clock = lambda: time.time() + 10 * 24 * 3600  # real time goes on
     sandbox.store.advance()
     return {
         record.source_id: {

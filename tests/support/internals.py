@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -17,9 +17,11 @@ from voucherify_async import AdaptiveRateLimiter, LocalRateLimiter, VoucherifyCl
 from voucherify_async._sync.state import SyncState
 from voucherify_async._transport.rate_limit import WaitQueue
 from voucherify_async._transport.token_manager import TokenManager
-from voucherify_async.otel import OpenTelemetryHook
 from voucherify_async.sandbox import Exchange, Sandbox
 from voucherify_async.sandbox._store.store import Store
+
+if TYPE_CHECKING:
+    from voucherify_async.otel import OpenTelemetryHook  # an extra
 
 # ---------------------------------------------------------------- the client
 
