@@ -48,6 +48,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from schemathesis.transport.serialization import Binary
 
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox import Exchange, Sandbox
 from voucherify_async.sandbox._store.store import Store
 
@@ -280,16 +281,6 @@ def _acquaint_part(part: Any, case: Case, store: Store, chance: random.Random) -
                 part[name] = KNOWN[name](store, chance, case)
 
 
-class Clock:
-    """Time that passes by being looked at, so that nothing depends on how fast this machine is."""
-
-    def __init__(self) -> None:
-        self._milliseconds = itertools.count(1_800_000_000_000, 2)
-
-    def __call__(self) -> float:
-        return next(self._milliseconds) / 1000
-
-
 # ---------------------------------------------------------------- the run
 
 
@@ -491,7 +482,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ["no_proxy"] = "*"  # a proxy does not lead back to this machine
     started = time.perf_counter()
     with Sandbox(CUSTOMERS, seed=given_.seed) as sandbox:
-        sandbox.store.clock = Clock()
+        # Time passes by being looked at, so that nothing depends on how fast this machine is.
+        sandbox.store.clock = FakeClock(1_800_000_000.0, step=0.002)
         run = Run(sandbox, where, given_.seed)
         run.go(given_.requests)
         run.look_at_jobs()

@@ -23,6 +23,7 @@ from unittest.mock import Mock
 import msgspec
 import typing_extensions
 
+from tests.support.internals import listing
 from voucherify_async import resources
 from voucherify_async._transport.operation import Operation
 from voucherify_async.pagination.pager import Listing, Pager, _page_decoder
@@ -274,8 +275,8 @@ def _response_type(owner: type[Any], function: Any, operation: Operation[Any]) -
         if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
     ]
     pager = function(owner(Mock()), *("x" for _ in required[1:]))
-    listing: Listing[Any] = pager._listing
-    return _page_decoder(listing.items, listing.into).type
+    found: Listing[Any] = listing(pager)
+    return _page_decoder(found.items, found.into).type
 
 
 def _models(annotation: Any) -> Models:

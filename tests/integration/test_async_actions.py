@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aioresponses import aioresponses
 
-from tests.support.wire import without_waiting
+from tests.support.clocks import FakeClock, use_clock
 from voucherify_async import (
     AsyncAction,
     AsyncActionFailedError,
@@ -34,7 +34,7 @@ class TestWait:
             yield client
 
     async def test_pauses_grow(self, client: VoucherifyClient, answers: aioresponses) -> None:
-        clock = without_waiting(client)
+        clock = use_clock(client)
         for progress in range(15):
             answers.get(URL, payload=action("IN_PROGRESS", progress))
         answers.get(URL, payload=action("DONE", 100))
@@ -42,9 +42,9 @@ class TestWait:
         job = await client.async_actions.wait("aa_1", on_progress=seen.append)
         assert job.status == "DONE"
         assert [found.progress for found in seen] == [*range(15), 100]
-        assert clock.waited[:3] == pytest.approx([0.1, 0.15, 0.225])
-        assert clock.waited == sorted(clock.waited)
-        assert clock.waited[-1] == 5.0
+        assert clock.slept[:3] == pytest.approx([0.1, 0.15, 0.225])
+        assert clock.slept == sorted(clock.slept)
+        assert clock.slept[-1] == 5.0
 
     async def test_a_job_that_failed(self, client: VoucherifyClient, answers: aioresponses) -> None:
         answers.get(URL, payload=action("FAILED", 40))
@@ -59,14 +59,14 @@ class TestWait:
     async def test_a_job_that_takes_too_long(
         self, client: VoucherifyClient, answers: aioresponses, status: str
     ) -> None:
-        clock = without_waiting(client)
+        clock = use_clock(client)
         answers.get(URL, payload=action(status, 7), repeat=True)
         with pytest.raises(
             AsyncActionTimeoutError, match=f"is {status} .7 %. after 3.0 s; it keeps running"
         ) as caught:
             await client.async_actions.wait("aa_1", timeout=3.0)
         assert caught.value.action.id == "aa_1"
-        assert sum(clock.waited) == pytest.approx(3.0)
+        assert sum(clock.slept) == pytest.approx(3.0)
 
     async def test_a_last_look_has_an_end(self) -> None:
         async with Sandbox(latency=30.0) as sandbox, sandbox.client() as client:
@@ -90,10 +90,10 @@ class TestWait:
             assert caught.value.action is None
             # A retry that would come too late ends the wait too, as what it is.
             impatient = client.with_options(timeout=0.02, retry=RetryPolicy(base=5.0, cap=5.0))
-            without_chance = without_waiting(impatient)
+            without_chance = use_clock(impatient)
             with pytest.raises(AsyncActionTimeoutError):
                 await impatient.async_actions.wait("aa_1", timeout=1.0)
-            assert without_chance.waited == []
+            assert without_chance.slept == []
             patient = client.with_options(deadline=0.05)
             with pytest.raises(DeadlineExceededError):
                 await patient.async_actions.wait("aa_1", timeout=30)
@@ -110,8 +110,7 @@ class TestWait:
 
 
 async def test_get_sees_a_job_through_its_life(voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
-    now = 1_000_000.0
-    sandbox.store.clock = lambda: now
+    clock = sandbox.store.clock = FakeClock(1_000_000.0)
     first = await voucherify.customers.update_in_bulk([{"source_id": "a"}])
     second = await voucherify.customers.update_in_bulk([{"source_id": "b"}])
 
@@ -123,10 +122,10 @@ async def test_get_sees_a_job_through_its_life(voucherify: VoucherifyClient, san
 
     assert await statuses() == ["IN_PROGRESS", "ENQUEUED"]
     assert len(sandbox.store.customers) == 0
-    now += 0.06
+    clock.now += 0.06
     assert await statuses() == ["DONE", "IN_PROGRESS"]
     assert len(sandbox.store.customers) == 1
-    now += 0.06
+    clock.now += 0.06
     assert await statuses() == ["DONE", "DONE"]
     job = await voucherify.async_actions.get(second.async_action_id)
     assert (job.progress, job.operation_status) == (100, "SUCCESS")

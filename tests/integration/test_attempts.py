@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, raw_server, respond
+from tests.support.internals import limited_attempts
+from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, Script, Server, raw_server, respond, running
 from voucherify_async import APIStatusError, OutcomeUnknownError, ReadTimeoutError, Timeouts, VoucherifyClient
 from voucherify_async.pagination.rules import IdRule
 
@@ -19,22 +20,17 @@ SECRET = "hush-hush-hush"
 BODY = b'{"id":"cust_1"}'
 UPLOAD = b"Source_id,Note\n" + b"".join(b"crm-%d,%s\n" % (number, b"x" * 1000) for number in range(5_000))
 
-Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-
-class Host:
+class Host(Server):
     """Meets the first request as a test wants, and all others with a customer."""
 
-    def __init__(self, first: Behaviour) -> None:
+    def __init__(self, first: Script) -> None:
+        super().__init__(self.meet)
         self.first = first
         self.heads: list[bytes] = []
         self.broken_off = asyncio.Event()
-        self.tasks: set[asyncio.Task[None]] = set()
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.tasks.add(asyncio.create_task(self.serve(reader, writer)))
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 self.heads.append(await reader.readuntil(b"\r\n\r\n"))
@@ -47,25 +43,17 @@ class Host:
                         pass
                 finally:
                     self.broken_off.set()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
         finally:
             writer.transport.abort()
 
 
 @asynccontextmanager
-async def hosted(first: Behaviour, **settings: Any) -> AsyncGenerator[tuple[Host, VoucherifyClient]]:
-    host = Host(first)
-    listener = await asyncio.start_server(host.accept, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    try:
-        async with VoucherifyClient("id", SECRET, base_url=url, retry=NO_RETRY, **settings) as client:
-            yield host, client
-    finally:
-        listener.close()
-        for task in host.tasks:
-            task.cancel()
-        await asyncio.gather(*host.tasks, return_exceptions=True)
+async def hosted(first: Script, **settings: Any) -> AsyncGenerator[tuple[Host, VoucherifyClient]]:
+    async with (
+        running(Host(first)) as host,
+        VoucherifyClient("id", SECRET, base_url=host.base_url, retry=NO_RETRY, **settings) as client,
+    ):
+        yield host, client
 
 
 async def reads_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +101,7 @@ async def uploads(client: VoucherifyClient) -> None:
     ],
 )
 async def test_an_attempt_ends_in_time(
-    first: Behaviour, call: Callable[[VoucherifyClient], Awaitable[None]]
+    first: Script, call: Callable[[VoucherifyClient], Awaitable[None]]
 ) -> None:
     # Nothing but the limit of the attempt ends it: something may come all the time.
     async with hosted(first, timeout=Timeouts(attempt=0.2, read=None, connect=None)) as (host, client):
@@ -126,7 +114,7 @@ async def test_an_attempt_ends_in_time(
         await asyncio.wait_for(host.broken_off.wait(), 10)
         assert len(host.heads) == 1
         assert (await client.customers.get("cust_1")).id == "cust_1"
-        assert not client._sessions.pool._watchdog._due_times.get(0.2)
+        assert limited_attempts(client, 0.2) == 0
 
 
 async def test_an_answer_that_comes_before_the_body_is_sent_is_what_counts() -> None:
@@ -140,7 +128,7 @@ async def test_an_answer_that_comes_before_the_body_is_sent_is_what_counts() -> 
             await asyncio.wait_for(uploads(client), 10)
         assert asyncio.all_tasks() - before == host.tasks  # nobody goes on sending
         assert (await client.customers.get("cust_1")).id == "cust_1"
-        assert len(host.tasks) == 2  # not by a connection in which half a request hangs
+        assert host.connections == 2  # not by a connection in which half a request hangs
 
 
 def headers_of(server: RawServer) -> list[tuple[str, str]]:

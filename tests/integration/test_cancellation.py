@@ -9,17 +9,38 @@ import socket
 import threading
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from functools import partial
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import pytest
 
-from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, Script, raw_server, respond, running, stall
+from tests.support.clocks import FakeClock, use_clock
+from tests.support.hooks import RecordingHook
+from tests.support.internals import (
+    acquired_protocols,
+    calls_waiting_at_the_gate,
+    calls_waiting_for_a_slot,
+    calls_waiting_for_a_token,
+    calls_waiting_for_the_limiter,
+    check_queues_are_empty,
+    slots_in_use,
+    token_is_fetched,
+)
+from tests.support.wire import (
+    CUSTOMER,
+    NO_RETRY,
+    Face,
+    RawServer,
+    Reply,
+    in_order,
+    raw_server,
+    respond,
+    running,
+    stall,
+)
 from voucherify_async import (
-    AdaptiveRateLimiter,
     ConnectTimeoutError,
     DeadlineExceededError,
     ErrorEvent,
@@ -34,8 +55,6 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async._transport.clock import Clock
-from voucherify_async._transport.token_manager import TokenManager
 
 Call = Callable[[VoucherifyClient], Coroutine[Any, Any, Any]]
 
@@ -55,61 +74,14 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-@dataclass
-class Pauses:
-    """Time that stands still until it is let go, and then passes at once whenever somebody waits.
-
-    Attributes:
-        now: Seconds.
-        runs: Whether it does not stand still.
-        asleep: Who waits.
-    """
-
-    now: float = 1_767_225_600.0
-    runs: bool = False
-    asleep: dict[asyncio.Future[None], float] = field(default_factory=dict[asyncio.Future[None], float])
-
-    async def sleep(self, seconds: float) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self.asleep[waiter] = self.now + seconds
-        if self.runs:
-            asyncio.get_running_loop().call_soon(self.run)
-        try:
-            await waiter
-        finally:
-            del self.asleep[waiter]
-
-    def run(self) -> None:
-        """Let it pass until nobody waits."""
-        self.runs = True
-        for waiter, end in self.asleep.items():
-            if not waiter.done():
-                self.now = max(self.now, end)
-                waiter.set_result(None)
-
-    def clock(self) -> Clock:
-        return Clock(monotonic=lambda: self.now, epoch=lambda: self.now, sleep=self.sleep, random=lambda: 1.0)
-
-
-@dataclass
-class Listener:
-    """What the hooks are told."""
-
-    events: list[Any] = field(default_factory=list[Any])
-
-    def on_request(self, event: object) -> None:
-        self.events.append(event)
-
-    on_response = on_retry = on_error = on_request
-
-    def check(self) -> None:
-        """One end for each call, and nothing after it."""
-        calls: defaultdict[int, list[Any]] = defaultdict(list)
-        for event in self.events:
-            calls[event.call_id].append(event)
-        for events in calls.values():
-            ends = [isinstance(event, ErrorEvent) or getattr(event, "final", False) for event in events]
-            assert ends == [False] * (len(ends) - 1) + [True], events
+def check_ends(hook: RecordingHook) -> None:
+    """One end for each call, and nothing after it."""
+    calls: defaultdict[int, list[Any]] = defaultdict(list)
+    for event in hook.events:
+        calls[event.call_id].append(event)
+    for events in calls.values():
+        ends = [isinstance(event, ErrorEvent) or getattr(event, "final", False) for event in events]
+        assert ends == [False] * (len(ends) - 1) + [True], events
 
 
 @dataclass
@@ -117,62 +89,39 @@ class World:
     """A client, what it talks to, and all that a call can leave behind."""
 
     client: VoucherifyClient
-    listener: Listener
-    pauses: Pauses
+    limiter: object
+    hook: RecordingHook
+    clock: FakeClock
     server: RawServer
     tasks: set[asyncio.Task[Any]]
-
-    def free_places(self) -> int:
-        pool = self.client._sessions.pool
-        return pool.settings.max_connections if pool._slots is None else pool._slots.value
-
-    def waiting_for_a_place(self) -> int:
-        places = self.client._sessions.pool._slots
-        return 0 if places is None else places.statistics().tasks_waiting
-
-    def protocols(self) -> list[Any]:
-        session = self.client._sessions.pool._session
-        return [] if session is None else list(getattr(session.connector, "_acquired"))  # noqa: B009
 
     async def check(self) -> None:
         for _ in range(5):  # tasks of aiohttp's that were cancelled have not ended yet
             await asyncio.sleep(0)
         tasks = asyncio.all_tasks() - self.tasks - self.server.tasks
         assert tasks == set()
-        assert self.free_places() == self.client._sessions.pool.settings.max_connections
-        assert self.waiting_for_a_place() == 0
-        assert self.protocols() == []
-        self.check_lines()
-        self.listener.check()
-        assert self.pauses.asleep == {}
-
-    def check_lines(self) -> None:
-        lines = [*self.client._sessions.options.project.gate.queues.values()]
-        limiter = self.client._sessions.options.rate_limiter
-        if isinstance(limiter, LocalRateLimiter):
-            assert limiter._pace._in_flight == 0
-            lines.append(limiter._queue)
-        if isinstance(limiter, Counting):
-            assert limiter.under_way == 0
-        if isinstance(limiter, AdaptiveRateLimiter):
-            assert not any(pace._in_flight for pace, _ in limiter._by_kind.values())
-            lines += [line for _, line in limiter._by_kind.values()]
-        assert [(line._waiting, line._first_lock.locked()) for line in lines] == [(0, False)] * len(lines)
+        assert slots_in_use(self.client) == 0
+        assert calls_waiting_for_a_slot(self.client) == 0
+        assert acquired_protocols(self.client) == []
+        check_queues_are_empty(self.client)
+        if isinstance(self.limiter, Counting):
+            assert self.limiter.under_way == 0
+        check_ends(self.hook)
+        assert self.clock.asleep == {}
 
 
 @asynccontextmanager
-async def world(server: RawServer, pauses: Pauses | None = None, **settings: Any) -> AsyncGenerator[World]:
+async def world(server: RawServer, clock: FakeClock | None = None, **settings: Any) -> AsyncGenerator[World]:
     """A client with one connection, in a world whose time stands still."""
-    listener = Listener()
-    pauses = pauses or Pauses()
+    hook = RecordingHook()
+    clock = clock or FakeClock(held=True)
     settings = {"base_url": server.base_url, "max_connections": 1, "trust_env": False, **settings}
     if "auth" not in settings:
         settings |= {"app_id": "id", "app_token": "secret"}
-    async with VoucherifyClient(hooks=[listener], **settings) as client:
-        ours, theirs = client._sessions.clock, pauses.clock()
-        ours.monotonic, ours.epoch, ours.sleep = theirs.monotonic, theirs.epoch, theirs.sleep
-        ours.random = theirs.random
-        yield World(client, listener, pauses, server, asyncio.all_tasks() - server.tasks)
+    async with VoucherifyClient(hooks=[hook], **settings) as client:
+        use_clock(client, clock)
+        limiter = settings.get("rate_limiter")
+        yield World(client, limiter, hook, clock, server, asyncio.all_tasks() - server.tasks)
 
 
 async def nothing() -> None:
@@ -229,9 +178,7 @@ def others(here: World, count: int = 1) -> tuple[list[asyncio.Task[Any]], Callab
     return tasks, end
 
 
-async def renewing(
-    stack: AsyncExitStack,
-) -> tuple[World, RawServer, TokenManager, Callable[[], Awaitable[None]]]:
+async def renewing(stack: AsyncExitStack) -> tuple[World, RawServer, Callable[[], Awaitable[None]]]:
     """A world in which a token comes when the function that is returned says so; that waits for it."""
     go_on = asyncio.Event()
 
@@ -242,23 +189,21 @@ async def renewing(
 
     server = await stack.enter_async_context(raw_server(slowly, CUSTOMER))
     here = await stack.enter_async_context(world(server, auth=CREDENTIALS))
-    manager = here.client._sessions.options.auth
-    assert isinstance(manager, TokenManager)
 
     async def finish() -> None:
         go_on.set()
-        await until(lambda: manager._refresh_task is None)
+        await until(lambda: not token_is_fetched(here.client))
 
-    return here, server, manager, finish
+    return here, server, finish
 
 
 async def leads_a_renewal(stack: AsyncExitStack) -> Stuck:
-    here, server, _, finish = await renewing(stack)
+    here, server, finish = await renewing(stack)
     return Stuck(here, lambda: len(server.requests) == 1, create, relieve=finish)
 
 
 async def leads_a_renewal_that_others_wait_for(stack: AsyncExitStack) -> Stuck:
-    here, server, _, finish = await renewing(stack)
+    here, server, finish = await renewing(stack)
     followers: list[asyncio.Task[Any]] = []
 
     def is_reached() -> bool:
@@ -278,12 +223,11 @@ async def leads_a_renewal_that_others_wait_for(stack: AsyncExitStack) -> Stuck:
 
 
 async def follows_a_renewal(stack: AsyncExitStack) -> Stuck:
-    here, server, manager, finish = await renewing(stack)
+    here, server, finish = await renewing(stack)
     leader, _ = others(here)
 
     def is_reached() -> bool:
-        waiting = getattr(manager._refresh_task, "_callbacks", None) or ()
-        return len(server.requests) == 1 and len(waiting) == 2
+        return len(server.requests) == 1 and calls_waiting_for_a_token(here.client) == 2
 
     async def relieve() -> None:
         await finish()
@@ -299,7 +243,7 @@ def waits_for_a_place(pool: float | None) -> Stage:
         here = await stack.enter_async_context(world(server, timeout=Timeouts(pool=pool)))
         _, relieve = others(here)
         await until(lambda: len(server.requests) == 1)
-        return Stuck(here, lambda: here.waiting_for_a_place() == 1, create, relieve=relieve)
+        return Stuck(here, lambda: calls_waiting_for_a_slot(here.client) == 1, create, relieve=relieve)
 
     return stage
 
@@ -314,13 +258,14 @@ def waits_at_the_gate(ahead: int) -> Stage:
         with pytest.raises(RateLimitError):
             await get(here.client.with_options(retry=NO_RETRY))
         first, _ = others(here, ahead)
-        gate = here.client._sessions.options.project.gate
 
         async def relieve() -> None:
-            here.pauses.run()
+            here.clock.release()
             await asyncio.gather(*first)
 
-        return Stuck(here, lambda: gate.queues["api_calls"]._waiting == ahead + 1, create, relieve=relieve)
+        return Stuck(
+            here, lambda: calls_waiting_at_the_gate(here.client) == ahead + 1, create, relieve=relieve
+        )
 
     return stage
 
@@ -330,19 +275,21 @@ def waits_for_the_window(ahead: int) -> Stage:
 
     async def stage(stack: AsyncExitStack) -> Stuck:
         server = await stack.enter_async_context(raw_server(CUSTOMER))
-        pauses = Pauses()
-        limiter = LocalRateLimiter(1, 60, clock=pauses.clock())
+        clock = FakeClock(held=True)
+        limiter = LocalRateLimiter(1, 60, clock=clock)
         here = await stack.enter_async_context(
-            world(server, pauses, rate_limiter=limiter, retry=RetryPolicy(max_server_wait=600))
+            world(server, clock, rate_limiter=limiter, retry=RetryPolicy(max_server_wait=600))
         )
         await get(here.client)
         first, _ = others(here, ahead)
 
         async def relieve() -> None:
-            here.pauses.run()
+            here.clock.release()
             await asyncio.gather(*first)
 
-        return Stuck(here, lambda: limiter._queue._waiting == ahead + 1, create, relieve=relieve)
+        return Stuck(
+            here, lambda: calls_waiting_for_the_limiter(here.client) == ahead + 1, create, relieve=relieve
+        )
 
     return stage
 
@@ -350,17 +297,17 @@ def waits_for_the_window(ahead: int) -> Stage:
 async def waits_for_the_end_of_another(stack: AsyncExitStack) -> Stuck:
     """It may only be sent some time after the one before has ended."""
     server = await stack.enter_async_context(raw_server(stall, CUSTOMER))
-    limiter = LocalRateLimiter(1, 60)
-    here = await stack.enter_async_context(world(server, rate_limiter=limiter, max_connections=2))
-    limiter._clock = limiter._queue._clock = here.pauses.clock()
+    clock = FakeClock(held=True)
+    limiter = LocalRateLimiter(1, 60, clock=clock)
+    here = await stack.enter_async_context(world(server, clock, rate_limiter=limiter, max_connections=2))
     _, end = others(here)
     await until(lambda: len(server.requests) == 1)
 
     async def relieve() -> None:
         await end()
-        here.pauses.run()
+        here.clock.release()
 
-    return Stuck(here, lambda: limiter._queue._waiting == 1, create, relieve=relieve)
+    return Stuck(here, lambda: calls_waiting_for_the_limiter(here.client) == 1, create, relieve=relieve)
 
 
 def limited(remaining: int) -> bytes:
@@ -378,9 +325,9 @@ async def sleeps_until_the_service_takes_more(stack: AsyncExitStack) -> Stuck:
     await get(here.client)
 
     async def relieve() -> None:
-        here.pauses.run()
+        here.clock.release()
 
-    return Stuck(here, lambda: len(here.pauses.asleep) == 1, create, relieve=relieve)
+    return Stuck(here, lambda: len(here.clock.asleep) == 1, create, relieve=relieve)
 
 
 async def waits_for_an_answer_to_another(stack: AsyncExitStack) -> Stuck:
@@ -389,28 +336,25 @@ async def waits_for_an_answer_to_another(stack: AsyncExitStack) -> Stuck:
     await get(here.client)
     _, relieve = others(here)
     await until(lambda: len(server.requests) == 2)
-    limiter = here.client._sessions.options.rate_limiter
-    assert isinstance(limiter, AdaptiveRateLimiter)
-    _, line = limiter._by_kind["api_calls"]
-    return Stuck(here, lambda: line._waiting == 1, create, relieve=relieve)
+    return Stuck(here, lambda: calls_waiting_for_the_limiter(here.client) == 1, create, relieve=relieve)
 
 
 async def has_leave_and_waits_for_a_place(stack: AsyncExitStack) -> Stuck:
     """Who waits for leave holds no place, and somebody else has taken it."""
     server = await stack.enter_async_context(raw_server(REFUSED, stall, CUSTOMER))
-    pauses = Pauses()
-    limiter = LocalRateLimiter(10, 60, clock=pauses.clock())
-    here = await stack.enter_async_context(world(server, pauses, rate_limiter=limiter))
+    clock = FakeClock(held=True)
+    limiter = LocalRateLimiter(10, 60, clock=clock)
+    here = await stack.enter_async_context(world(server, clock, rate_limiter=limiter))
     with pytest.raises(RateLimitError):
         await get(here.client.with_options(retry=NO_RETRY))
     _, relieve = others(here)
-    await until(lambda: len(pauses.asleep) == 1)
+    await until(lambda: len(clock.asleep) == 1)
 
     def is_reached() -> bool:
         # Both wait at the gate; the first goes through, and takes the place.
-        if here.client._sessions.options.project.gate.queues["api_calls"]._waiting == 2:
-            pauses.run()
-        return here.waiting_for_a_place() == 1
+        if calls_waiting_at_the_gate(here.client) == 2:
+            clock.release()
+        return calls_waiting_for_a_slot(here.client) == 1
 
     return Stuck(here, is_reached, create, relieve=relieve)
 
@@ -425,18 +369,6 @@ def listening(backlog: int) -> Generator[socket.socket]:
         yield listener
 
 
-async def serve(stack: AsyncExitStack, server: RawServer, listener: socket.socket) -> None:
-    running = await asyncio.start_server(server.accept, sock=listener.dup())
-
-    async def end() -> None:
-        running.close()
-        for task in server.tasks:
-            task.cancel()
-        await asyncio.gather(*server.tasks, return_exceptions=True)
-
-    stack.push_async_callback(end)
-
-
 async def connects(stack: AsyncExitStack) -> Stuck:
     """To a host that takes no further connection, and does not say so."""
     listener = stack.enter_context(listening(0))
@@ -447,15 +379,16 @@ async def connects(stack: AsyncExitStack) -> Stuck:
         filler.setblocking(False)
         filler.connect_ex(address)
         fillers.append(filler)
-    server = RawServer([CUSTOMER], base_url=f"http://127.0.0.1:{address[1]}")
+    server = RawServer(in_order(CUSTOMER))
+    server.base_url = f"http://127.0.0.1:{address[1]}"
     here = await stack.enter_async_context(world(server))
 
     async def relieve() -> None:
         for filler in fillers:
             filler.close()
-        await serve(stack, server, listener)
+        await stack.enter_async_context(running(server, sock=listener.dup()))
 
-    return Stuck(here, lambda: here.free_places() == 0, create, relieve=relieve)
+    return Stuck(here, lambda: slots_in_use(here.client) == 1, create, relieve=relieve)
 
 
 async def shakes_hands(stack: AsyncExitStack) -> Stuck:
@@ -477,7 +410,8 @@ async def shakes_hands(stack: AsyncExitStack) -> Stuck:
 async def sends_a_large_body(stack: AsyncExitStack) -> Stuck:
     """To a server that does not read."""
     listener = stack.enter_context(listening(5))
-    server = RawServer([CUSTOMER], base_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    server = RawServer(in_order(CUSTOMER))
+    server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     here = await stack.enter_async_context(world(server))
 
     async def send(client: VoucherifyClient) -> Any:
@@ -486,10 +420,13 @@ async def sends_a_large_body(stack: AsyncExitStack) -> Stuck:
     def is_reached() -> bool:
         return any(
             protocol.transport is not None and protocol.transport.get_write_buffer_size()
-            for protocol in here.protocols()
+            for protocol in acquired_protocols(here.client)
         )
 
-    return Stuck(here, is_reached, send, applied=True, relieve=partial(serve, stack, server, listener))
+    async def relieve() -> None:
+        await stack.enter_async_context(running(server, sock=listener.dup()))
+
+    return Stuck(here, is_reached, send, applied=True, relieve=relieve)
 
 
 def waits_for_an_answer(call: Call, applied: bool) -> Stage:
@@ -526,9 +463,9 @@ def pauses_after(answer: bytes, call: Call, applied: bool) -> Stage:
         here = await stack.enter_async_context(world(server, rate_limiter=None))
 
         async def relieve() -> None:
-            here.pauses.run()
+            here.clock.release()
 
-        return Stuck(here, lambda: len(here.pauses.asleep) == 1, call, applied, relieve)
+        return Stuck(here, lambda: len(here.clock.asleep) == 1, call, applied, relieve)
 
     return stage
 
@@ -540,11 +477,11 @@ async def makes_its_second_attempt(stack: AsyncExitStack) -> Stuck:
     first: list[asyncio.Task[Any]] = []
 
     def is_reached() -> bool:
-        if here.pauses.asleep and not first:
+        if here.clock.asleep and not first:
             first.append(asyncio.create_task(get(here.client)))
         if len(server.requests) == 2:
-            here.pauses.run()
-        return here.waiting_for_a_place() == 1
+            here.clock.release()
+        return calls_waiting_for_a_slot(here.client) == 1
 
     async def relieve() -> None:
         first[0].cancel()
@@ -760,9 +697,9 @@ async def test_a_call_is_cancelled_while_it(stage: Stage, way: Way, scopes: Scop
     async with AsyncExitStack() as stack:
         stuck = await stage(stack)
         here = stuck.world
-        known = len(here.listener.events)
+        known = len(here.hook.of(ErrorEvent))
         await way(stuck, scopes)
-        ends = [event for event in here.listener.events[known:] if isinstance(event, ErrorEvent)]
+        ends = here.hook.of(ErrorEvent)[known:]
         told = {
             event.operation: (event.error_type, event.cancelled, event.may_have_been_applied)
             for event in ends
@@ -785,7 +722,7 @@ async def test_its_deadline_ends_while_it(stage: Stage, scopes: Scopes) -> None:
         with pytest.raises(DeadlineExceededError) as caught:
             await task
         assert caught.value.may_have_been_applied == stuck.applied
-        [end] = [event for event in here.listener.events if getattr(event, "cancelled", None) is False][-1:]
+        [end] = [event for event in here.hook.events if getattr(event, "cancelled", None) is False][-1:]
         assert (end.error_type, end.may_have_been_applied) == ("DeadlineExceededError", stuck.applied)
         await stuck.relieve()
         await stuck.afterwards(here)
@@ -814,39 +751,9 @@ class Counting:
         self.under_way -= 1
 
 
-Face = Callable[[bytes], bytes | Script | None]
-
-
-class Answering(RawServer):
-    """A server that keeps connections, and answers by what it is asked."""
-
-    def __init__(self, face: Face) -> None:
-        super().__init__([])
-        self.face = face
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while request := await self._read(reader):
-                self.requests.append(request)
-                answer = self.face(request)
-                if answer is None:
-                    break
-                if callable(answer):
-                    await answer(reader, writer)
-                else:
-                    writer.write(answer)
-                if b"Connection: close" in (answer if isinstance(answer, bytes) else b""):
-                    break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def answering(face: Face) -> AsyncGenerator[RawServer]:
-    async with running(Answering(face)) as server:
-        yield server
+def replying(face: Face) -> AbstractAsyncContextManager[RawServer]:
+    """A server that keeps its connections."""
+    return running(RawServer(face, keep_alive=True))
 
 
 def in_turn(*answers: bytes | None) -> Face:
@@ -891,7 +798,7 @@ PAGES = in_turn(*[respond(body=b'{"customers":[{"id":"a"}],"has_more":true,"tota
 def beside(face: Face) -> Face:
     """What is asked afterwards is answered in any case."""
 
-    def either(request: bytes) -> bytes | Script | None:
+    def either(request: bytes) -> Reply:
         return CUSTOMER if b"/v1/customers/afterwards" in request else face(request)
 
     return either
@@ -935,11 +842,11 @@ SCENES: list[Any] = [
 async def test_a_call_is_cancelled_after_any_number_of_steps(
     face: Face, call: Call, settings: dict[str, Any]
 ) -> None:
-    pauses = Pauses(runs=True)
+    clock = FakeClock()
     if settings.get("rate_limiter") is LocalRateLimiter:
-        settings = {"rate_limiter": LocalRateLimiter(1, 1, clock=pauses.clock())}
+        settings = {"rate_limiter": LocalRateLimiter(1, 1, clock=clock)}
     outcomes: Counter[str] = Counter()
-    async with answering(beside(face)) as server, world(server, pauses, **settings) as here:
+    async with replying(beside(face)) as server, world(server, clock, **settings) as here:
         for steps in range(300):
             task = asyncio.create_task(call(here.client))
             for _ in range(steps):
@@ -962,7 +869,7 @@ async def test_a_call_is_cancelled_after_any_number_of_steps(
 @pytest.mark.parametrize("steps", range(1, 40, 3))
 async def test_a_scope_of_anyios_is_left_after_any_number_of_steps(steps: int) -> None:
     """anyio cancels again and again, until the scope is left."""
-    async with answering(in_turn(respond(503), CUSTOMER)) as server, world(server, Pauses(runs=True)) as here:
+    async with replying(in_turn(respond(503), CUSTOMER)) as server, world(server, FakeClock()) as here:
         client = here.client.with_options(deadline=5)
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
@@ -990,7 +897,7 @@ async def test_a_connection_with_a_body_that_nobody_reads_is_gone(seconds: float
         here = stuck.world
         task = asyncio.create_task(stuck.call(here.client.with_options(timeout=seconds, retry=NO_RETRY)))
         await stuck.reach()
-        [protocol] = here.protocols()
+        [protocol] = acquired_protocols(here.client)
         connection = protocol.transport.get_extra_info("socket")
         if seconds is None:
             task.cancel()
@@ -1000,7 +907,7 @@ async def test_a_connection_with_a_body_that_nobody_reads_is_gone(seconds: float
 
 async def test_a_cancelled_call_does_no_harm_to_the_one_that_has_its_connection_now() -> None:
     """An answer that is complete frees its connection before the call that asked for it has noticed."""
-    async with answering(lambda _: piece_by_piece) as server, world(server, max_connections=2) as here:
+    async with replying(lambda _: piece_by_piece) as server, world(server, max_connections=2) as here:
         client = here.client.with_options(retry=NO_RETRY)
         taken = 0
         for steps in range(1, 60):
@@ -1064,7 +971,7 @@ async def test_no_request_follows_a_cancelled_one() -> None:
 async def test_who_waits_for_a_place_gets_it_when_the_one_before_is_cancelled() -> None:
     async with raw_server(stall, CUSTOMER) as server, world(server) as here:
         calls = [asyncio.create_task(get(here.client)) for _ in range(5)]
-        await until(lambda: len(server.requests) == 1 and here.waiting_for_a_place() == 4)
+        await until(lambda: len(server.requests) == 1 and calls_waiting_for_a_slot(here.client) == 4)
         # The place is given to the second while it is being cancelled.
         calls[0].cancel()
         await asyncio.sleep(0)
@@ -1090,12 +997,12 @@ async def test_a_place_is_handed_on_at_any_step(steps: int) -> None:
 
 
 async def test_what_the_hooks_are_told_of_a_call_that_is_cancelled() -> None:
-    async with raw_server(respond(503), stall, CUSTOMER) as server, world(server, Pauses(runs=True)) as here:
+    async with raw_server(respond(503), stall, CUSTOMER) as server, world(server, FakeClock()) as here:
         task = asyncio.create_task(create(here.client))
         await until(lambda: len(server.requests) == 2)
         task.cancel()
         await asyncio.wait([task])
-        events = here.listener.events
+        events = here.hook.events
         expected = [RequestEvent, ResponseEvent, RetryEvent, RequestEvent, ErrorEvent]
         assert [type(event) for event in events] == expected
         assert len({event.call_id for event in events}) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import os
 import sqlite3
@@ -17,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.routing import ApiCall
@@ -39,8 +39,8 @@ TABLES: Final = ("customers", "activity", "jobs", "tokens")
 
 def write(path: Path) -> None:
     """Make a file with all that there can be in one."""
-    now = NOW - 10
-    store, state = Store(seed=7, clock=lambda: now), StateFile(path)
+    clock = FakeClock(NOW - 10)
+    store, state = Store(seed=7, clock=clock), StateFile(path)
     state.load(store)
     seed_customers(store, 12)
     store.upsert({"source_id": "a", "metadata": {"n": [1, {"m": 2**70}], "none": None}})
@@ -49,7 +49,7 @@ def write(path: Path) -> None:
         store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of(bulk))
         store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of(b"Source_id,n\n,1\nd,2,3\n"))
         store.schedule("CUSTOMERS.METADATA_UPDATE", "v-1", MetadataUpdate(["a"], metadata={"m": 1}))
-        now = max(now, NOW)
+        clock.now = NOW
         store.advance()
     store.issue_token("api")
     state.begin(store)
@@ -57,7 +57,7 @@ def write(path: Path) -> None:
 
 
 def open_(path: Path) -> Store:
-    state, store = StateFile(path), Store(clock=lambda: NOW)
+    state, store = StateFile(path), Store(clock=FakeClock(NOW))
     try:
         state.load(store)
     finally:
@@ -68,7 +68,7 @@ def open_(path: Path) -> Store:
 def look_at_everything(store: Store) -> None:
     """As a client would, now and later."""
     for now in (NOW, NOW + 1_000):
-        store.clock = functools.partial(float, now)
+        store.clock = FakeClock(now)
         calls: list[tuple[str, ...]] = [("customers",), ("async-actions",)]
         calls += [("async-actions", job) for job in store.jobs]
         for customer in store.customers:

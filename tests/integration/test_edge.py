@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 
+from tests.support.clocks import FakeClock, use_clock
 from tests.support.wire import (
     CUSTOMER,
     NO_RETRY,
@@ -23,7 +24,6 @@ from tests.support.wire import (
     reset_after,
     respond,
     stall,
-    without_waiting,
 )
 from voucherify_async import (
     APIStatusError,
@@ -80,18 +80,18 @@ BROKEN = [
 @pytest.mark.parametrize("answer", BROKEN)
 async def test_what_is_repeatable_is_made_again(answer: bytes | Script | None) -> None:
     async with raw_server(answer, CUSTOMER) as server, client_of(server) as client:
-        clock = without_waiting(client)
+        clock = use_clock(client)
         customer = await repeatable(client)
     assert customer.id == "cust_1"
     assert len(server.requests) == 2
     assert server.requests[0] == server.requests[1]
-    assert clock.waited == [0.5]
+    assert clock.slept == [0.5]
 
 
 @pytest.mark.parametrize("answer", BROKEN)
 async def test_what_is_not_repeatable_is_sent_once(answer: bytes | Script | None) -> None:
     async with raw_server(answer, CUSTOMER) as server, client_of(server) as client:
-        without_waiting(client)
+        use_clock(client)
         with pytest.raises((OutcomeUnknownError, ServerError)) as caught:
             await unrepeatable(client)
     assert len(server.requests) == 1
@@ -115,7 +115,7 @@ SENT_ONCE: list[Any] = [
 @pytest.mark.parametrize("call", SENT_ONCE)
 async def test_every_call_that_is_sent_once(call: Any) -> None:
     async with raw_server(None) as server, client_of(server) as client:
-        without_waiting(client)
+        use_clock(client)
         with pytest.raises(OutcomeUnknownError):
             await call(client.customers)
     assert len(server.requests) == 1
@@ -124,10 +124,10 @@ async def test_every_call_that_is_sent_once(call: Any) -> None:
 @pytest.mark.parametrize("answer", BROKEN)
 async def test_attempts_end_and_are_kept(answer: bytes | Script | None) -> None:
     async with raw_server(answer) as server, client_of(server) as client:
-        clock = without_waiting(client)
+        clock = use_clock(client)
         with pytest.raises((ConnectionFailedError, ServerError)) as caught:
             await client.customers.get("a")
-    assert clock.waited == [0.5, 1.0, 2.0]
+    assert clock.slept == [0.5, 1.0, 2.0]
     assert len(caught.value.attempts) == 3
     assert all(type(attempt) is type(caught.value) for attempt in caught.value.attempts)
     assert not caught.value.may_have_been_applied
@@ -138,10 +138,10 @@ async def test_a_refused_connection_is_tried_again_whatever_the_call(call: Any) 
     async with raw_server() as server:
         pass
     async with client_of(server) as client:
-        clock = without_waiting(client)
+        clock = use_clock(client)
         with pytest.raises(ConnectionFailedError, match=r"customers\.create: cannot connect") as caught:
             await call(client)
-    assert len(clock.waited) == 3
+    assert len(clock.slept) == 3
     assert not caught.value.may_have_been_applied
 
 
@@ -190,16 +190,16 @@ class TestServerWaits:
     async def test_retry_after_is_a_lower_bound(self) -> None:
         answer = respond(429, headers=("Retry-After: 7",))
         async with raw_server(answer, CUSTOMER) as server, client_of(server) as client:
-            clock = without_waiting(client, jitter=0.0)
+            clock = use_clock(client, FakeClock(jitter=0.0))
             assert (await unrepeatable(client)).id == "cust_1"
-        assert clock.waited == [7.0]
+        assert clock.slept == [7.0]
 
     async def test_503_with_retry_after(self) -> None:
         answer = respond(503, headers=("Retry-After: 3",))
         async with raw_server(answer, CUSTOMER) as server, client_of(server) as client:
-            clock = without_waiting(client)
+            clock = use_clock(client)
             await repeatable(client)
-        assert clock.waited == [3.5]
+        assert clock.slept == [3.5]
 
     @pytest.mark.parametrize(("status", "remaining", "waited"), [(503, 5, 0.5), (503, 0, 9.5), (429, 5, 9.5)])
     async def test_a_limit_that_is_not_in_the_way_is_not_waited_for(
@@ -210,17 +210,17 @@ class TestServerWaits:
             raw_server(respond(status, headers=headers), CUSTOMER) as server,
             client_of(server) as client,
         ):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             await repeatable(client)
-        assert clock.waited == [waited]
+        assert clock.slept == [waited]
 
     async def test_a_wait_beyond_the_longest_is_not_waited(self) -> None:
         answer = respond(429, headers=("Retry-After: 61",))
         async with raw_server(answer) as server, client_of(server) as client:
-            clock = without_waiting(client)
+            clock = use_clock(client)
             with pytest.raises(RateLimitError) as caught:
                 await repeatable(client)
-        assert (clock.waited, caught.value.retry_after) == ([], 61.0)
+        assert (clock.slept, caught.value.retry_after) == ([], 61.0)
 
     async def test_a_plan_that_is_used_up_is_not_tried_again(self) -> None:
         answer = respond(429, headers=("Retry-After: 1", "X-Rate-Limit-Type: api_calls_cycle"))
@@ -244,7 +244,7 @@ class TestServerWaits:
 class TestTime:
     async def test_an_attempt_has_an_end(self) -> None:
         async with raw_server(stall, CUSTOMER) as server, client_of(server, timeout=0.05) as client:
-            without_waiting(client)
+            use_clock(client)
             assert (await repeatable(client)).id == "cust_1"
 
     async def test_silence_has_an_end(self) -> None:
@@ -266,15 +266,15 @@ class TestTime:
 
     async def test_no_wait_begins_that_would_pass_the_deadline(self) -> None:
         async with raw_server(None) as server, client_of(server, deadline=1.2) as client:
-            clock = without_waiting(client)
+            clock = use_clock(client)
             with pytest.raises(DeadlineExceededError) as caught:
                 await client.customers.get("a")
-        assert clock.waited == [0.5]
+        assert clock.slept == [0.5]
         assert len(caught.value.attempts) == 2
 
     async def test_a_usable_answer_wins_over_the_deadline(self) -> None:
         async with raw_server(respond(503)) as server, client_of(server, deadline=0.4) as client:
-            without_waiting(client)
+            use_clock(client)
             with pytest.raises(ServerError):
                 await client.customers.get("a")
 
@@ -542,7 +542,7 @@ class TestRequest:
 
     async def test_what_may_be_repeated(self) -> None:
         async with raw_server(respond(503), respond(body=b"1")) as server, client_of(server) as client:
-            without_waiting(client)
+            use_clock(client)
             response = await client.request("GET", "/v1/x")
             assert (response.attempts, response.data) == (2, 1)
         async with raw_server(respond(503), respond(body=b"1")) as server, client_of(server) as client:
@@ -573,7 +573,7 @@ async def test_an_error_holds_nothing_of_aiohttp_and_no_secret() -> None:
 
 async def test_an_error_does_not_keep_the_answers_before_it() -> None:
     async with raw_server(respond(503, b"x" * 100_000)) as server, client_of(server) as client:
-        without_waiting(client)
+        use_clock(client)
         with pytest.raises(ServerError) as caught:
             await client.customers.get("a")
     assert len(caught.value.attempts) == 3
@@ -636,7 +636,7 @@ async def test_an_auth_of_ones_own_is_checked() -> None:
 async def test_earlier_attempts_are_kept_when_an_item_cannot_be_decoded() -> None:
     page = respond(body=b'{"customers":[{"id":"a","name":5}],"has_more":false}')
     async with raw_server(respond(503), page) as server, client_of(server) as client:
-        without_waiting(client)
+        use_clock(client)
         with pytest.raises(DecodeError, match="item 0 of the page") as caught:
             await client.customers.list()
     assert [type(attempt) for attempt in caught.value.attempts] == [ServerError]

@@ -242,7 +242,7 @@ async def test_slow_bytes_end_when_the_client_goes_away(sandbox: Sandbox) -> Non
             await line.ask()
             await arrived(proxy, forwarded=True)
         async with asyncio.timeout(5):
-            while not all(task.done() for task in proxy._visits.values()):  # noqa: ASYNC110  # as above
+            while not proxy.idle:  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.001)
 
 

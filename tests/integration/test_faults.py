@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import use_clock
 from tests.support.faults import (
     BadGateway,
     BadGatewayAfter,
@@ -35,7 +36,7 @@ from tests.support.faults import (
     fault_proxy,
     refusing,
 )
-from tests.support.wire import NO_RETRY, without_waiting
+from tests.support.wire import NO_RETRY
 from voucherify_async import (
     ConnectionFailedError,
     DecodeError,
@@ -130,7 +131,7 @@ async def through(
         fault_proxy(sandbox.base_url, plan) as proxy,
         sandbox.client(base_url=proxy.base_url, **settings) as client,
     ):
-        without_waiting(client)
+        use_clock(client)
         yield proxy, client
 
 
@@ -296,7 +297,7 @@ class TestNobodyListens:
     async def test_all_attempts_are_made_and_nothing_was_applied(self, sandbox: Sandbox, call: Call) -> None:
         with refusing() as (base_url, _):
             async with sandbox.client(base_url=base_url) as client:
-                without_waiting(client)
+                use_clock(client)
                 with pytest.raises(ConnectionFailedError) as caught:
                     await call(client)
         assert not caught.value.may_have_been_applied

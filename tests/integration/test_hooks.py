@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, raw_server, respond, stall, without_waiting
+from tests.support.clocks import FakeClock, use_clock
+from tests.support.hooks import RecordingHook
+from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, raw_server, respond, stall
 from voucherify_async import (
     ConfigurationError,
     DecodeError,
@@ -29,35 +31,12 @@ from voucherify_async.sandbox import Sandbox
 WRITTEN: Any = {"name": "customers.create"}
 
 
-class Recorder:
-    def __init__(self) -> None:
-        self.events: list[CallEvent] = []
-
-    def on_request(self, event: RequestEvent) -> None:
-        self.events.append(event)
-
-    def on_response(self, event: ResponseEvent) -> None:
-        self.events.append(event)
-
-    def on_retry(self, event: RetryEvent) -> None:
-        self.events.append(event)
-
-    def on_error(self, event: ErrorEvent) -> None:
-        self.events.append(event)
-
-    def kinds(self) -> list[str]:
-        return [type(event).__name__.removesuffix("Event") for event in self.events]
-
-    def last_error(self) -> ErrorEvent:
-        return [event for event in self.events if isinstance(event, ErrorEvent)][-1]
-
-
 def client_of(server: RawServer, *hooks: Any, **settings: Any) -> VoucherifyClient:
     return VoucherifyClient("id", "token", base_url=server.base_url, hooks=hooks, **settings)
 
 
 async def test_a_call_that_succeeds(sandbox: Sandbox) -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     async with sandbox.client(hooks=[seen]) as client:
         await client.customers.create(source_id="ada@example.com")
         await client.customers.get("ada@example.com")
@@ -77,53 +56,53 @@ async def test_a_call_that_succeeds(sandbox: Sandbox) -> None:
 
 
 async def test_a_call_that_is_made_again() -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     async with raw_server(respond(503), None, CUSTOMER) as server, client_of(server, seen) as client:
-        without_waiting(client)
+        use_clock(client)
         await client.customers.get("a")
     assert seen.kinds() == ["Request", "Response", "Retry", "Request", "Retry", "Request", "Response"]
     assert [event.attempt for event in seen.events] == [1, 1, 1, 2, 2, 3, 3]
-    first, second = (event for event in seen.events if isinstance(event, RetryEvent))
+    first, second = seen.of(RetryEvent)
     assert (first.error_type, first.status, first.delay) == ("ServerError", 503, 0.5)
     assert (second.error_type, second.status) == ("ConnectionFailedError", None)
-    answers = [event.final for event in seen.events if isinstance(event, ResponseEvent)]
+    answers = [event.final for event in seen.of(ResponseEvent)]
     assert answers == [False, True]
 
 
 async def test_a_call_that_fails() -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     body = b'{"code":404,"key":"not_found","request_id":"v-1","details":"Cannot find customer with id ada"}'
     async with raw_server(respond(404, body)) as server, client_of(server, seen) as client:
         with pytest.raises(NotFoundError):
             await client.customers.get("ada")
     assert seen.kinds() == ["Request", "Response", "Error"]
-    error = seen.last_error()
+    error = seen.of(ErrorEvent)[-1]
     assert (error.error_type, error.status, error.key) == ("NotFoundError", 404, "not_found")
     assert (error.request_id, error.may_have_been_applied, error.cancelled) == ("v-1", False, False)
     assert "ada" not in repr(seen.events)
 
 
 async def test_an_answer_that_cannot_be_decoded() -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     async with raw_server(respond(body=b"[]")) as server, client_of(server, seen) as client:
         with pytest.raises(DecodeError):
             await client.customers.create(source_id="a")
     assert seen.kinds() == ["Request", "Response", "Error"]
-    assert seen.last_error().may_have_been_applied
+    assert seen.of(ErrorEvent)[-1].may_have_been_applied
 
 
 async def test_an_outcome_that_is_unknown() -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     async with raw_server(None) as server, client_of(server, seen) as client:
         with pytest.raises(OutcomeUnknownError, match=r"POST /v1/customers with a body of 14 bytes was sent"):
             await client.customers.create(name="Ada")
     assert seen.kinds() == ["Request", "Error"]
-    assert seen.last_error().may_have_been_applied
+    assert seen.of(ErrorEvent)[-1].may_have_been_applied
 
 
 @pytest.mark.parametrize("sent", [False, True])
 async def test_a_cancellation_is_reported(sent: bool) -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     async with raw_server(stall) as server, client_of(server, seen, max_connections=1) as client:
         holder = asyncio.create_task(client.customers.create(source_id="a"))
         while not server.requests:  # noqa: ASYNC110  # what arrives at a socket sets no event
@@ -134,7 +113,7 @@ async def test_a_cancellation_is_reported(sent: bool) -> None:
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled
-        error = seen.last_error()
+        error = seen.of(ErrorEvent)[-1]
         assert (error.error_type, error.cancelled) == ("CancelledError", True)
         assert error.may_have_been_applied is sent
         for task in (holder, waiting):
@@ -143,10 +122,10 @@ async def test_a_cancellation_is_reported(sent: bool) -> None:
 
 
 async def test_a_call_that_a_rate_limit_holds_back() -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     blocked = respond(429, headers=("Retry-After: 30",))
     async with raw_server(blocked, CUSTOMER) as server, client_of(server, seen) as client:
-        without_waiting(client, jitter=0.0)
+        use_clock(client, FakeClock(jitter=0.0))
         with pytest.raises(RateLimitError):
             await client.with_options(retry=NO_RETRY).customers.get("a")
         await client.customers.get("a")
@@ -156,7 +135,7 @@ async def test_a_call_that_a_rate_limit_holds_back() -> None:
 
 
 async def test_views_have_the_same_hooks(sandbox: Sandbox) -> None:
-    seen = Recorder()
+    seen = RecordingHook()
     async with sandbox.client(hooks=[seen]) as client:
         await client.with_options(deadline=5).customers.create(source_id="a")
     assert seen.kinds() == ["Request", "Response"]
@@ -181,7 +160,7 @@ async def test_a_hook_that_fails_is_logged_and_does_no_harm(
         def on_request(self, event: RequestEvent) -> None:
             raise RuntimeError("the hook broke")
 
-    seen = Recorder()
+    seen = RecordingHook()
     async with sandbox.client(hooks=[Broken(), seen]) as client:
         await client.customers.create(source_id="a")
     assert seen.kinds() == ["Request", "Response"]
@@ -215,7 +194,7 @@ class Coroutine:
     ("hook", "problem"),
     [
         (object(), "hooks must be objects with at least one of on_request, on_response, on_retry, on_error"),
-        (Recorder, "hooks must be objects"),
+        (RecordingHook, "hooks must be objects"),
         (Coroutine(), "hooks must be plain functions"),
     ],
 )
@@ -230,7 +209,7 @@ class TestLog:
     ) -> None:
         caplog.set_level(logging.DEBUG, "voucherify_async")
         async with raw_server(respond(503), None, CUSTOMER) as server, client_of(server) as client:
-            without_waiting(client)
+            use_clock(client)
             await client.customers.get("ada@example.com")
         lines = [
             (record.levelname, record.getMessage())
@@ -250,7 +229,7 @@ class TestLog:
     ) -> None:
         blocked = respond(429, headers=(f"Retry-After: {seconds}",))
         async with raw_server(blocked, CUSTOMER) as server, client_of(server) as client:
-            without_waiting(client)
+            use_clock(client)
             with pytest.raises(VoucherifyError):
                 await client.with_options(retry=NO_RETRY).customers.get("a")
             await client.customers.get("a")

@@ -7,6 +7,7 @@ import gc
 import itertools
 import logging
 import os
+import socket
 import time
 import tracemalloc
 import warnings
@@ -20,6 +21,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.clocks import FakeClock, use_clock
+from tests.support.faults import refusing
 from tests.support.wire import CUSTOMER, NO_RETRY, respond
 from voucherify_async import (
     ConfigurationError,
@@ -111,10 +114,13 @@ class Connection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serving(face: Face) -> AsyncGenerator[Server]:
+async def serving(face: Face, sock: socket.socket | None = None) -> AsyncGenerator[Server]:
     server = Server(face)
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: Connection(server), "127.0.0.1", 0)
+    if sock is None:
+        listener = await loop.create_server(lambda: Connection(server), "127.0.0.1", 0)
+    else:
+        listener = await loop.create_server(lambda: Connection(server), sock=sock)
     server.base_url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
@@ -496,10 +502,11 @@ async def test_calls_that_wait_when_the_client_is_closed_are_told(
 ) -> None:
     async with serving(face) as server:
         client = client_of(server, **{"retry": RetryPolicy(base=0.02), **settings})
-        client._sessions.clock.random = lambda: 1.0
+        clock = use_clock(client, FakeClock(held=True))
         calls = [asyncio.create_task(client.customers.get("a")) for _ in range(3)]
         await until(lambda: server.requests > 0)
         await client.aclose()
+        clock.release()
         results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 1)
         told = {str(result) for result in results if isinstance(result, ConfigurationError)}
         assert told == {"the client is closed; make a new one"}
@@ -644,16 +651,15 @@ def in_a_child(work: Callable[[], str]) -> str:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_client_that_was_not_used_serves_a_forked_child() -> None:
     """As with servers that load the application, and fork then."""
-    client = client_of(Server(always, "http://127.0.0.1:9"), retry=NO_RETRY)
+    with refusing() as (base_url, taken):
+        client = client_of(Server(always, base_url), retry=NO_RETRY)
 
-    async def work() -> str:
-        async with serving(always) as server:
-            object.__setattr__(client._sessions.pool.settings, "base_url", server.base_url)
-            async with client:
+        async def work() -> str:
+            async with serving(always, taken.dup()), client:
                 return await outcome(client.customers.get("a"))
 
-    assert in_a_child(lambda: asyncio.run(work())) == "success"
-    assert asyncio.run(work()) == "success"
+        assert in_a_child(lambda: asyncio.run(work())) == "success"
+        assert asyncio.run(work()) == "success"
 
 
 # ---------------------------------------------------------------- connections

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import FakeClock
 from voucherify_async import (
     AuthenticationError,
     BadRequestError,
@@ -35,8 +36,7 @@ class TestTokens:
 
     async def test_a_token_runs_out(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
         token = await voucherify.oauth.create_token()
-        issued = sandbox.store.clock()
-        sandbox.store.clock = lambda: issued + 901
+        sandbox.store.clock = FakeClock(sandbox.store.clock() + 901)
         assert (await voucherify.oauth.introspect_token(token.access_token)).active is False
 
     async def test_a_token_cannot_make_tokens(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:

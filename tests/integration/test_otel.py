@@ -18,6 +18,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from tests.support.clocks import FakeClock, use_clock
+from tests.support.internals import open_spans
 from tests.support.wire import (
     CUSTOMER,
     NO_RETRY,
@@ -26,7 +28,6 @@ from tests.support.wire import (
     raw_server,
     respond,
     stall,
-    without_waiting,
 )
 from voucherify_async import (
     AuthenticationError,
@@ -78,7 +79,7 @@ class Telemetry:
 
     @property
     def spans(self) -> list[ReadableSpan]:
-        assert not self.hook._calls  # nothing is kept of a call that ended
+        assert open_spans(self.hook) == 0  # nothing is kept of a call that ended
         return list(self.exporter.get_finished_spans())
 
     @property
@@ -191,7 +192,7 @@ async def test_the_port_that_a_url_leaves_out(telemetry: Telemetry, region: str,
 
 async def test_a_call_that_is_made_again(telemetry: Telemetry) -> None:
     async with raw_server(respond(503), CUSTOMER) as server, telemetry.client(server) as client:
-        without_waiting(client)
+        use_clock(client)
         await client.customers.get(ID)
     span = telemetry.span
     assert facts(span)["http.request.resend_count"] == 1
@@ -228,7 +229,7 @@ async def test_an_error_of_the_service(telemetry: Telemetry, sandbox: Sandbox) -
 
 async def test_what_was_to_be_removed_is_gone(telemetry: Telemetry) -> None:
     async with raw_server(None, respond(404)) as server, telemetry.client(server) as client:
-        without_waiting(client)
+        use_clock(client)
         await client.customers.delete(ID)
     assert telemetry.span.status.status_code is StatusCode.UNSET
     assert facts(telemetry.span)["http.response.status_code"] == 404
@@ -256,7 +257,7 @@ async def test_a_refused_connection(telemetry: Telemetry) -> None:
     async with raw_server() as server:
         pass
     async with telemetry.client(server) as client:
-        without_waiting(client)
+        use_clock(client)
         with pytest.raises(ConnectionFailedError):
             await client.customers.get(ID)
     span = telemetry.span
@@ -271,7 +272,7 @@ async def test_a_refused_connection(telemetry: Telemetry) -> None:
 
 async def test_the_status_of_an_earlier_attempt_is_not_the_last_ones(telemetry: Telemetry) -> None:
     async with raw_server(respond(503), None) as server, telemetry.client(server) as client:
-        without_waiting(client)
+        use_clock(client)
         with pytest.raises(ConnectionFailedError):
             await client.customers.get(ID)
     assert facts(telemetry.span)["error.type"] == "ConnectionFailedError"
@@ -327,8 +328,7 @@ async def test_the_deadline(telemetry: Telemetry) -> None:
 async def test_the_deadline_in_a_pause(telemetry: Telemetry) -> None:
     """No attempt is under way then, and what the one before was answered is told by its event."""
     async with raw_server(respond(503)) as server, telemetry.client(server, deadline=0.2) as client:
-        client._sessions.clock.sleep = lambda _: asyncio.sleep(60)
-        client._sessions.clock.random = lambda: 0.0
+        use_clock(client, FakeClock(jitter=0.0, held=True))
         with pytest.raises(DeadlineExceededError):
             await client.customers.get(ID)
     assert facts(telemetry.span)["error.type"] == "DeadlineExceededError"
@@ -340,7 +340,7 @@ class TestRateLimit:
     async def test_the_pause_after_a_429(self, telemetry: Telemetry) -> None:
         refusal = respond(429, headers=("Retry-After: 7",))
         async with raw_server(refusal, CUSTOMER) as server, telemetry.client(server) as client:
-            without_waiting(client)
+            use_clock(client)
             await client.customers.get(ID)
         waits = telemetry.histogram(WAITS)
         assert (waits.sum, waits.count) == (7.5, 1)
@@ -352,7 +352,7 @@ class TestRateLimit:
         headers = ("X-Rate-Limit-Limit: 100", "X-Rate-Limit-Remaining: 0", "X-Rate-Limit-Retry: 1767225605")
         last = respond(body=b'{"id":"a"}', headers=headers)
         async with raw_server(last, CUSTOMER) as server, telemetry.client(server) as client:
-            without_waiting(client)
+            use_clock(client)
             await client.customers.get(ID)
             await client.customers.get(ID)
         waits = telemetry.histogram(WAITS)
@@ -363,7 +363,7 @@ class TestRateLimit:
     async def test_a_call_that_the_client_refuses_was_not_answered(self, telemetry: Telemetry) -> None:
         refusal = respond(429, headers=("Retry-After: 300",))
         async with raw_server(refusal) as server, telemetry.client(server) as client:
-            without_waiting(client)
+            use_clock(client)
             for _ in range(2):
                 with pytest.raises(RateLimitError):
                     await client.customers.get(ID)
@@ -436,7 +436,7 @@ async def test_nothing_personal_or_secret_is_exported(telemetry: Telemetry, sand
         await client.request("GET", "/v1/customers/{id}/segments", path_params={"id": ID})
     failure = respond(503, b'{"message":"Ada Lovelace"}')
     async with raw_server(failure) as server, telemetry.client(server) as client:
-        without_waiting(client)
+        use_clock(client)
         with pytest.raises(ServerError):
             await client.customers.get(ID)
     exported = telemetry.everything()
@@ -451,7 +451,7 @@ async def test_without_providers_it_goes_by_the_global_ones(sandbox: Sandbox) ->
     hook = OpenTelemetryHook()
     async with sandbox.client(hooks=[hook]) as client:
         await client.customers.create(source_id=ID)
-    assert not hook._calls
+    assert open_spans(hook) == 0
 
 
 class TestExtra:

@@ -7,14 +7,13 @@ import base64
 import ssl
 import traceback
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 import trustme
 
-from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, running
+from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, Server, in_order, running, stall
 from voucherify_async import (
     ConnectionFailedError,
     ConnectTimeoutError,
@@ -29,36 +28,31 @@ BASIC = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
 AT_ONCE = RetryPolicy(base=0.0)
 
 
-@dataclass
-class Proxy:
-    """Gives each CONNECT the next of the answers: bytes, `None` to close, or "tunnel"; the last one goes on."""
+class Proxy(Server):
+    """Gives each CONNECT the next of the replies: bytes, `None` to close, or "tunnel"; the last one is repeated."""
 
-    answers: list[bytes | str | None]
-    heads: list[bytes] = field(default_factory=list[bytes])
-    url: str = ""
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    def __init__(self, *replies: bytes | str | None) -> None:
+        super().__init__(self.connect)
+        self.replies = replies
+        self.heads: list[bytes] = []
+        self.asked = asyncio.Event()
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.tasks.add(asyncio.create_task(self.serve(reader, writer)))
+    @property
+    def url(self) -> str:
+        return self.base_url.replace("//", f"//user:{PASSWORD}@")
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            self.heads.append(head)
-            self.asked.set()
-            answer = self.answers[min(len(self.heads), len(self.answers)) - 1]
-            if answer == "tunnel":
-                await self.tunnel(head, reader, writer)
-            elif answer == "stall":
-                await reader.read()
-            elif isinstance(answer, bytes):
-                writer.write(answer)
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.heads.append(head)
+        self.asked.set()
+        reply = self.replies[min(len(self.heads), len(self.replies)) - 1]
+        if reply == "tunnel":
+            await self.tunnel(head, reader, writer)
+        elif reply == "stall":
+            await stall(reader, writer)
+        elif isinstance(reply, bytes):
+            writer.write(reply)
+            await writer.drain()
 
     async def tunnel(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = head.split()[1].decode().partition(":")
@@ -80,18 +74,8 @@ class Proxy:
             back.close()
 
 
-@asynccontextmanager
-async def proxy(*answers: bytes | str | None) -> AsyncGenerator[Proxy]:
-    made = Proxy(list(answers))
-    listener = await asyncio.start_server(made.accept, "127.0.0.1", 0)
-    made.url = f"http://user:{PASSWORD}@127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    try:
-        yield made
-    finally:
-        listener.close()
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
+def proxy(*replies: bytes | str | None) -> AbstractAsyncContextManager[Proxy]:
+    return running(Proxy(*replies))
 
 
 @asynccontextmanager
@@ -101,7 +85,7 @@ async def service() -> AsyncGenerator[tuple[RawServer, ssl.SSLContext]]:
     authority.issue_cert("localhost").configure_cert(context)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    async with running(RawServer([CUSTOMER]), context) as server:
+    async with running(RawServer(in_order(CUSTOMER)), context) as server:
         yield server, trusting
 
 

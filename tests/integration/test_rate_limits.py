@@ -13,19 +13,20 @@ from typing import Any
 
 import pytest
 
-from tests.support.clocks import SkippingClock, skipping_clock
-from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, stall, without_waiting
+from tests.support.clocks import NOW, FakeClock, skipping_clock, use_clock
+from tests.support.hooks import RecordingHook
+from tests.support.internals import remembered_limiters
+from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, stall
 from voucherify_async import (
     DeadlineExceededError,
     LocalRateLimiter,
     RateLimit,
     RateLimiter,
     RateLimitError,
-    RequestEvent,
     RetryPolicy,
     VoucherifyClient,
 )
-from voucherify_async.sandbox import Exchange, Quota, Sandbox
+from voucherify_async.sandbox import Quota, Sandbox
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def refused(sandbox: Sandbox) -> int:
 @asynccontextmanager
 async def limited_sandbox(
     quota: Quota, **settings: Any
-) -> AsyncGenerator[tuple[Sandbox, VoucherifyClient, SkippingClock]]:
+) -> AsyncGenerator[tuple[Sandbox, VoucherifyClient, FakeClock]]:
     async with (
         Sandbox(rate_limit=quota) as sandbox,
         sandbox.client(**settings) as voucherify,
@@ -90,11 +91,11 @@ class TestJobs:
     @pytest.mark.parametrize("limiter", ["adaptive", "local"])
     async def test_it_ends_soon_and_is_hardly_ever_refused(self, job: Job, fixed: bool, limiter: str) -> None:
         async with limited_sandbox(Quota(job.limit, fixed=fixed)) as (sandbox, voucherify, clock):
-            local = LocalRateLimiter(job.limit, 60, clock=voucherify._sessions.clock)
+            local = LocalRateLimiter(job.limit, 60, clock=clock)
             client = voucherify.with_options(rate_limiter=local) if limiter == "local" else voucherify
-            began = clock.monotonic()
+            began = clock.now
             await run_job(client, job)
-            seconds = clock.monotonic() - began
+            seconds = clock.now - began
         assert len(sandbox.store.customers) == job.calls
         assert refused(sandbox) < 0.02 * job.calls
         assert seconds < 1.15 * SHORTEST
@@ -102,9 +103,9 @@ class TestJobs:
     async def test_without_a_limiter_the_gate_alone_sees_it_through(self, job: Job, fixed: bool) -> None:
         quota = Quota(job.limit, fixed=fixed)
         async with limited_sandbox(quota, rate_limiter=None) as (sandbox, voucherify, clock):
-            began = clock.monotonic()
+            began = clock.now
             await run_job(voucherify, job)
-            seconds = clock.monotonic() - began
+            seconds = clock.now - began
         assert len(sandbox.store.customers) == job.calls
         assert 0 < refused(sandbox) <= 3 * job.concurrency
         assert seconds < 1.15 * SHORTEST
@@ -129,25 +130,16 @@ async def test_a_job_for_real() -> None:
 
 class TestGate:
     @pytest.mark.parametrize("limiter", ["adaptive", "none"])
-    async def test_two_hundred_waiting_calls_are_no_burst(
-        self, monkeypatch: pytest.MonkeyPatch, limiter: str
-    ) -> None:
-        arrivals: list[float] = []
+    async def test_two_hundred_waiting_calls_are_no_burst(self, limiter: str) -> None:
         settings: dict[str, Any] = {"rate_limiter": None} if limiter == "none" else {}
-        async with limited_sandbox(Quota(300, fixed=True), **settings) as (sandbox, voucherify, clock):
-            record = sandbox._record
-
-            def listen(exchange: Exchange) -> None:
-                arrivals.append(clock.monotonic())
-                record(exchange)
-
-            monkeypatch.setattr(sandbox, "_record", listen)
+        async with limited_sandbox(Quota(300, fixed=True), **settings) as (sandbox, voucherify, _clock):
             for number in range(300):
                 await voucherify.customers.create(source_id=f"crm-{number}")
-            arrivals.clear()
+            sandbox.requests.clear()
             await asyncio.gather(
                 *(voucherify.customers.create(source_id=f"late-{number}") for number in range(200))
             )
+            arrivals = [exchange.at for exchange in sandbox.requests]
         admitted = arrivals[-200:]
         assert len(arrivals) - len(admitted) <= 100  # sent before the first refusal came back, if any were
         in_a_tenth = max(sum(begin <= arrival < begin + 0.1 for arrival in admitted) for begin in admitted)
@@ -157,7 +149,7 @@ class TestGate:
     async def test_first_come_first_served(self) -> None:
         blocked = respond(429, headers=("Retry-After: 30",))
         async with served(blocked, CUSTOMER, max_connections=1) as (server, client):
-            without_waiting(client)
+            use_clock(client)
             first = asyncio.create_task(client.customers.get("first"))
             while client.rate_limit is None and not server.requests:  # noqa: ASYNC110  # a socket sets no event
                 await asyncio.sleep(0.001)
@@ -175,10 +167,10 @@ class TestGate:
                 "id", "token", base_url=server.base_url, max_connections=1, rate_limiter=None
             ) as client,
         ):
-            clock = without_waiting(client, jitter=0.0)
+            clock = use_clock(client, FakeClock(jitter=0.0))
             await asyncio.gather(*(client.customers.get(str(number)) for number in range(10)))
         assert len(server.requests) == 11
-        assert clock.waited[0] == 30.0
+        assert clock.slept[0] == 30.0
 
     async def test_a_gate_that_closes_again_while_calls_wait_for_a_place(self) -> None:
         blocked = respond(429, headers=("Retry-After: 30",))
@@ -188,12 +180,9 @@ class TestGate:
             await asyncio.sleep(0.15)  # by then the gate has let the next call through
             writer.write(blocked)
 
-        class Times:
-            def on_request(self, _: RequestEvent) -> None:
-                sent.append(clock.monotonic())
-
+        hook = RecordingHook(lambda: sent.append(clock.now))
         async with (
-            served(blocked, slowly, CUSTOMER, max_connections=1, hooks=[Times()]) as (_, client),
+            served(blocked, slowly, CUSTOMER, max_connections=1, hooks=[hook]) as (_, client),
             skipping_clock(client) as clock,
         ):
             await asyncio.gather(*(client.customers.get(str(number)) for number in range(10)))
@@ -203,18 +192,18 @@ class TestGate:
     async def test_a_wait_beyond_the_longest_is_an_error_at_once_for_all(self) -> None:
         blocked = respond(429, headers=("Retry-After: 3600",))
         async with served(blocked) as (server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             for _ in range(3):
                 with pytest.raises(RateLimitError) as caught:
                     await client.customers.create(name="Ada")
                 assert caught.value.retry_after == 3600.0
                 assert not caught.value.may_have_been_applied
-        assert (len(server.requests), clock.waited) == (1, [])
+        assert (len(server.requests), clock.slept) == (1, [])
 
     async def test_bulk_calls_have_a_gate_of_their_own(self) -> None:
         blocked = respond(429, headers=("Retry-After: 3600", "X-Rate-Limit-Type: bulk_api_calls"))
         async with served(blocked, CUSTOMER) as (server, client):
-            without_waiting(client)
+            use_clock(client)
             for _ in range(2):
                 with pytest.raises(RateLimitError) as caught:
                     await client.customers.update_in_bulk([{"source_id": "a"}])
@@ -225,22 +214,22 @@ class TestGate:
     async def test_a_plan_that_is_used_up_closes_no_gate(self) -> None:
         used_up = respond(429, headers=("Retry-After: 30", "X-Rate-Limit-Type: api_calls_cycle"))
         async with served(used_up, CUSTOMER) as (_server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             with pytest.raises(RateLimitError):
                 await client.customers.get("a")
             await client.customers.get("a")
-        assert clock.waited == []
+        assert clock.slept == []
 
     async def test_no_wait_begins_that_would_end_after_the_deadline(self) -> None:
         blocked = respond(429, headers=("Retry-After: 30",))
         async with served(blocked) as (server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             once = client.with_options(retry=RetryPolicy(attempts=1))
             with pytest.raises(RateLimitError):
                 await once.customers.get("a")
             with pytest.raises(DeadlineExceededError):
                 await client.with_options(deadline=20).customers.get("a")
-        assert (len(server.requests), clock.waited) == (1, [])
+        assert (len(server.requests), clock.slept) == (1, [])
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -261,10 +250,10 @@ class TestLog:
     async def test_sixty_creations_at_a_limit_are_two_warnings(
         self, caplog: pytest.LogCaptureFixture, limiter: str, concurrency: int
     ) -> None:
-        async with limited_sandbox(Quota(40)) as (_sandbox, voucherify, _clock):
-            local = LocalRateLimiter(40, 60, clock=voucherify._sessions.clock)
-            limiters = {"local": local, "none": None, "adaptive": voucherify._sessions.options.rate_limiter}
-            await run_job(voucherify.with_options(rate_limiter=limiters[limiter]), Job(60, concurrency, 40))
+        async with limited_sandbox(Quota(40)) as (_sandbox, voucherify, clock):
+            local = LocalRateLimiter(40, 60, clock=clock)
+            limiters: dict[str, Any] = {"local": {"rate_limiter": local}, "none": {"rate_limiter": None}}
+            await run_job(voucherify.with_options(**limiters.get(limiter, {})), Job(60, concurrency, 40))
         assert warnings(caplog) == TOLD
 
     async def test_each_time_is_told_of(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -276,11 +265,11 @@ class TestLog:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with served(CUSTOMER) as (_server, client):
-            clock = without_waiting(client)
-            paced = client.with_options(rate_limiter=LocalRateLimiter(1, 10.0, clock=client._sessions.clock))
+            clock = use_clock(client)
+            paced = client.with_options(rate_limiter=LocalRateLimiter(1, 10.0, clock=clock))
             for _ in range(12):
                 await paced.customers.get("a")
-            assert len(clock.waited) == 11
+            assert len(clock.slept) == 11
             assert len(warnings(caplog)) == 2
             clock.now += 60
             for _ in range(3):
@@ -290,9 +279,9 @@ class TestLog:
     async def test_limiters_and_kinds_apart(self, caplog: pytest.LogCaptureFixture) -> None:
         receipt = respond(202, body=b'{"async_action_id":"asa_1"}')
         async with served(receipt) as (_server, client):
-            without_waiting(client)
+            clock = use_clock(client)
             for _ in range(2):
-                limiter = LocalRateLimiter(1, 10.0, clock=client._sessions.clock)
+                limiter = LocalRateLimiter(1, 10.0, clock=clock)
                 paced = client.with_options(rate_limiter=limiter)
                 for _ in range(2):
                     await paced.customers.update_in_bulk([{"source_id": "a"}])
@@ -303,9 +292,9 @@ class TestLog:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with served(CUSTOMER) as (_server, client):
-            without_waiting(client)
+            clock = use_clock(client)
             for period in (0.5, 3600.0):
-                limiter = LocalRateLimiter(1, period, clock=client._sessions.clock)
+                limiter = LocalRateLimiter(1, period, clock=clock)
                 paced = client.with_options(rate_limiter=limiter)
                 await paced.customers.get("a")
                 if period < 1:
@@ -317,19 +306,19 @@ class TestLog:
 
     async def test_what_is_remembered_of_limiters_is_bounded(self) -> None:
         async with served(CUSTOMER) as (_server, client):
-            without_waiting(client)
+            clock = use_clock(client)
             for _ in range(100):
-                limiter = LocalRateLimiter(1, 10.0, clock=client._sessions.clock)
+                limiter = LocalRateLimiter(1, 10.0, clock=clock)
                 paced = client.with_options(rate_limiter=limiter)
                 await paced.customers.get("a")
                 await paced.customers.get("a")
-            assert len(client._sessions.pool.throttle_log._episodes) <= 33
+            assert remembered_limiters(client) <= 33
 
 
 class TestDeadline:
     async def test_a_call_that_would_be_held_beyond_it_says_so(self) -> None:
         async with served(told(0, retry=NOW + 40), CUSTOMER) as (server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             await client.customers.get("a")
             with pytest.raises(DeadlineExceededError) as caught:
                 await client.with_options(deadline=10).customers.get("a")
@@ -343,7 +332,7 @@ class TestDeadline:
         assert isinstance(error.__cause__, RateLimitError)
         assert (error.__cause__.retry_after, error.__cause__.kind) == (40.0, "api_calls")
         assert pickle.loads(pickle.dumps(error)).retry_after == 40.0
-        assert (len(server.requests), clock.waited) == (1, [])
+        assert (len(server.requests), clock.slept) == (1, [])
 
     @pytest.mark.parametrize("own", [False, True], ids=["built in", "of one's own"])
     async def test_it_is_so_with_every_limiter(self, own: bool) -> None:
@@ -355,8 +344,8 @@ class TestDeadline:
                 local.release(kind, told, wait)
 
         async with served(CUSTOMER) as (server, client):
-            without_waiting(client)
-            local = LocalRateLimiter(1, 30.0, clock=client._sessions.clock)
+            clock = use_clock(client)
+            local = LocalRateLimiter(1, 30.0, clock=clock)
             paced = client.with_options(rate_limiter=Wrapped() if own else local, deadline=5)
             await paced.customers.get("a")
             with pytest.raises(DeadlineExceededError, match=r"delay the call for 30\.0 s") as caught:
@@ -366,8 +355,8 @@ class TestDeadline:
 
     async def test_after_an_attempt_it_says_that_the_call_was_not_sent_again(self) -> None:
         async with served(CUSTOMER, None) as (_server, client):
-            without_waiting(client, jitter=0.0)
-            local = LocalRateLimiter(2, 30.0, clock=client._sessions.clock)
+            clock = use_clock(client, FakeClock(jitter=0.0))
+            local = LocalRateLimiter(2, 30.0, clock=clock)
             paced = client.with_options(rate_limiter=local, deadline=5)
             await paced.customers.get("a")
             with pytest.raises(DeadlineExceededError, match="it was not sent again") as caught:
@@ -403,22 +392,18 @@ def told(remaining: int, *, limit: int = 100, retry: int | None = None) -> bytes
     return respond(body=b'{"id":"cust_1"}', headers=tuple(headers))
 
 
-NOW = 1_767_225_600
-"""What `without_waiting` says the time is."""
-
-
 class TestAdaptive:
     async def test_asleep_until_the_service_takes_the_next_call(self) -> None:
         async with served(told(0, retry=NOW + 40), CUSTOMER) as (_server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             await client.customers.get("a")
-            assert clock.waited == []
+            assert clock.slept == []
             await client.customers.get("a")
-        assert clock.waited == [40.0]
+        assert clock.slept == [40.0]
 
     async def test_a_sleep_beyond_the_longest_accepted_wait_is_an_error(self) -> None:
         async with served(told(0, retry=NOW + 50)) as (_server, client):
-            without_waiting(client)
+            use_clock(client)
             await client.customers.get("a")
             hasty = client.with_options(retry=RetryPolicy(max_server_wait=30))
             with pytest.raises(RateLimitError, match="allows no call for 50.0 s") as caught:
@@ -432,30 +417,30 @@ class TestAdaptive:
 
     async def test_nothing_that_a_header_says_stops_all_calls_for_long(self) -> None:
         async with served(told(0, retry=NOW + 365 * 24 * 3600), CUSTOMER) as (_server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             await client.customers.get("a")
             await client.customers.get("a")
-        assert clock.waited == [61.0]
+        assert clock.slept == [61.0]
 
     async def test_a_minute_rounded_up_is_waited_for(self) -> None:
         async with served(told(0, retry=NOW + 61), CUSTOMER) as (_server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             await client.customers.get("a")
             await client.customers.get("a")
-        assert clock.waited == [61.0]
+        assert clock.slept == [61.0]
 
     async def test_far_from_the_limit_nothing_waits(self) -> None:
         async with served(told(60, retry=NOW + 30)) as (server, client):
-            clock = without_waiting(client)
+            clock = use_clock(client)
             await client.customers.get("a")
             await asyncio.gather(*(client.customers.get("a") for _ in range(50)))
-        assert clock.waited == []
+        assert clock.slept == []
         assert server.connections > 25  # side by side
 
     async def test_who_accepts_no_wait_still_waits_for_the_calls_under_way(self) -> None:
         retry = RetryPolicy(max_server_wait=0.0)
         async with served(told(1), retry=retry) as (server, client):
-            without_waiting(client)
+            use_clock(client)
             await client.customers.get("a")
             await asyncio.gather(*(client.customers.get("a") for _ in range(10)))
         assert len(server.requests) == 11
@@ -464,12 +449,12 @@ class TestAdaptive:
 class TestLocal:
     async def test_it_bounds_the_calls_of_a_period(self) -> None:
         async with served(CUSTOMER) as (_server, client):
-            clock = without_waiting(client)
-            limiter = LocalRateLimiter(5, 10.0, clock=client._sessions.clock)
+            clock = use_clock(client)
+            limiter = LocalRateLimiter(5, 10.0, clock=clock)
             paced = client.with_options(rate_limiter=limiter)
             for _ in range(12):
                 await paced.customers.get("a")
-        assert clock.waited == [10.0, 10.0]
+        assert clock.slept == [10.0, 10.0]
 
     async def test_the_longest_accepted_wait_bounds_its_waits(self) -> None:
         async with (
@@ -504,7 +489,7 @@ class TestOnesOwn:
             raw_server(limited, None, CUSTOMER) as server,
             VoucherifyClient("id", "token", base_url=server.base_url, rate_limiter=limiter) as client,
         ):
-            without_waiting(client)
+            use_clock(client)
             await client.customers.get("a")
         assert log == [
             ("acquire", "api_calls"),

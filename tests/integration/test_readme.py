@@ -9,17 +9,18 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import redirect_stdout
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from tests.support.clocks import FakeClock
+from tests.support.internals import close_gate
 from tests.support.wire import raw_server, respond
 from voucherify_async import NotFoundError, RetryPolicy, VoucherifyClient
-from voucherify_async._transport.clock import Clock
 from voucherify_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -79,9 +80,10 @@ async def test_block(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sooner = partial(Clock, sleep=lambda seconds: asyncio.sleep(seconds / 10))
-    monkeypatch.setattr("voucherify_async._transport.pool.Clock", sooner)
+    clock = FakeClock(time.time())
+    monkeypatch.setattr("voucherify_async._transport.pool.Clock", lambda: clock)
     async with Sandbox(customers=150) as sandbox, sandbox.client() as voucherify:
+        sandbox.store.clock = clock
         saved: list[Any] = []
 
         def save(items: Any, *, resume_at: str | None) -> None:
@@ -168,7 +170,7 @@ async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, ou
         assert answer.json()["source_id"] == "crm-9"
         assert (await http.post("/echo", json=answer.json())).json() == answer.json()
         assert (await http.get("/openapi.json")).status_code == 200
-        voucherify._sessions.options.project.gate.close("api_calls", 600)
+        close_gate(voucherify, "api_calls", 600)
         answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})
         assert answer.status_code == 503
         assert 500 < int(answer.headers["Retry-After"]) <= 600

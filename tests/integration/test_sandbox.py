@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.support.clocks import FakeClock
 from voucherify_async import BadRequestError, ConnectionFailedError, RetryPolicy, VoucherifyClient
 from voucherify_async.models import BulkUpdateResult
 from voucherify_async.sandbox import Sandbox
@@ -318,17 +319,17 @@ class TestSeed:
 
 
 def test_a_job_that_breaks_ends_as_failed_and_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    now = 0.0
-    store = Store(clock=lambda: now)
+    clock = FakeClock(0.0)
+    store = Store(clock=clock)
 
     class Broken(BulkUpdate):
         def do(self, customers: Customers, items: range) -> None:
             raise RuntimeError("broken")
 
     job = store.schedule("X", "v-1", Broken(["a"]))
-    now = 5.0
+    clock.now = 5.0
     store.advance()
-    shown = job.to_json(now)
+    shown = job.to_json(clock.now)
     assert (shown["status"], shown["operation_status"]) == ("FAILED", "FAILED")
     assert "failed with an exception" in caplog.text
     assert store.now().timestamp() == 5.0
@@ -441,15 +442,14 @@ async def test_what_else_may_be_done_is_told(http: aiohttp.ClientSession) -> Non
 
 
 async def test_a_thousand_tokens_at_a_time(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
-    now = sandbox.store.clock()
-    sandbox.store.clock = lambda: now
+    clock = sandbox.store.clock = FakeClock(sandbox.store.clock())
     for _ in range(999):
         sandbox.store.issue_token("api")
     await voucherify.oauth.create_token()
     with pytest.raises(BadRequestError) as caught:
         await voucherify.oauth.create_token()
     assert caught.value.key == "oauth_tokens_limit_exceeded"
-    now += 900
+    clock.now += 900
     await voucherify.oauth.create_token()
     assert len(sandbox.store.tokens) == 1
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from tests.support.wire import without_waiting
+from tests.support.clocks import use_clock
+from tests.support.internals import open_connections, stale_connections, stalled_requests
 from voucherify_async import ConnectionFailedError, ReadTimeoutError, RetryPolicy, ServerError
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
 from voucherify_async.sandbox._http import server
@@ -126,7 +127,7 @@ async def test_stall() -> None:
         assert [facts(exchange) for exchange in sandbox.requests] == [("stall", 0, b"")] * 20
         # Whoever stalls is done when the client has gone away.
         async with asyncio.timeout(5):
-            while sandbox._fault_injector._stalled:  # noqa: ASYNC110  # a socket sets no event
+            while stalled_requests(sandbox):  # noqa: ASYNC110  # a socket sets no event
                 await asyncio.sleep(0.001)
 
 
@@ -177,7 +178,7 @@ async def test_dead_connections_are_not_remembered_for_ever() -> None:
             async with connected(sandbox) as client:
                 client.send("GET", "/v1/customers")
                 await client.answer()
-        assert len(sandbox._fault_injector._stale) < 10
+        assert stale_connections(sandbox) < 10
 
 
 @pytest.mark.parametrize("status", [400, 413, 418, 429, 500, 503, 599])
@@ -252,7 +253,7 @@ class TestOurClient:
             Sandbox(faults=faults) as sandbox,
             sandbox.client(retry=RetryPolicy(attempts=12)) as client,
         ):
-            without_waiting(client)
+            use_clock(client)
             for number in range(60):
                 await client.customers.create(source_id=f"crm-{number}", name="Ada")
                 assert (await client.customers.get(f"crm-{number}")).name == "Ada"
@@ -273,7 +274,7 @@ class TestOurClient:
 
     async def test_a_stall_meets_its_timeout(self, sandbox: Sandbox) -> None:
         async with sandbox.client(timeout=0.05, retry=RetryPolicy(attempts=2)) as client:
-            without_waiting(client)
+            use_clock(client)
             sandbox.faults = Faults(stall=1.0)
             with pytest.raises(ReadTimeoutError):
                 await client.customers.get("a")
@@ -430,15 +431,12 @@ class TestWhereItListens:
 
 async def test_clients_that_went_away_in_a_stall_are_forgotten() -> None:
     async with Sandbox(faults=Faults(stall=1.0)) as sandbox:
-        runner = sandbox._runner
-        assert runner is not None
-        assert runner.server is not None
         for _ in range(3):
             async with connected(sandbox) as client:
                 client.send("GET", "/v1/customers")
-                while not runner.server.connections or len(sandbox.requests) < 1:  # noqa: ASYNC110  # a socket sets no event
+                while not open_connections(sandbox) or len(sandbox.requests) < 1:  # noqa: ASYNC110  # a socket sets no event
                     await asyncio.sleep(0.001)
             sandbox.requests.clear()
         async with asyncio.timeout(5):
-            while runner.server.connections:  # noqa: ASYNC110  # as above
+            while open_connections(sandbox):  # noqa: ASYNC110  # as above
                 await asyncio.sleep(0.001)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import FakeClock
 from voucherify_async import NotFoundError, VoucherifyClient
 from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox._store.index import EVERYONE, CustomerFilter
@@ -197,10 +198,10 @@ async def test_a_cap_of_pages(sandbox: Sandbox, voucherify: VoucherifyClient) ->
 
 @pytest.mark.parametrize("alike", [True, False])
 def test_customers_of_a_job(alike: bool) -> None:
-    seconds = 1_000.0
-    store = Store(clock=lambda: seconds, job_seconds=0.1, quirks=Quirks(alike=alike))
+    clock = FakeClock(1_000.0)
+    store = Store(clock=clock, job_seconds=0.1, quirks=Quirks(alike=alike))
     store.schedule("CUSTOMERS.BULK.UPDATE", "v-1", BulkUpdate.of([{"source_id": f"{n}"} for n in range(300)]))
-    seconds += 60
+    clock.now += 60
     store.advance()
     instants = [record.created.timestamp() for record in store.customers.values()]
     assert len(instants) == 300
@@ -215,14 +216,14 @@ def test_customers_of_a_job(alike: bool) -> None:
 )
 def test_jobs_at_once_or_one_after_the_other(parallel: bool, ended: list[tuple[str, ...]]) -> None:
     """Each takes less time than the one before."""
-    now = 1_000.0
-    store = Store(clock=lambda: now, job_seconds_per_item=0, quirks=Quirks(parallel_jobs=parallel))
+    clock = FakeClock(1_000.0)
+    store = Store(clock=clock, job_seconds_per_item=0, quirks=Quirks(parallel_jobs=parallel))
     names: dict[str, str] = {}
     for name, store.job_seconds in (("a", 30.0), ("b", 20.0), ("c", 10.0)):
         job = store.schedule("CUSTOMERS.BULK.UPDATE", "v-1", BulkUpdate.of([{"source_id": name}]))
         names[job.id] = name
     for seconds, wanted in zip((9, 31, 51, 61) if not parallel else (9, 11, 21, 31), ended, strict=True):
-        now = 1_000.0 + seconds
+        clock.now = 1_000.0 + seconds
         store.advance()
         assert tuple(sorted(names[job.id] for job in store.jobs.values() if job.ended)) == wanted
         assert {str(record.source_id) for record in store.customers.values()} == set(wanted)
@@ -290,7 +291,7 @@ class TestBurst:
         assert len({customer.source_id for customer in shown.items}) == 40
 
     def test_now_unless_told_otherwise(self) -> None:
-        store = Store(clock=lambda: 5.0)
+        store = Store(clock=FakeClock(5.0))
         assert {record.created.timestamp() for record in store.burst(3)} == {5.0}
         assert store.burst(0) == []
 
@@ -329,11 +330,11 @@ class TestOrder:
 
     @pytest.mark.parametrize("order", [*ORDERS, "updated_at", "-updated_at", "source_id", "-source_id"])
     def test_after_any_change(self, order: str) -> None:
-        seconds = 1000.0
-        store = Store(clock=lambda: seconds)
+        clock = FakeClock(1000.0)
+        store = Store(clock=clock)
         chance = store.random
         for _ in range(300):
-            seconds += chance.choice([0.0, 1.0])
+            clock.now += chance.choice([0.0, 1.0])
             known = list(store.customers.values())
             change = chance.choice(["add", "add", "past", "name", "update", "remove"])
             if change == "add" or not known:
@@ -376,8 +377,7 @@ class TestOrder:
 
 
 async def test_read_lag(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
-    now = 1_800_000_000.0
-    sandbox.store.clock = lambda: now
+    clock = sandbox.store.clock = FakeClock(1_800_000_000.0)
     sandbox.quirks = Quirks(read_lag=2.0)
     made = await voucherify.customers.create(source_id="new", address={"city": "London"})
     job = await voucherify.customers.update_in_bulk([{"source_id": "newer"}])
@@ -394,15 +394,15 @@ async def test_read_lag(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
         return [sorted(page) for page in shown], total, len(events), len(jobs)
 
     for seconds in (0, 1.99):
-        now += seconds
+        clock.now += seconds
         assert await listed() == ([["0", "1", "2"]] * 4, 3, 0, 0)
         assert (await voucherify.customers.get("new")).id == made.id
         assert (await voucherify.async_actions.get(job.async_action_id)).id == job.async_action_id
         with pytest.raises(NotFoundError):
             await voucherify.customers.get("never")
-    now += 0.02
+    clock.now += 0.02
     assert await listed() == ([["0", "1", "2", "new"]] * 4, 4, 1, 1)
-    now += 3
+    clock.now += 3
     assert (await listed())[1] == 5
     await voucherify.customers.update("new", name="Ada")
     assert (await listed())[2] == 1

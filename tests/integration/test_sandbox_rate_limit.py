@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from tests.support.clocks import SetClock
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox import Quota, Sandbox
 from voucherify_async.sandbox.__main__ import make_sandbox, serve
 from voucherify_async.sandbox._http import server
@@ -25,13 +25,13 @@ EPOCH = int(NOW)
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock(NOW)
+def clock() -> FakeClock:
+    return FakeClock(NOW)
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    clock: SetClock, rate_limit: int | Quota | None, **settings: Any
+    clock: FakeClock, rate_limit: int | Quota | None, **settings: Any
 ) -> AsyncGenerator[aiohttp.ClientSession, None]:
     sandbox = Sandbox(rate_limit=rate_limit, **settings)
     sandbox.store.clock = clock
@@ -54,7 +54,7 @@ def csv() -> aiohttp.FormData:
     return form
 
 
-async def test_without_a_limit_there_is_one_that_nobody_reaches(clock: SetClock) -> None:
+async def test_without_a_limit_there_is_one_that_nobody_reaches(clock: FakeClock) -> None:
     clock.now += 0.999_999_7  # a date has whole seconds, and is never ahead
     async with serving(clock, None) as http:
         for number, (path, status) in enumerate((("/v1/customers", 200), ("/v1/vouchers", 404)), 1):
@@ -68,7 +68,7 @@ async def test_without_a_limit_there_is_one_that_nobody_reaches(clock: SetClock)
 
 
 async def test_every_answer_says_what_remains(
-    clock: SetClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock.now += 0.5
     refused = {"X-App-Token": "wrong"}
@@ -86,7 +86,7 @@ async def test_every_answer_says_what_remains(
     assert "internal error in the sandbox" in caplog.text
 
 
-async def test_a_call_too_many(clock: SetClock) -> None:
+async def test_a_call_too_many(clock: FakeClock) -> None:
     async with serving(clock, Quota(1, period=3600)) as http:
         assert await call(http, "GET", "/v1/customers") == (200, 0, 3600)
         clock.now += 0.25
@@ -111,7 +111,7 @@ async def test_a_call_too_many(clock: SetClock) -> None:
         assert await call(http, "GET", "/v1/customers") == (200, 0, 7200)
 
 
-async def test_bulk_calls_are_counted_apart(clock: SetClock) -> None:
+async def test_bulk_calls_are_counted_apart(clock: FakeClock) -> None:
     upserts = [{"source_id": "a"}]
     metadata = {"source_ids": ["a"], "metadata": {"n": 1}}
     async with serving(clock, 3) as http:
@@ -148,21 +148,21 @@ async def test_bulk_calls_are_counted_apart(clock: SetClock) -> None:
     ],
     ids=["sliding", "fixed"],
 )
-async def test_windows(clock: SetClock, quota: Quota, wanted: list[tuple[int, ...]]) -> None:
+async def test_windows(clock: FakeClock, quota: Quota, wanted: list[tuple[int, ...]]) -> None:
     async with serving(clock, quota) as http:
         for at, *said in wanted:
             clock.now = NOW + at
             assert await call(http, "GET", "/v1/customers") == tuple(said), at
 
 
-async def test_of_calls_at_once_as_many_pass_as_may(clock: SetClock) -> None:
+async def test_of_calls_at_once_as_many_pass_as_may(clock: FakeClock) -> None:
     async with serving(clock, 10, latency=0.001) as http:
         answers = await asyncio.gather(*(call(http, "GET", "/v1/customers") for _ in range(30)))
     assert Counter(status for status, *_ in answers) == {200: 10, 429: 20}
     assert sorted(remaining for status, remaining, _ in answers if status == 200) == list(range(10))
 
 
-async def test_a_call_counts_when_it_arrives(clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_counts_when_it_arrives(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     async def pass_time(seconds: float) -> None:
         clock.now += seconds
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import FakeClock
+from tests.support.internals import database, saved_state
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._seed.seed import seed_customers
@@ -83,24 +85,24 @@ async def test_ids_do_not_come_again(path: Path) -> None:
 async def test_jobs_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that waits, and one of which a part is done."""
     monkeypatch.setattr("voucherify_async.sandbox._store.store._SLICE_SIZE", 100)
-    now = 1000.0
+    clock = FakeClock(1000.0)
     async with (
         Sandbox(state=path, job_seconds=100.0, job_seconds_per_item=0) as sandbox,
         sandbox.client() as client,
     ):
-        sandbox.store.clock = lambda: now
+        sandbox.store.clock = clock
         large: list[Any] = [{"source_id": f"a-{number}", "metadata": {"n": number}} for number in range(120)]
         first = await client.customers.update_in_bulk([*large, {"source_id": "bad", "name": "x"}])
         second = await client.customers.update_metadata_in_bulk(["b"], {"n": 1})
-        now = 1190.0
+        clock.now = 1190.0
         assert (await client.async_actions.get(first.async_action_id)).status == "IN_PROGRESS"
         assert len(sandbox.store.customers) == 101
-        before = sandbox.store.jobs[first.async_action_id].to_json(now)["progress"]
+        before = sandbox.store.jobs[first.async_action_id].to_json(clock.now)["progress"]
     async with Sandbox(state=path) as sandbox, sandbox.client() as client:
-        sandbox.store.clock = lambda: now
+        sandbox.store.clock = clock
         job = await client.async_actions.get(first.async_action_id)
         assert (job.status, job.progress) == ("IN_PROGRESS", before)
-        now = 1300.0
+        clock.now = 1300.0
         for receipt in (first, second):
             assert (await client.async_actions.get(receipt.async_action_id)).status == "DONE"
         assert len(sandbox.store.customers) == 122
@@ -198,13 +200,12 @@ def test_a_start_that_failed_leaves_nothing(path: Path, tmp_path: Path) -> None:
 
 def test_what_could_not_be_kept_is_kept_later(path: Path) -> None:
     with Sandbox(customers=3, seed=7, state=path) as sandbox:
-        state, store = sandbox._state, sandbox.store
-        assert state is not None
-        state._database.execute("PRAGMA max_page_count = 1")  # as if the disk were full
+        state, store = saved_state(sandbox), sandbox.store
+        database(state).execute("PRAGMA max_page_count = 1")  # as if the disk were full
         record = store.upsert({"source_id": "a", "description": "x" * 200_000})
         with pytest.raises(sqlite3.OperationalError, match="full"):
             state.save(store)
-        state._database.execute("PRAGMA max_page_count = 1000000")
+        database(state).execute("PRAGMA max_page_count = 1000000")
         state.save(store)
         before = held(store)
     with Sandbox(state=path) as sandbox:
@@ -216,8 +217,7 @@ def test_a_customer_that_comes_again_with_the_same_id(path: Path) -> None:
     with Sandbox(state=path) as sandbox:
         for number in range(5):
             sandbox.store.upsert({"id": "cust_1", "name": f"{number}"})
-        assert sandbox._state is not None
-        sandbox._state.save(sandbox.store)
+        saved_state(sandbox).save(sandbox.store)
         sandbox.store.remove(sandbox.store.get("cust_1"))
         sandbox.store.upsert({"id": "cust_1", "name": "new"})
         before = held(sandbox.store)
@@ -226,10 +226,8 @@ def test_a_customer_that_comes_again_with_the_same_id(path: Path) -> None:
         assert len(sandbox.store.get("cust_1").activity) == 1
 
 
-def reopened(
-    path: Path, *, seed: int = 0, clock: Callable[[], float] = lambda: 1000.0
-) -> tuple[StateFile, Store]:
-    state, store = StateFile(path), Store(seed=seed, clock=clock)
+def reopened(path: Path, *, seed: int = 0, clock: FakeClock | None = None) -> tuple[StateFile, Store]:
+    state, store = StateFile(path), Store(seed=seed, clock=clock or FakeClock(1000.0))
     state.load(store)
     state.begin(store)
     return state, store
@@ -266,15 +264,15 @@ def test_each_change_is_kept_by_itself(path: Path, change: Callable[[Store], obj
 
 
 def test_a_job_that_ended_with_nothing_done_is_kept(path: Path) -> None:
-    now = 1000.0
-    state, store = reopened(path, clock=lambda: now)
+    clock = FakeClock(1000.0)
+    state, store = reopened(path, clock=clock)
     job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of([]))
     state.save(store)
-    now += 10
+    clock.now += 10
     store.advance()
     state.save(store)
     state.close()
-    state, store = reopened(path, clock=lambda: now)
+    state, store = reopened(path, clock=clock)
     assert store.jobs[job.id].result == job.result is not None
     state.close()
 
@@ -352,7 +350,7 @@ def test_what_is_written_does_not_grow_with_what_has_happened(path: Path) -> Non
         state.save(store)
         for table in ("customers", "activity"):
             query = f"SELECT length(body) FROM {table} ORDER BY rowid DESC"
-            sizes += state._database.execute(query).fetchone()
+            sizes += database(state).execute(query).fetchone()
     assert sum(sizes[-2:]) < 2 * sum(sizes[:2])
     state.close()
 

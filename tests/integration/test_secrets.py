@@ -13,8 +13,7 @@ import pickle
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -23,7 +22,21 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from tests.support.wire import RawServer, Script, raw_server, reset, respond, stall
+from tests.support.clocks import FakeClock, use_clock
+from tests.support.hooks import RecordingHook
+from tests.support.internals import listing, parts_of
+from tests.support.wire import (
+    Face,
+    RawServer,
+    Reply,
+    Script,
+    Server,
+    close_after,
+    reset,
+    respond,
+    running,
+    stall,
+)
 from voucherify_async import (
     AccessToken,
     ApiKeys,
@@ -136,21 +149,10 @@ def told_by_log(records: list[logging.LogRecord]) -> Iterator[tuple[str, str]]:
             yield from told_by_error(record.exc_info[1])
 
 
-@dataclass
-class Listener:
-    """A hook that keeps every event."""
-
-    events: list[Any] = field(default_factory=list[Any])
-
-    def on_request(self, event: object) -> None:
-        self.events.append(event)
-
-    on_response = on_retry = on_error = on_request
-
-    def told(self) -> Iterator[tuple[str, str]]:
-        for event in self.events:
-            yield f"repr({type(event).__name__})", repr(event)
-            yield f"fields of {type(event).__name__}", repr(dataclasses.asdict(event))
+def told_by_hook(hook: RecordingHook) -> Iterator[tuple[str, str]]:
+    for event in hook.events:
+        yield f"repr({type(event).__name__})", repr(event)
+        yield f"fields of {type(event).__name__}", repr(dataclasses.asdict(event))
 
 
 def check_error(error: BaseException) -> None:
@@ -325,34 +327,23 @@ def test_no_repr_shows_a_secret() -> None:
         token_request("api"),
     ]
     for client in clients():
-        sessions = client._sessions
-        values += [client, client.with_options(headers={"X-More": OWN}), sessions, sessions.options]
-        values += [sessions.options.auth, sessions.pool, sessions.pool.settings, sessions.options.project]
+        values += [client, client.with_options(headers={"X-More": OWN}), *parts_of(client)]
         values += [client.oauth, client.customers, client.customers.list(), vars(client.customers)]
-        values += [client.customers.list()._listing, vars(client), vars(sessions), vars(sessions.pool)]
+        values.append(listing(client.customers.list()))
     assert leaks((type(value).__name__, form % (value,)) for value in values for form in ("%r", "%s")) == []
 
 
 # ---------------------------------------------------------------- a service that repeats what it was told
 
-Face = Callable[[bytes], bytes | Script | None]
-"""What is answered to a request."""
 
+def facing(face: Face) -> AbstractAsyncContextManager[RawServer]:
+    """A server that closes each connection after a reply."""
 
-@asynccontextmanager
-async def facing(face: Face) -> AsyncGenerator[RawServer]:
-    async with raw_server(None) as server:
+    def closing(request: bytes) -> Reply:
+        reply = face(request)
+        return close_after(reply) if isinstance(reply, bytes) else reply
 
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            reply = face(server.requests[-1])
-            if callable(reply):
-                await reply(reader, writer)
-            elif reply is not None:
-                writer.write(reply)
-                await writer.drain()
-
-        server.answers[:] = [answer]
-        yield server
+    return running(RawServer(closing))
 
 
 def issuing(face: Face, token: str = ISSUED) -> Face:
@@ -553,14 +544,14 @@ async def watched(
     face: Face, auth: Any, caplog: pytest.LogCaptureFixture, **settings: Any
 ) -> AsyncGenerator[VoucherifyClient]:
     """A client all of whose words are searched in the end."""
-    listener = Listener()
+    hook = RecordingHook()
     settings = {"retry": AT_ONCE, "timeout": 0.02, "max_response_bytes": 100_000, **settings}
     with caplog.at_level(logging.DEBUG):
         async with facing(face) as server:
             settings = {"base_url": server.base_url, **settings}
-            async with VoucherifyClient(auth=auth, hooks=[listener], **settings) as client:
+            async with VoucherifyClient(auth=auth, hooks=[hook], **settings) as client:
                 yield client
-    assert leaks(listener.told()) == []
+    assert leaks(told_by_hook(hook)) == []
     assert leaks(told_by_log(caplog.records)) == []
     caplog.clear()
 
@@ -602,7 +593,7 @@ async def test_no_usable_answer(failure: Face, caplog: pytest.LogCaptureFixture)
 async def test_a_connection_that_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     async with facing(lambda _: None) as gone:
         pass
-    errors = await outcomes(lambda _: None, caplog, base_url=gone.base_url)
+    errors = await outcomes(lambda _: None, caplog, base_url=gone.base_url, timeout=None)
     assert {type(error) for error in errors} == {ConnectionFailedError}
 
 
@@ -649,17 +640,12 @@ async def test_a_key_may_have_several_words(face: Face, caplog: pytest.LogCaptur
 @pytest.mark.parametrize("size", [10, 1_000_000])
 async def test_a_url_is_not_shown_either(size: int) -> None:
     """Ids in it are personal data. aiohttp has it in the texts of some errors, such as of a write that fails."""
-
-    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.abort()
-
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listener:
-        base_url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        async with VoucherifyClient(auth=KEYS, base_url=base_url, retry=AT_ONCE) as client:
-            with pytest.raises(ConnectionFailedError) as caught:
-                await client.request(
-                    "PUT", "/v1/{id}", path_params={"id": "ada-lovelace"}, content=b"x" * size
-                )
+    async with (
+        running(Server(reset)) as server,
+        VoucherifyClient(auth=KEYS, base_url=server.base_url, retry=AT_ONCE) as client,
+    ):
+        with pytest.raises(ConnectionFailedError) as caught:
+            await client.request("PUT", "/v1/{id}", path_params={"id": "ada-lovelace"}, content=b"x" * size)
     for link in links(caught.value):
         assert "lovelace" not in f"{link} {link!r} {vars(link)}"
 
@@ -710,11 +696,6 @@ async def bounded(call: Callable[[], Awaitable[Any]], seconds: float | None) -> 
 # ---------------------------------------------------------------- cancellation, wherever it comes
 
 
-async def held(seconds: float) -> None:
-    """A pause that does not end."""
-    await asyncio.get_running_loop().create_future()
-
-
 def half_a_token(_: bytes) -> Script:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HALF_TOKEN)
@@ -740,7 +721,7 @@ async def test_a_cancellation_at_any_step(face: Face, name: str, caplog: pytest.
     # With credentials the renewal is cancelled in the one, and the call in the other.
     for answers in (face, issuing(face)) if auth is CREDENTIALS else (face,):
         async with watched(answers, auth, caplog, **settings) as client:
-            client._sessions.clock.sleep = held
+            use_clock(client, FakeClock(held=True))
             ended = False
             for steps in range(1, 20):
                 task = asyncio.create_task(outcome(partial(call, client)))
@@ -757,15 +738,10 @@ async def test_a_pause_that_is_cancelled_shows_no_answer_that_repeats(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with watched(in_json(503), KEYS, caplog) as client:
-        asleep = asyncio.Event()
-
-        async def sleep(_: float) -> None:
-            asleep.set()
-            await held(0)
-
-        client._sessions.clock.sleep = sleep
+        clock = use_clock(client, FakeClock(held=True))
         task = asyncio.create_task(outcome(lambda: client.customers.get("a")))
-        await asleep.wait()
+        while not clock.asleep:  # noqa: ASYNC110  # a clock sets no event
+            await asyncio.sleep(0.001)
         task.cancel()
         error = await task
     assert isinstance(error, asyncio.CancelledError)

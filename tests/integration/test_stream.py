@@ -15,6 +15,7 @@ import anyio
 import msgspec
 import pytest
 
+from tests.support.internals import after_exchanges
 from tests.support.wire import NO_RETRY, raw_server, respond
 from voucherify_async import (
     Customer,
@@ -25,7 +26,7 @@ from voucherify_async import (
     VoucherifyClient,
 )
 from voucherify_async.pagination.windows import Window
-from voucherify_async.sandbox import Exchange, Quirks, Sandbox
+from voucherify_async.sandbox import Quirks, Sandbox
 
 HOUR = dt.timedelta(hours=1)
 MILLISECOND = dt.timedelta(milliseconds=1)
@@ -138,16 +139,14 @@ async def test_customers_that_come_and_go_meanwhile(
     stored = fill(sandbox, SHAPES[4].values[0])
     victims = iter(sorted(stored)[::40])
     gone: set[str] = set()
-    record = sandbox._record
 
-    def change(exchange: Exchange) -> None:
-        record(exchange)
+    def change() -> None:
         sandbox.store.add(None, None, {"name": "new"})
         if (victim := next(victims, None)) is not None:
             sandbox.store.remove(sandbox.store.customers[victim])
             gone.add(victim)
 
-    monkeypatch.setattr(sandbox, "_record", change)
+    after_exchanges(monkeypatch, sandbox, change)
     async with voucherify.customers.stream(concurrency=4) as customers:
         got = Counter(await ids(customers))
     assert max(got.values()) == 1

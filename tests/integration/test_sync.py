@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from tests.support.clocks import skipping_clock
 from tests.support.faults import ResetAfter, fault_proxy
+from tests.support.internals import before_answers
 from voucherify_async import (
     CustomerUpsert,
     RetryPolicy,
@@ -58,7 +59,7 @@ def customers(count: int) -> list[Json]:
 
 def held(sandbox: Sandbox) -> dict[str | None, Json]:
     """What the sandbox holds once all its jobs have ended, to the last field."""
-    sandbox.store.clock = lambda: time.time() + 10 * 24 * 3600
+    sandbox.store.clock = lambda: time.time() + 10 * 24 * 3600  # real time goes on
     sandbox.store.advance()
     return {
         record.source_id: {
@@ -532,14 +533,12 @@ def refuse_bodies(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, is_bad: Callable[[bytes], bool], status: int = 400
 ) -> None:
     """Have the sandbox take no request that has such a body."""
-    answer = sandbox._answer
 
-    def refusing(request: Any, body: bytes, request_id: str) -> Any:
+    def refuse(request: object, body: bytes) -> None:
         if body and is_bad(body):
             raise ApiError(status, "invalid_payload", "not that one")
-        return answer(request, body, request_id)
 
-    monkeypatch.setattr(sandbox, "_answer", refusing)
+    before_answers(monkeypatch, sandbox, refuse)
 
 
 @pytest.mark.parametrize("status", [400, 413])

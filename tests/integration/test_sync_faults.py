@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from aioresponses import aioresponses
 
 from tests.integration.test_sync import (
@@ -46,6 +47,7 @@ from tests.support.faults import (
     fault_proxy,
     random_plan,
 )
+from tests.support.internals import before_answers, forget_jobs, on_opening
 from voucherify_async import (
     AuthenticationError,
     PaymentRequiredError,
@@ -59,7 +61,6 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async._sync.state import SyncState
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._http.rate_limits import Quota
 from voucherify_async.sandbox._store.errors import ApiError
@@ -261,15 +262,13 @@ async def test_a_new_job_may_not_be_known_yet(
     sandbox: Sandbox, quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: Counter[str] = Counter()
-    answer = sandbox._answer
 
-    def late(request: Any, body: bytes, request_id: str) -> Any:
+    def late(request: web.Request, _: bytes) -> None:
         looks[request.path] += 1
         if request.method == "GET" and looks[request.path] <= 2:
             raise ApiError(404, "not_found", "Cannot find async_action", message="Resource not found")
-        return answer(request, body, request_id)
 
-    monkeypatch.setattr(sandbox, "_answer", late)
+    before_answers(monkeypatch, sandbox, late)
     report = await quick.customers.sync(customers(13), max_body_items=5)
     add_up(report)
     assert (report.succeeded, report.resent, len(report.jobs)) == (13, 0, 3)
@@ -293,18 +292,16 @@ async def test_a_stop_is_raised_bare_with_the_report_until_then(
     calls: str,
 ) -> None:
     stopped = False
-    answer = sandbox._answer
 
-    def stopping(request: Any, body: bytes, request_id: str) -> Any:
+    def stopping(request: web.Request, _: bytes) -> None:
         if stopped and (calls == "all" or (request.method == "GET") == (calls == "looks")):
             raise ApiError(status, "stopped", "no more")
-        return answer(request, body, request_id)
 
     def progress(now: SyncProgress) -> None:
         nonlocal stopped
         stopped = now.succeeded >= 20
 
-    monkeypatch.setattr(sandbox, "_answer", stopping)
+    before_answers(monkeypatch, sandbox, stopping)
     sandbox.store.job_seconds = 0.2
     source = customers(100)
     before = tasks()
@@ -496,18 +493,17 @@ async def test_a_sync_that_was_cancelled_goes_on_where_it_was(
 async def test_a_state_can_be_used_at_once_when_opening_it_was_cancelled(
     quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    prepare, path = SyncState._prepare, tmp_path / "state"
+    path = tmp_path / "state"
     opening = threading.Event()
 
-    def slow(state: SyncState, path: str, db: sqlite3.Connection) -> None:
-        prepare(state, path, db)
+    def slow(_: sqlite3.Connection) -> None:
         opening.set()
         time.sleep(0.05)
 
     for _ in range(3):
         opening.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(SyncState, "_prepare", slow)
+            on_opening(patch, slow)
             task = asyncio.create_task(quick.customers.sync(customers(3), state=path))
             await asyncio.to_thread(opening.wait)
             task.cancel()
@@ -531,8 +527,7 @@ async def test_a_job_that_was_lost_between_two_runs_is_done_again(
     with pytest.raises(asyncio.CancelledError):
         await first
     sandbox.store.job_seconds = 0.05
-    sandbox.store.jobs.clear()
-    sandbox.store._queued_jobs.clear()
+    forget_jobs(sandbox.store)
     report = await quick.customers.sync(source, max_body_items=7, **options)
     add_up(report)
     assert (report.succeeded, report.failed) == (20, 0)

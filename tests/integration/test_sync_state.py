@@ -23,8 +23,9 @@ from typing import Any
 import pytest
 
 from tests.integration.test_sync import add_up, answer_with, applied, held, quick, refuse
-from tests.support.clocks import skipping_clock
+from tests.support.clocks import FakeClock, skipping_clock, use_clock
 from tests.support.faults import ResetAfter, fault_proxy
+from tests.support.internals import before_answers, on_opening
 from voucherify_async import (
     ConflictError,
     OAuthClientCredentials,
@@ -188,16 +189,16 @@ async def abandoned(
 
 
 async def test_jobs_of_a_sync_that_was_abandoned_are_settled_first(sandbox: Sandbox, path: Path) -> None:
-    now, sandbox.store.job_seconds, sandbox.store.job_seconds_per_item = 1_800_000_000.0, 50, 0
-    sandbox.store.clock = lambda: now
+    sandbox.store.job_seconds, sandbox.store.job_seconds_per_item = 50, 0
+    clock = sandbox.store.clock = FakeClock(1_800_000_000.0)
     async with sandbox.client() as client:
         await abandoned(sandbox, client, customers(20), path)
         assert not sandbox.store.customers
-        now += 100
+        clock.now += 100
         assert counts(await client.customers.sync(customers(20), state=path)) == (0, 0, 0, 20)
         assert posts(sandbox) == 1
         await abandoned(sandbox, client, customers(20, name="B"), path)
-        now += 100
+        clock.now += 100
         # The source is back to what it was, and what was sent meanwhile is not taken for unchanged.
         sandbox.store.job_seconds = 0
         assert counts(await client.customers.sync(customers(20), state=path)) == (20, 20, 0, 0)
@@ -232,13 +233,13 @@ async def test_what_was_sent_before_a_death_is_not_taken_for_unchanged(
 
 
 async def test_what_failed_in_a_job_of_an_earlier_process_is_sent_again(sandbox: Sandbox, path: Path) -> None:
-    now, sandbox.store.job_seconds, sandbox.store.job_seconds_per_item = 1_800_000_000.0, 50, 0
-    sandbox.store.clock = lambda: now
+    sandbox.store.job_seconds, sandbox.store.job_seconds_per_item = 50, 0
+    clock = sandbox.store.clock = FakeClock(1_800_000_000.0)
     async with sandbox.client() as client:
         with pytest.MonkeyPatch.context() as patch:
             refuse(patch, lambda source_id: source_id == "crm-7")
             await abandoned(sandbox, client, customers(20), path)
-            now += 100
+            clock.now += 100
             sandbox.store.job_seconds = 0
             assert counts(await client.customers.sync(customers(20), state=path)) == (1, 0, 1, 19)
         assert counts(await client.customers.sync(customers(20), state=path)) == (1, 1, 0, 19)
@@ -565,19 +566,18 @@ async def test_what_the_service_refuses_after_a_doubt_does_not_come_back(
         sandbox.client(base_url=proxy.base_url, retry=RetryPolicy(attempts=1)) as client,
         skipping_clock(client, sandbox),
     ):
-        schedule, answer = sandbox.store.schedule, sandbox._answer
+        schedule = sandbox.store.schedule
 
         def slow_at_first(*facts: Any) -> Job:
             sandbox.store.job_seconds = 0.0 if sandbox.store.jobs else 60.0
             return schedule(*facts)
 
-        def refuse_second(request: Any, body: bytes, request_id: str) -> Any:
+        def refuse_second(_: object, body: bytes) -> None:
             if body.count(b"source_id") == 2 and sandbox.store.jobs:
                 raise ApiError(400, "invalid_payload", "not both")
-            return answer(request, body, request_id)
 
         monkeypatch.setattr(sandbox.store, "schedule", slow_at_first)
-        monkeypatch.setattr(sandbox, "_answer", refuse_second)
+        before_answers(monkeypatch, sandbox, refuse_second)
         first = await client.customers.sync(
             [*source, *customers(2, name="new")], max_body_items=2, state=path, project="p"
         )
@@ -590,13 +590,7 @@ async def test_what_the_service_refuses_after_a_doubt_does_not_come_back(
 async def test_the_timeout_covers_the_file(
     quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare = SyncState._prepare
-
-    def slow(state: SyncState, path: str, database: sqlite3.Connection) -> None:
-        prepare(state, path, database)
-        time.sleep(0.3)
-
-    monkeypatch.setattr(SyncState, "_prepare", slow)
+    on_opening(monkeypatch, lambda _: time.sleep(0.3))
     with pytest.raises(SyncTimeoutError) as caught:
         await quick.customers.sync(customers(3), state=path, timeout=0.01)
     assert caught.value.report.read == 0
@@ -665,9 +659,8 @@ async def test_a_lost_request_of_an_earlier_sync_does_not_come_back(
     sandbox: Sandbox, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its slow job is still open when the job of its repetition, which is on record, has ended."""
-    now = 1_800_000_000.0
     sandbox.quirks, sandbox.store.job_seconds_per_item = Quirks(parallel_jobs=True), 0
-    sandbox.store.clock = lambda: now
+    clock = sandbox.store.clock = FakeClock(1_800_000_000.0)
     schedule = sandbox.store.schedule
 
     def slow_at_first(*facts: Any) -> Job:
@@ -684,17 +677,11 @@ async def test_a_lost_request_of_an_earlier_sync_does_not_come_back(
             with pytest.raises(asyncio.CancelledError):
                 await sync
         assert len(sandbox.store.jobs) == 2
-        now += 10  # the second job has ended, and the first has not
-        async with sandbox.client() as client, skipping_clock(client):
-
-            async def sleep(seconds: float) -> None:
-                nonlocal now
-                now += seconds
-                await asyncio.sleep(0)
-
-            monkeypatch.setattr(client._sessions.clock, "sleep", sleep)
+        clock.now += 10  # the second job has ended, and the first has not
+        async with sandbox.client() as client:
+            use_clock(client, clock)
             await client.customers.sync(customers(3, name="new"), state=path, project="p")
-    now += 100
+    clock.now += 100
     sandbox.store.advance()
     assert held(sandbox) == applied(customers(3, name="new"))
 
@@ -715,7 +702,7 @@ async def test_opening_is_interrupted_when_the_sync_is_cancelled(
     """What checks a large file takes seconds; this takes many."""
     opening, done = threading.Event(), threading.Event()
 
-    def endless(state: SyncState, path: str, database: sqlite3.Connection) -> None:
+    def endless(database: sqlite3.Connection) -> None:
         opening.set()
         database.execute(f"WITH RECURSIVE n(x) AS ({numbers}) SELECT count(*) FROM n")
         done.set()
@@ -723,7 +710,7 @@ async def test_opening_is_interrupted_when_the_sync_is_cancelled(
     numbers = f"SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {10**8}"
 
     with monkeypatch.context() as patch:
-        patch.setattr(SyncState, "_prepare", endless)
+        on_opening(patch, endless)
         task = asyncio.create_task(quick.customers.sync(customers(3), state=path))
         await asyncio.to_thread(opening.wait)
         await asyncio.sleep(0.05)  # it may be before or in the statement

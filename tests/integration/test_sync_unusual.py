@@ -6,7 +6,6 @@ import asyncio
 import io
 import pickle
 import tracemalloc
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ from voucherify_async.resources._csv import CsvRows
 from voucherify_async.resources._customer_sync import _read_chunk
 from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox._store.records import Job
-from voucherify_async.sandbox._store.store import Store
 
 Json = dict[str, Any]
 
@@ -147,26 +145,20 @@ async def test_a_source_that_breaks_says_how_far_it_came(voucherify: VoucherifyC
 
 
 @pytest.fixture
-def first_job_is_slow(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
-    """The first job takes a second, and those after it do not wait for it."""
-    jobs: list[Job] = []
-    schedule = Store.schedule
+def _first_job_is_slow(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first job takes a second longer, and those after it do not wait for it."""
+    sandbox.quirks = Quirks(parallel_jobs=True)
+    schedule, seconds = sandbox.store.schedule, sandbox.store.job_seconds
 
-    def out_of_order(store: Store, *facts: Any) -> Job:
-        waiting, store._queued_jobs = store._queued_jobs, deque()
-        job = schedule(store, *facts)
-        job.ends += 0.0 if jobs else 1.0
-        store._queued_jobs = deque(sorted([*waiting, job], key=lambda job: job.ends))
-        jobs.append(job)
-        return job
+    def slow_at_first(*facts: Any) -> Job:
+        sandbox.store.job_seconds = seconds if sandbox.store.jobs else seconds + 1.0
+        return schedule(*facts)
 
-    monkeypatch.setattr(Store, "schedule", out_of_order)
-    return jobs
+    monkeypatch.setattr(sandbox.store, "schedule", slow_at_first)
 
 
-async def test_a_job_whose_answer_was_lost_does_not_undo_what_came_later(
-    sandbox: Sandbox, first_job_is_slow: list[Job]
-) -> None:
+@pytest.mark.usefixtures("_first_job_is_slow")
+async def test_a_job_whose_answer_was_lost_does_not_undo_what_came_later(sandbox: Sandbox) -> None:
     """Its repetition is done before it."""
     source = [{"source_id": "a", "name": "old"}, {"source_id": "b"}, {"source_id": "a", "name": "new"}]
     async with (
@@ -176,8 +168,8 @@ async def test_a_job_whose_answer_was_lost_does_not_undo_what_came_later(
     ):
         report = await client.customers.sync(source, max_body_items=1)
     assert (report.succeeded, report.resent) == (3, 1)
-    assert len(first_job_is_slow) == 4
-    assert all(job.ended for job in first_job_is_slow)
+    assert len(sandbox.store.jobs) == 4
+    assert all(job.ended for job in sandbox.store.jobs.values())
     assert sandbox.store.get("a").fields["name"] == "new"
 
 

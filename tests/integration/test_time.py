@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.wire import CUSTOMER, NO_RETRY, raw_server, respond, stall
+from tests.support.wire import CUSTOMER, NO_RETRY, Server, raw_server, reset, respond, running, stall
 from voucherify_async import (
     ConnectTimeoutError,
     DeadlineExceededError,
@@ -158,14 +158,8 @@ async def test_a_deadline_that_comes_between_two_attempts() -> None:
 
 async def test_a_body_that_is_lost_half_way_may_have_been_applied() -> None:
     """The server has not read all of it."""
-
-    async def deaf(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.abort()
-
-    listener = await asyncio.start_server(deaf, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
     items = [{"source_id": str(number), "description": "x" * 10_000} for number in range(500)]
-    async with listener, client_of(f"http://127.0.0.1:{port}") as client:
+    async with running(Server(reset)) as server, client_of(server.base_url) as client:
         with pytest.raises(OutcomeUnknownError) as caught:
             await client.customers.update_in_bulk(items)
     assert caught.value.may_have_been_applied

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trustme
 
-from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, running
+from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, in_order, running
 from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClient
 
 
@@ -17,7 +17,7 @@ from voucherify_async import ConnectionFailedError, RetryPolicy, VoucherifyClien
 async def tls_server(authority: trustme.CA, name: str = "localhost") -> AsyncGenerator[RawServer]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
-    async with running(RawServer([CUSTOMER]), context) as server:
+    async with running(RawServer(in_order(CUSTOMER)), context) as server:
         yield server
 
 

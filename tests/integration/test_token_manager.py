@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, stall, without_waiting
+from tests.support.clocks import FakeClock, use_clock
+from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, stall
 from voucherify_async import (
     AccessToken,
     AuthenticationError,
@@ -23,7 +24,6 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
-from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.token_manager import TokenManager, refresh_delay
 from voucherify_async.sandbox import Sandbox
 
@@ -74,7 +74,7 @@ async def test_against_the_sandbox(sandbox: Sandbox) -> None:
 
 async def test_a_token_is_renewed_before_it_expires() -> None:
     async with served(token("a"), CUSTOMER, CUSTOMER, token("b"), CUSTOMER) as (server, client):
-        clock = without_waiting(client)
+        clock = use_clock(client)
         await client.customers.get("1")
         clock.now += 839
         await client.customers.get("1")
@@ -93,7 +93,7 @@ def test_when_a_token_is_renewed(expires_in: int | None, seconds: float) -> None
 
 async def test_one_request_for_all_that_wait_for_a_renewal() -> None:
     async with served(token("a"), CUSTOMER, token("b"), CUSTOMER) as (server, client):
-        clock = without_waiting(client)
+        clock = use_clock(client)
         await client.customers.get("1")
         clock.now += 1_000
         await asyncio.gather(*(client.customers.get("1") for _ in range(30)))
@@ -141,7 +141,7 @@ async def test_a_refusal_of_a_token_that_has_been_renewed_is_no_news() -> None:
         fetched.append(f"token-{len(fetched)}")
         return AccessToken(access_token=fetched[-1])
 
-    manager = TokenManager(OAuthClientCredentials("id", "secret-token"), Clock())
+    manager = TokenManager(OAuthClientCredentials("id", "secret-token"), FakeClock())
     await manager.ensure_token(fetch)
     first = manager.token
     manager.invalidate(first)
@@ -176,7 +176,7 @@ class TestFailure:
 
     async def test_it_is_tried_again_as_any_call(self) -> None:
         async with served(respond(503), token("a"), CUSTOMER) as (server, client):
-            without_waiting(client)
+            use_clock(client)
             await client.customers.get("1")
         assert bearers(server) == [None, None, "a"]
 
@@ -198,7 +198,7 @@ class TestFailure:
         """Those of the call, and those of the request for a token."""
         answers = (token("a", 0), respond(503), respond(500), respond(500))
         async with served(*answers, retry=RetryPolicy(attempts=2)) as (_, client):
-            without_waiting(client)
+            use_clock(client)
             with pytest.raises(ServerError) as caught:
                 await client.customers.create(source_id="1")
         assert [attempt.operation for attempt in caught.value.attempts] == [
@@ -260,7 +260,7 @@ class TestViews:
     async def test_a_patient_caller_is_not_told_of_an_impatient_one(self, impatience: dict[str, Any]) -> None:
         late, release = held_token("b")
         async with served(respond(503), late, CUSTOMER) as (server, client):
-            without_waiting(client, jitter=0.0)
+            use_clock(client, FakeClock(jitter=0.0))
             hasty = asyncio.create_task(client.with_options(**impatience).customers.get("1"))
             await until_asked(server)
             patient = asyncio.create_task(client.customers.get("2"))

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import pytest
-from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.clocks import FakeClock
+from tests.support.internals import before_answers
 from voucherify_async import (
     Customer,
     PaginationStalledError,
@@ -23,7 +24,6 @@ from voucherify_async import (
     VoucherifyClient,
 )
 from voucherify_async.sandbox import Quirks, Sandbox
-from voucherify_async.sandbox._http.routing import EndpointResult
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.store import Store
 
@@ -90,7 +90,7 @@ class Stage(Sandbox):
         self.instants = [
             EPOCH + dt.timedelta(milliseconds=walk.step * number) for number in range(len(walk.counts))
         ]
-        self.store = Store(seed=walk.seed, clock=lambda: newest.timestamp() + 0.001, quirks=walk.quirks)
+        self.store = Store(seed=walk.seed, clock=FakeClock(newest.timestamp() + 0.001), quirks=walk.quirks)
         for instant, count in zip(self.instants, walk.counts, strict=True):
             self.store.burst(count, at=instant)
         self.first = list(self.store.customers)
@@ -102,13 +102,13 @@ class Stage(Sandbox):
         self.number = 0
         self.requests.clear()
 
-    def _answer(self, request: web.Request, body: bytes, request_id: str) -> EndpointResult:
+    def act(self, _request: object, _body: bytes) -> None:
+        """Change what the walk says, or fail, before a request is answered."""
         number, self.number = self.number, self.number + 1
         for change in self.changes[number]:
             self._change(change)
         if number in self.failures:
             raise ApiError(503, "unavailable")
-        return super()._answer(request, body, request_id)
 
     def _change(self, change: Change) -> None:
         if change.kind == "create":
@@ -170,6 +170,7 @@ class Theatre:
 def theatre() -> Iterator[Theatre]:
     with asyncio.Runner() as runner:
         stage = Stage()
+        before_answers(pytest.MonkeyPatch(), stage, stage.act)
         runner.run(stage.start())
         client = stage.client(rate_limiter=None)
         yield Theatre(runner, stage, client)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-import itertools
 import json
 import re
 import urllib.parse
@@ -21,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import FakeClock
+from tests.support.internals import change_records
 from tests.support.interop import missing
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
 from voucherify_async.sandbox._seed.seed import make_redeemable
@@ -81,19 +82,18 @@ def _offsets_are_as_the_documents_have_them(
     _exchanges_keep_the_contract: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It sends ``+0000``, which is ISO 8601, and what the service takes, but not the documents' `date-time`."""
-    record = Sandbox._record  # pyright: ignore[reportPrivateUsage]  # what checks exchanges is behind it
 
-    def kept(sandbox: Sandbox, exchange: Exchange) -> None:
-        record(sandbox, replace(exchange, target=re.sub(r"(%2B\d\d)(\d\d)\b", r"\1:\2", exchange.target)))
+    def with_colons(exchange: Exchange) -> Exchange:
+        return replace(exchange, target=re.sub(r"(%2B\d\d)(\d\d)\b", r"\1:\2", exchange.target))
 
-    monkeypatch.setattr(Sandbox, "_record", kept)
+    change_records(monkeypatch, with_colons)
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(customers=20, seed=7, job_seconds=0.0) as running:
         # A second passes between any two looks at the clock: nothing happens at once, nobody waits.
-        running.store.clock = itertools.count(STARTED).__next__
+        running.store.clock = FakeClock(STARTED, step=1)
         yield running
 
 
@@ -442,7 +442,7 @@ def held(official: Any, client: Client, sandbox: Sandbox) -> list[Any]:
     record.redeemables = [make_redeemable(sandbox.store, record) for _ in range(4)]
     redeemables: list[Any] = client.customers.list_customer_redeemables("crm-1").data
     now = max(redeemable.created_at for redeemable in redeemables).timestamp() + 10 * DAY
-    sandbox.store.clock = lambda: now
+    sandbox.store.clock = FakeClock(now)
     return redeemables
 
 
@@ -635,8 +635,7 @@ def test_metadata_is_updated_in_bulk(official: Any, client: Client) -> None:
 
 
 def test_jobs_are_polled(official: Any, client: Client, sandbox: Sandbox) -> None:
-    now = float(STARTED)
-    sandbox.store.clock = lambda: now
+    clock = sandbox.store.clock = FakeClock(STARTED)
     sandbox.store.job_seconds = 10.0
     body = official.CustomersMetadataUpdateInBulkRequestBody(source_ids=["crm-1"], metadata={"a": 1})
     receipts = [client.customers.update_customers_metadata_in_bulk(body) for _ in range(2)]
@@ -645,14 +644,14 @@ def test_jobs_are_polled(official: Any, client: Client, sandbox: Sandbox) -> Non
         found = [client.async_actions.get_async_action(receipt.async_action_id) for receipt in receipts]
         return [(action.status, action.progress) for action in found]
 
-    now += 5
+    clock.now += 5
     (first, progress), (second, none) = look()
     assert (first, second, none) == ("IN_PROGRESS", "ENQUEUED", 0)
     assert 0 < progress < 100
-    now += 6
+    clock.now += 6
     (first, progress), (second, _) = look()
     assert (first, progress, second) == ("DONE", 100, "IN_PROGRESS")
-    now += 10
+    clock.now += 10
     assert look() == [("DONE", 100), ("DONE", 100)]
     for receipt in receipts:
         action = client.async_actions.get_async_action(receipt.async_action_id)
@@ -749,8 +748,7 @@ def test_answers_tell_of_the_rate_limit(official: Any) -> None:
         Sandbox(rate_limit=Quota(3, period=60)) as sandbox,
         connected(official, sandbox, retries=0) as client,
     ):
-        now = float(STARTED)
-        sandbox.store.clock = lambda: now
+        sandbox.store.clock = FakeClock(STARTED)
         answers = [client.customers.list_customers_with_http_info().headers for _ in range(3)]
         assert [headers["X-Rate-Limit-Limit"] for headers in answers] == ["3", "3", "3"]
         assert [headers["X-Rate-Limit-Remaining"] for headers in answers] == ["2", "1", "0"]
@@ -773,13 +771,11 @@ def test_a_client_that_waits_as_it_is_told_comes_through(
 ) -> None:
     """What it is built upon repeats a call by itself, after the seconds in Retry-After."""
     with Sandbox(rate_limit=Quota(1, period=60)) as sandbox, connected(official, sandbox) as client:
-        now = float(STARTED)
-        sandbox.store.clock = lambda: now
+        clock = sandbox.store.clock = FakeClock(STARTED)
         waits: list[float] = []
 
         def sleep(seconds: float) -> None:
-            nonlocal now
-            now += seconds
+            clock.now += seconds
             waits.append(seconds)
 
         monkeypatch.setattr("time.sleep", sleep)
@@ -791,7 +787,7 @@ def test_a_client_that_waits_as_it_is_told_comes_through(
 
 @pytest.mark.parametrize("header", ["X-Voucherify-OAuth", "Authorization"])
 def test_a_token_stands_for_the_keys(official: Any, sandbox: Sandbox, header: str) -> None:
-    sandbox.store.clock = lambda: STARTED
+    sandbox.store.clock = FakeClock(STARTED)
     # It has no methods for tokens, and no setting for one: that goes into its default headers.
     token = _posted(sandbox, "token", grant_type="client_credentials", scope="api customers")
     assert (token["token_type"], token["expires_in"]) == ("Bearer", 900)

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.support.clocks import FakeClock
 from tests.support.interop import missing
 from voucherify_async import APIStatusError, RateLimitError, RetryPolicy, VoucherifyClient
 from voucherify_async.sandbox import Quota, Sandbox
@@ -204,14 +205,13 @@ async def test_a_request_is_shown_by_itself(
 
 
 async def test_a_job_gets_on(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
-    now = NOW
-    served.store.clock = lambda: now
+    clock = served.store.clock = FakeClock(NOW)
     served.store.job_seconds, served.store.job_seconds_per_item = 10, 0
     await client.customers.update_metadata_in_bulk(["a", "b"], {"tier": "gold"})
     jobs = page.get_by_role("region", name="Jobs")
     bar = jobs.get_by_role("progressbar")
     for elapsed, value, words in ((0, 0, "0 % of 2"), (5, 50, "50 % of 2"), (10, 100, "2 done")):
-        now = NOW + elapsed
+        clock.now = NOW + elapsed
         await page.evaluate(LOOK_AGAIN)
         await expect(jobs.get_by_text(words)).to_be_visible()
         await expect(bar).to_have_js_property("value", value)

@@ -1,98 +1,131 @@
-"""Clocks for tests whose waits take no time."""
+"""The clock of tests: time passes when a test says so, or when something sleeps."""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
+import math
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
 from voucherify_async import VoucherifyClient
 from voucherify_async._transport.clock import Clock
 from voucherify_async.sandbox import Sandbox
 
-
-@dataclass
-class SetClock:
-    """Epoch seconds, as they are set."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+NOW: Final = 1_767_225_600
+"""The time at which a fake clock starts: 2026-01-01T00:00:00Z."""
 
 
-_Sleeper = tuple[float, int, "asyncio.Future[None]"]
+class FakeClock(Clock):
+    """A clock that stands still until `now` is set or something sleeps; a sleep takes no real time.
 
+    It is also a function that returns `now`, which is what the sandbox takes for a clock.
 
-@dataclass
-class SkippingClock:
-    """Real time, out of which the time is cut in which everybody sleeps.
-
-    While requests are under way it runs as fast as any clock, so that a slow machine changes little; once
-    nothing is, it jumps to where the first sleeper wants to be woken.
+    Attributes:
+        now: The time, monotonic and since 1970, in seconds.
+        slept: The seconds of all sleeps, in the order in which they began.
+        asleep: When each of the current sleeps ends.
+        held: Whether sleeps last until `wake_next` or `release` is called.
     """
 
-    is_busy: Callable[[], bool]
-    skipped: float = 0.0
-    sleepers: list[_Sleeper] = field(default_factory=list[_Sleeper])
-    numbers: itertools.count[int] = field(default_factory=itertools.count)
+    def __init__(
+        self, now: float = NOW, *, jitter: float = 1.0, step: float = 0.0, held: bool = False
+    ) -> None:
+        """Create a clock.
 
-    def monotonic(self) -> float:
-        return time.monotonic() + self.skipped
+        Args:
+            now: The time to start at.
+            jitter: What `random` returns.
+            step: The seconds that pass each time somebody reads the clock.
+            held: Whether sleeps last until they are ended.
+        """
+        super().__init__(monotonic=self, epoch=self, sleep=self._sleep, random=lambda: jitter)
+        self.now = now
+        self.slept: list[float] = []
+        self.asleep: dict[asyncio.Future[None], float] = {}
+        self.held = held
+        self._step = step
 
-    def epoch(self) -> float:
-        return time.time() + self.skipped
+    def __call__(self) -> float:
+        now = self.now
+        self.now += self._step
+        return now
 
-    async def sleep(self, seconds: float) -> None:
-        sleeper = (self.monotonic() + seconds, next(self.numbers), asyncio.get_running_loop().create_future())
-        heapq.heappush(self.sleepers, sleeper)
-        await sleeper[2]
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        loop = asyncio.get_running_loop()
+        sleeper = loop.create_future()
+        # A sleep that is too short for a float still takes time, so that a loop of such sleeps ends.
+        shortest = math.nextafter(self.now, math.inf) if seconds > 0 else self.now
+        self.asleep[sleeper] = max(self.now + seconds, shortest)
+        if not self.held:
+            loop.call_soon(self.wake_next)
+        try:
+            await sleeper
+        finally:
+            del self.asleep[sleeper]
 
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(0.0005)
-            if self.sleepers and not self.is_busy():
-                self.skipped += max(0.0, self.sleepers[0][0] - self.monotonic())
-            while self.sleepers and self.sleepers[0][0] <= self.monotonic():
-                _, _, future = heapq.heappop(self.sleepers)
-                if not future.done():
-                    future.set_result(None)
+    def wake_next(self) -> None:
+        """Advance to the end of the sleep that ends first, and end it."""
+        ends = {sleeper: end for sleeper, end in self.asleep.items() if not sleeper.done()}
+        if ends:
+            self.now = max(self.now, min(ends.values()))
+        for sleeper, end in ends.items():
+            if end <= self.now:
+                sleeper.set_result(None)
 
-    def set(self, clock: Clock) -> None:
-        """Have a part of the client go by this clock."""
-        clock.monotonic, clock.epoch, clock.sleep = self.monotonic, self.epoch, self.sleep
+    def release(self) -> None:
+        """End the current sleeps, one after the other; later ones end by themselves."""
+        self.held = False
+        for _ in range(len(self.asleep)):
+            self.wake_next()
+
+
+def use_clock(
+    client: VoucherifyClient, clock: FakeClock | None = None, sandbox: Sandbox | None = None
+) -> FakeClock:
+    """Replace the clock of a client, its rate limiter included, and that of a sandbox; return the new clock.
+
+    A client has no setting for its clock, because only tests need one.
+    """
+    clock = clock or FakeClock()
+    replaced = client._sessions.clock  # pyright: ignore[reportPrivateUsage]
+    replaced.monotonic, replaced.epoch = clock.monotonic, clock.epoch
+    replaced.sleep, replaced.random = clock.sleep, clock.random
+    if sandbox is not None:
+        sandbox.store.clock = clock
+    return clock
 
 
 @asynccontextmanager
 async def skipping_clock(
     client: VoucherifyClient, sandbox: Sandbox | None = None
-) -> AsyncGenerator[SkippingClock]:
-    """Let a client, and a sandbox, go by one such clock."""
+) -> AsyncGenerator[FakeClock]:
+    """Replace the clocks by one that stands still while requests are in flight, and else skips all sleeps."""
+    clock = use_clock(client, FakeClock(time.time(), held=True), sandbox)
     pool = client._sessions.pool  # pyright: ignore[reportPrivateUsage]
-    exchange, under_way = pool.exchange, 0
+    exchange, in_flight = pool.exchange, 0
 
     async def counted(*args: Any, **kwargs: Any) -> Any:
-        nonlocal under_way
-        under_way += 1
+        nonlocal in_flight
+        in_flight += 1
         try:
             return await exchange(*args, **kwargs)
         finally:
-            under_way -= 1
+            in_flight -= 1
 
-    clock = SkippingClock(lambda: under_way > 0)
-    clock.set(pool.clock)
-    if sandbox is not None:
-        sandbox.store.clock = clock.epoch
-    runner = asyncio.create_task(clock.run())
+    async def skip() -> None:
+        while True:
+            await asyncio.sleep(0.0005)
+            if not in_flight:
+                clock.wake_next()
+
+    skipping = asyncio.create_task(skip())
     try:
         with patch.object(pool, "exchange", counted):
             yield clock
     finally:
-        runner.cancel()
-        await asyncio.gather(runner, return_exceptions=True)
+        skipping.cancel()
+        await asyncio.gather(skipping, return_exceptions=True)

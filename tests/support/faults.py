@@ -431,6 +431,11 @@ class FaultProxy:
         self._closed = False
         self._visits: dict[Visit, asyncio.Task[None]] = {}
 
+    @property
+    def idle(self) -> bool:
+        """Whether all connections have ended."""
+        return all(task.done() for task in self._visits.values())
+
     async def listen(self, sock: socket.socket | None) -> asyncio.Server:
         if sock is None:
             sock = socket.create_server((HOST, 0), backlog=1024)

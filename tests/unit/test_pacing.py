@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.clocks import FakeClock
 from voucherify_async import AdaptiveRateLimiter, ConfigurationError, LocalRateLimiter, RateLimit
-from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.pacing import UNTIL_RESPONSE, AdaptivePace, Pace, Ramp, WindowPace
 from voucherify_async._transport.rate_limit import RateGate
 
@@ -165,22 +165,10 @@ class TestAdaptive:
         assert pace.delay(0.0) == UNTIL_RESPONSE
 
 
-class Frozen:
-    """Time that moves only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.clock = Clock(monotonic=lambda: self.now, sleep=self.sleep)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
-        self.now += seconds
-
-
 class TestLines:
     async def test_first_come_first_served(self) -> None:
-        time = Frozen()
-        limiter = LocalRateLimiter(1, 1.0, clock=time.clock)
+        clock = FakeClock(0.0)
+        limiter = LocalRateLimiter(1, 1.0, clock=clock)
         served: list[int] = []
 
         async def call(number: int) -> None:
@@ -191,23 +179,23 @@ class TestLines:
 
         await asyncio.gather(*(call(number) for number in range(50)))
         assert served == list(range(50))
-        assert time.now == pytest.approx(49.0)
+        assert clock.now == pytest.approx(49.0)
 
     async def test_at_once_or_not_at_all(self) -> None:
-        limiter = LocalRateLimiter(1, 10.0, clock=Frozen().clock)
+        limiter = LocalRateLimiter(1, 10.0, clock=FakeClock(0.0))
         assert await limiter.acquire("api_calls", 0.0) is None
         assert await limiter.acquire("api_calls", 0.0) == 0.0
         limiter.release("api_calls", None, None)
         assert await limiter.acquire("api_calls", 0.0) == 10.0
 
     async def test_at_once_does_not_jump_the_line(self) -> None:
-        time = Frozen()
-        limiter = LocalRateLimiter(1, 10.0, clock=time.clock)
+        clock = FakeClock(0.0)
+        limiter = LocalRateLimiter(1, 10.0, clock=clock)
         await limiter.acquire("api_calls", 0.0)
         waiting = asyncio.create_task(limiter.acquire("api_calls", 60.0))
         await asyncio.sleep(0)
         limiter.release("api_calls", None, None)
-        time.now = 10.0
+        clock.now = 10.0
         assert await limiter.acquire("api_calls", 0.0) == 0.0
         assert await waiting is None
 
@@ -233,7 +221,7 @@ class TestLines:
                     limiter.release("api_calls", None, None)
 
     async def test_a_wait_that_is_too_long_is_refused_to_all_in_line(self) -> None:
-        limiter = LocalRateLimiter(1, 100.0, clock=Frozen().clock)
+        limiter = LocalRateLimiter(1, 100.0, clock=FakeClock(0.0))
         await limiter.acquire("api_calls", 0.0)
         waiting = [asyncio.create_task(limiter.acquire("api_calls", 60.0)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -243,15 +231,15 @@ class TestLines:
     @pytest.mark.parametrize("max_wait", [2.0, 5.0, 14.0])
     async def test_no_wait_is_longer_than_the_longest(self, max_wait: float) -> None:
         """The turn in the line is a part of it."""
-        time = Frozen()
-        limiter = LocalRateLimiter(1, 3.0, clock=time.clock)
+        clock = FakeClock(0.0)
+        limiter = LocalRateLimiter(1, 3.0, clock=clock)
 
         async def call() -> tuple[float | None, float]:
-            began = time.now
+            began = clock.now
             wait = await limiter.acquire("api_calls", max_wait)
             if wait is None:
                 limiter.release("api_calls", None, None)
-            return wait, time.now - began
+            return wait, clock.now - began
 
         results = await asyncio.gather(*(call() for _ in range(10)))
         assert max(waited for _, waited in results) <= max_wait
@@ -268,18 +256,18 @@ class TestLines:
         assert await limiter.acquire("api_calls", 0.0) == 0.0
 
     async def test_a_wait_that_is_known_to_be_too_long_is_not_begun(self) -> None:
-        time = Frozen()
-        limiter = AdaptiveRateLimiter(clock=time.clock)
+        clock = FakeClock(0.0)
+        limiter = AdaptiveRateLimiter(clock=clock)
         assert await limiter.acquire("api_calls", 0.0) is None
         limiter.release("api_calls", RateLimit(remaining=0), 5.0)
-        began = time.now
+        began = clock.now
         assert await limiter.acquire("api_calls", 2.0) == 5.0
         assert await limiter.acquire("api_calls", 4.9) == 5.0  # to the second is not near enough
-        assert time.now == began
+        assert clock.now == began
         assert await limiter.acquire("api_calls", 5.0) is None
 
     async def test_kinds_have_lines_of_their_own(self) -> None:
-        limiter = AdaptiveRateLimiter(clock=Frozen().clock)
+        limiter = AdaptiveRateLimiter(clock=FakeClock(0.0))
         assert await limiter.acquire("bulk_api_calls", 0.0) is None
         limiter.release("bulk_api_calls", RateLimit(limit=10, remaining=0), 50.0)
         assert await limiter.acquire("bulk_api_calls", 0.0) == 50.0
@@ -289,7 +277,7 @@ class TestLines:
         assert await limiter.acquire("bulk_api_calls", 0.0) == 60.0
 
     async def test_kinds_that_a_service_invents_share_a_line(self) -> None:
-        limiter, gate = AdaptiveRateLimiter(clock=Frozen().clock), RateGate(Clock())
+        limiter, gate = AdaptiveRateLimiter(clock=FakeClock(0.0)), RateGate(FakeClock())
         assert await limiter.acquire("api_calls", 0.0) is None
         for number in range(3_000):
             kind = f"kind_{number}"
@@ -306,19 +294,19 @@ class TestLines:
         assert "bulk_api_calls" in gate.queues
 
     async def test_a_header_holds_requests_back_for_a_minute_at_most(self) -> None:
-        time = Frozen()
-        limiter = AdaptiveRateLimiter(clock=time.clock)
+        clock = FakeClock(0.0)
+        limiter = AdaptiveRateLimiter(clock=clock)
         assert await limiter.acquire("api_calls", 0.0) is None
         limiter.release("api_calls", RateLimit(limit=10, remaining=0), 365 * 24 * 3600.0)
         assert await limiter.acquire("api_calls", 0.0) == 61.0
         assert await limiter.acquire("api_calls", 61.0) is None
         assert await limiter.acquire("api_calls", 0.0) is not None  # one asks
         limiter.release("api_calls", RateLimit(limit=10, remaining=10), None)
-        time.now += 10
+        clock.now += 10
         assert await limiter.acquire("api_calls", 0.0) is None
 
     async def test_a_gate_that_was_never_closed(self) -> None:
-        gate = RateGate(Clock())
+        gate = RateGate(FakeClock())
         assert not gate.is_closed("api_calls")
         assert not gate.queues
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox._store.index import EVERYONE, CustomerFilter, Index
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.records import Bounds, Record
@@ -56,11 +57,11 @@ def draw(chance: random.Random) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_after_any_change(seed: int) -> None:
-    now = 1000.0
-    store = Store(seed=seed, clock=lambda: now)
+    clock = FakeClock(1000.0)
+    store = Store(seed=seed, clock=clock)
     chance = random.Random(seed)
     for _ in range(400):
-        now += chance.choice([0, 1])
+        clock.now += chance.choice([0, 1])
         known = list(store.customers.values())
         change = chance.choice(["add", "add", "update", "update", "upsert", "replace", "remove", "burst"])
         if change == "add" or not known:
@@ -163,11 +164,11 @@ def test_no_instant_is_within_no_bound() -> None:
 class TestShuffledTies:
     @pytest.mark.parametrize("order", ["updated_at", "-updated_at"])
     def test_of_the_instants_that_are_sorted_by(self, order: str) -> None:
-        now = 1000.0
-        store = Store(clock=lambda: now, quirks=Quirks(shuffled_ties=True))
+        clock = FakeClock(1000.0)
+        store = Store(clock=clock, quirks=Quirks(shuffled_ties=True))
         records = store.burst(20)
         for record in records:
-            now += 1
+            clock.now += 1
             store.update(record, {})
         assert list(store.select(EVERYONE, order)[0]) == records[:: -1 if order.startswith("-") else 1]
         others = [store.update(record, {}) for record in seconds_apart(store, 20)]

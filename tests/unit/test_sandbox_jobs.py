@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.clocks import SetClock
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.index import EVERYONE
 from voucherify_async.sandbox._store.jobs import BulkUpdate, CsvImport, MetadataUpdate, find_report
@@ -25,12 +25,12 @@ def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
+def clock() -> FakeClock:
+    return FakeClock(1000.0)
 
 
 @pytest.fixture
-def store(clock: SetClock) -> Store:
+def store(clock: FakeClock) -> Store:
     return Store(clock=clock, job_seconds=1.0, job_seconds_per_item=0.0)
 
 
@@ -52,7 +52,7 @@ def done(store: Store) -> dict[str, int]:
 
 
 class TestTurns:
-    def test_small_jobs_run_in_order(self, store: Store, clock: SetClock) -> None:
+    def test_small_jobs_run_in_order(self, store: Store, clock: FakeClock) -> None:
         first, second = schedule(store, "a", 5), schedule(store, "b", 5)
         assert [job.to_json(clock.now)["status"] for job in (first, second)] == ["IN_PROGRESS", "ENQUEUED"]
         clock.now += 1.5
@@ -63,7 +63,7 @@ class TestTurns:
         store.advance()
         assert done(store) == {"a": 5, "b": 5}
 
-    def test_large_jobs_take_turns(self, store: Store, clock: SetClock) -> None:
+    def test_large_jobs_take_turns(self, store: Store, clock: FakeClock) -> None:
         large, small, other = (
             schedule(store, "a", 5 * TURN // 2),
             schedule(store, "b", 1),
@@ -90,7 +90,7 @@ class TestTurns:
         assert large.result is not None
         assert large.result["done_count"] == 5 * TURN // 2
 
-    def test_progress_only_grows(self, store: Store, clock: SetClock) -> None:
+    def test_progress_only_grows(self, store: Store, clock: FakeClock) -> None:
         large = schedule(store, "a", 3 * TURN)
         schedule(store, "b", 3 * TURN)
         seen: list[int] = []
@@ -103,7 +103,7 @@ class TestTurns:
         assert seen[-1] == 100
         assert len(set(seen)) > 5
 
-    def test_a_job_without_items(self, store: Store, clock: SetClock) -> None:
+    def test_a_job_without_items(self, store: Store, clock: FakeClock) -> None:
         job = schedule(store, "a", 0)
         clock.now += 0.5
         assert job.to_json(clock.now)["progress"] == 50
@@ -112,7 +112,7 @@ class TestTurns:
         assert job.result is not None
         assert (job.result["done_count"], job.to_json(clock.now)["progress"]) == (0, 100)
 
-    def test_many_jobs_that_are_due_at_once(self, store: Store, clock: SetClock) -> None:
+    def test_many_jobs_that_are_due_at_once(self, store: Store, clock: FakeClock) -> None:
         jobs = [schedule(store, f"{number}", 2) for number in range(50)]
         clock.now += 1e6
         store.advance()
@@ -128,7 +128,7 @@ def report(store: Store, job: Job) -> list[dict[str, str]]:
 
 
 class TestReports:
-    def test_of_a_bulk_update(self, store: Store, clock: SetClock) -> None:
+    def test_of_a_bulk_update(self, store: Store, clock: FakeClock) -> None:
         store.upsert({"source_id": "known"})
         store.upsert({"source_id": "bad"})
         customers: list[dict[str, Any]] = [
@@ -148,12 +148,12 @@ class TestReports:
         ]
 
     @pytest.mark.parametrize("source_id", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-    def test_no_cell_is_a_formula(self, store: Store, clock: SetClock, source_id: str) -> None:
+    def test_no_cell_is_a_formula(self, store: Store, clock: FakeClock, source_id: str) -> None:
         job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of([{"source_id": source_id}]))
         clock.now += 2
         assert report(store, job)[0]["source_id"] == f"'{source_id}"
 
-    def test_of_a_metadata_update(self, store: Store, clock: SetClock) -> None:
+    def test_of_a_metadata_update(self, store: Store, clock: FakeClock) -> None:
         store.upsert({"source_id": "a", "metadata": {"m": 1}})
         work = MetadataUpdate(["a", "b"], metadata={"n": 2})
         job = store.schedule("CUSTOMERS.METADATA_UPDATE", "v-1", work)
@@ -161,14 +161,14 @@ class TestReports:
         assert [row["found"] for row in report(store, job)] == ["true", "false"]
         assert (store.get("a").metadata, store.get("b").metadata) == ({"m": 1, "n": 2}, {"n": 2})
 
-    def test_an_import_has_none(self, store: Store, clock: SetClock) -> None:
+    def test_an_import_has_none(self, store: Store, clock: FakeClock) -> None:
         job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of(b"Name\nAda\n"))
         clock.now += 2
         store.advance()
         assert job.ended
         assert find_report(store, f"/-/reports/{job.id}.csv") is None
 
-    def test_they_are_kept_for_a_month(self, store: Store, clock: SetClock) -> None:
+    def test_they_are_kept_for_a_month(self, store: Store, clock: FakeClock) -> None:
         job = schedule(store, "a", 1)
         clock.now += 2
         assert find_report(store, f"/-/reports/{job.id}.csv") is not None
@@ -204,7 +204,7 @@ def test_line_ends_and_byte_order_marks(content: bytes, name: str) -> None:
     assert (work.columns, work.rows) == (["name", "city"], [[name, "Paris"]])
 
 
-def test_what_is_wrong_with_a_row_is_told(store: Store, clock: SetClock) -> None:
+def test_what_is_wrong_with_a_row_is_told(store: Store, clock: FakeClock) -> None:
     content = b"Source_id,birthdate\na\n\nb,soon\n,,extra\n"
     job = store.schedule("CUSTOMERS.IMPORT_CSV", "v-1", CsvImport.of(content))
     clock.now += 2
@@ -221,7 +221,7 @@ def test_what_is_wrong_with_a_row_is_told(store: Store, clock: SetClock) -> None
     ]
 
 
-def test_what_is_done_is_not_kept(store: Store, clock: SetClock) -> None:
+def test_what_is_done_is_not_kept(store: Store, clock: FakeClock) -> None:
     """Jobs are kept for ever, and in the file of the state."""
     bulk, table = work("a", 3), CsvImport.of(b"name\nAda\n")
     for one in (bulk, table):
@@ -231,7 +231,7 @@ def test_what_is_done_is_not_kept(store: Store, clock: SetClock) -> None:
     assert (bulk.customers, table.rows) == ([], [])
 
 
-def test_a_report_has_one_address(store: Store, clock: SetClock) -> None:
+def test_a_report_has_one_address(store: Store, clock: FakeClock) -> None:
     job = schedule(store, "a", 1)
     clock.now += 2
     assert find_report(store, f"/-/reports/{job.id}.csv") is not None
@@ -239,21 +239,21 @@ def test_a_report_has_one_address(store: Store, clock: SetClock) -> None:
 
 
 class TestWhenNobodyLooked:
-    def test_turns_follow_one_another_all_the_same(self, store: Store, clock: SetClock) -> None:
+    def test_turns_follow_one_another_all_the_same(self, store: Store, clock: FakeClock) -> None:
         job, other = schedule(store, "a", 5 * TURN // 2), schedule(store, "b", 1)
         clock.now += 1e6
         store.advance()
         assert (job.ended, other.ended) == (True, True)
         assert [other.ends, job.ends] == pytest.approx([1001.4, 1002.0])
 
-    def test_customers_were_updated_when_the_job_ended(self, store: Store, clock: SetClock) -> None:
+    def test_customers_were_updated_when_the_job_ended(self, store: Store, clock: FakeClock) -> None:
         store.upsert({"source_id": "a-0"})
         schedule(store, "a", 1)
         clock.now += 1e6
         assert store.get("a-0").updated == dt.datetime.fromtimestamp(1001, dt.UTC)
 
     @pytest.mark.parametrize("look", ["find", "upsert", "select", "schedule"])
-    def test_whoever_does_sees_what_is_due(self, store: Store, clock: SetClock, look: str) -> None:
+    def test_whoever_does_sees_what_is_due(self, store: Store, clock: FakeClock, look: str) -> None:
         customers = [{"source_id": "a", "name": "Ada"}]
         store.schedule("X", "v-1", BulkUpdate.of(customers))
         clock.now += 1
@@ -274,13 +274,13 @@ class TestWhenNobodyLooked:
         assert (shown["status"], shown["progress"]) == ("IN_PROGRESS", 100)
 
 
-def test_a_job_is_not_updated_after_its_end(store: Store, clock: SetClock) -> None:
+def test_a_job_is_not_updated_after_its_end(store: Store, clock: FakeClock) -> None:
     job = schedule(store, "a", 3)
     shown = [job.to_json(now)["updated_at"] for now in (1000.0, 1000.5, 1001.0, 1005.0)]
     assert [instant[-7:] for instant in shown] == ["40.000Z", "40.500Z", "41.000Z", "41.000Z"]
 
 
-def test_jobs_that_were_kept_wait_for_the_turns_that_they_had(store: Store, clock: SetClock) -> None:
+def test_jobs_that_were_kept_wait_for_the_turns_that_they_had(store: Store, clock: FakeClock) -> None:
     large, small = schedule(store, "a", 2 * TURN), schedule(store, "b", 1)
     clock.now += 0.5
     store.advance()
@@ -296,7 +296,7 @@ def test_jobs_that_were_kept_wait_for_the_turns_that_they_had(store: Store, cloc
 
 
 def test_time_goes_on_after_an_interrupt(
-    store: Store, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+    store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

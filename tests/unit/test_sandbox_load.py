@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
-import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox.__main__ import make_sandbox, serve
 from voucherify_async.sandbox._seed.load import load_customers
@@ -269,7 +269,7 @@ def test_of_those_who_have_done_nothing_nothing_is_kept(ndjson: Path) -> None:
 
 
 def test_all_are_created_at_once(ndjson: Path) -> None:
-    store = Store(clock=itertools.count(1000).__next__)
+    store = Store(clock=FakeClock(1000, step=1))
     load_customers(store, lines(ndjson, {}, {}))
     assert len({record.created for record in store.customers.values()}) == 1
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
 from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.faults import Faults
@@ -25,7 +26,7 @@ HTML = "<p>Hi</p><style>p { color: red }</style><script type=module>let a;\n</sc
 @pytest.fixture
 def sandbox() -> Sandbox:
     made = Sandbox()
-    made.store.clock = lambda: NOW
+    made.store.clock = FakeClock(NOW)
     return made
 
 
@@ -226,7 +227,7 @@ def test_counts(sandbox: Sandbox) -> None:
     sandbox.store.burst(3)
     sandbox.store.issue_token("api")
     sandbox.store.issue_token("api")
-    sandbox.store.clock = lambda: NOW + 10_000  # both have run out
+    sandbox.store.clock = FakeClock(NOW + 10_000)  # both have run out
     sandbox.store.issue_token("api")
     sandbox.requests.seen = 12_345
     counts = content(ask(sandbox))["counts"]
@@ -313,7 +314,7 @@ def test_jobs_get_on_while_somebody_looks(sandbox: Sandbox) -> None:
     shown = job | {"id": first, "status": "IN_PROGRESS", "progress": 25, "items": 2}
 
     def look(seconds: float) -> Any:
-        store.clock = lambda: NOW + seconds
+        store.clock = FakeClock(NOW + seconds)
         return content(ask(sandbox))["jobs"]
 
     assert look(2.5) == [queued, shown]
@@ -431,7 +432,7 @@ def test_text_that_is_no_utf_8(sandbox: Sandbox) -> None:
 
 def test_a_token_that_has_just_run_out_is_none(sandbox: Sandbox) -> None:
     token = sandbox.store.issue_token("api")
-    sandbox.store.clock = lambda: token.expires - 1
+    sandbox.store.clock = FakeClock(token.expires - 1)
     assert content(ask(sandbox))["counts"]["tokens"] == 1
-    sandbox.store.clock = lambda: token.expires
+    sandbox.store.clock = FakeClock(token.expires)
     assert content(ask(sandbox))["counts"]["tokens"] == 0

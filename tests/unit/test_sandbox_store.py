@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.clocks import SetClock
+from tests.support.clocks import FakeClock
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._store.index import EVERYONE
@@ -20,16 +20,16 @@ from voucherify_async.sandbox._store.store import Store
 
 
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
+def clock() -> FakeClock:
+    return FakeClock(1000.0)
 
 
 @pytest.fixture
-def store(clock: SetClock) -> Store:
+def store(clock: FakeClock) -> Store:
     return Store(clock=clock)
 
 
-def run_bulk(store: Store, clock: SetClock, customers: list[Any]) -> dict[str, Any]:
+def run_bulk(store: Store, clock: FakeClock, customers: list[Any]) -> dict[str, Any]:
     job = store.schedule("CUSTOMERS.BULK_UPDATE", "v-1", BulkUpdate.of(customers))
     clock.now = job.ends
     store.advance()
@@ -62,7 +62,7 @@ def told(record: Record) -> list[dict[str, Any]]:
 
 
 class TestEvents:
-    def test_they_show_what_the_customer_was_then(self, store: Store, clock: SetClock) -> None:
+    def test_they_show_what_the_customer_was_then(self, store: Store, clock: FakeClock) -> None:
         record = store.upsert({"source_id": "a", "name": "Ada", "metadata": {"n": 1}})
         shown = [record.to_json()]
         for changes in (
@@ -98,7 +98,7 @@ class TestEvents:
 
 def test_the_same_seed_gives_the_same_ids() -> None:
     def made(seed: int) -> list[Any]:
-        store = Store(seed=seed, clock=lambda: 5.0)
+        store = Store(seed=seed, clock=FakeClock(5.0))
         return [(record.id, record.source_id, told(record)) for record in store.burst(20)]
 
     assert made(3) == made(3)
@@ -115,7 +115,7 @@ def test_ids_are_letters_and_digits(store: Store) -> None:
 
 
 class TestBulk:
-    def test_all_happen_at_the_instant_at_which_the_job_ends(self, store: Store, clock: SetClock) -> None:
+    def test_all_happen_at_the_instant_at_which_the_job_ends(self, store: Store, clock: FakeClock) -> None:
         store.quirks = Quirks(alike=True)
         store.upsert({"source_id": "b"})
         result = run_bulk(store, clock, [{"source_id": name} for name in "abc"])
@@ -124,7 +124,7 @@ class TestBulk:
         assert [store.get(name).activity[-1].at for name in "abc"] == [at] * 3
         assert store.get("b").updated == store.get("a").created == at
 
-    def test_the_first_thing_that_does_not_fit_is_told(self, store: Store, clock: SetClock) -> None:
+    def test_the_first_thing_that_does_not_fit_is_told(self, store: Store, clock: FakeClock) -> None:
         wrong: list[Any] = [
             {"metadata": 1, "address": {"city": 1}, "birthdate": "soon", "email": 1, "name": 1, "id": ""},
             {"metadata": 1, "address": {"city": 1}, "birthdate": "soon", "email": 1, "name": 1},
@@ -146,7 +146,9 @@ class TestBulk:
 
     @pytest.mark.parametrize("order", ["created_at", "updated_at", "source_id"])
     @pytest.mark.parametrize("count", [1, 5, 500])
-    def test_lists_that_were_read_before(self, store: Store, clock: SetClock, order: str, count: int) -> None:
+    def test_lists_that_were_read_before(
+        self, store: Store, clock: FakeClock, order: str, count: int
+    ) -> None:
         store.burst(300)
         known = list(store.select(EVERYONE, order)[0])
         run_bulk(store, clock, [{"source_id": f"crm-{number}"} for number in range(count)])
@@ -161,7 +163,7 @@ class TestBulk:
 
 
 class TestHowLongJobsTake:
-    def test_as_told(self, clock: SetClock) -> None:
+    def test_as_told(self, clock: FakeClock) -> None:
         sandbox = Sandbox(job_seconds=2.0, job_seconds_per_item=0.5)
         store = sandbox.store
         store.clock = clock
@@ -171,7 +173,7 @@ class TestHowLongJobsTake:
         second = store.schedule("X", "v-1", Chore(4))
         assert (first.ends, second.starts, second.ends) == (1004.0, 1004.0, 1005.0)
 
-    def test_no_time_at_all(self, clock: SetClock) -> None:
+    def test_no_time_at_all(self, clock: FakeClock) -> None:
         store = Store(clock=clock, job_seconds=0, job_seconds_per_item=0)
         job = store.schedule("X", "v-1", Chore(4))
         assert job.to_json(clock.now)["progress"] == 100
@@ -209,7 +211,7 @@ def test_a_burst_is_kept_in_utc(store: Store) -> None:
     assert (record.created, record.created.tzinfo) == (dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.UTC)
 
 
-def test_a_token_lives_until_it_runs_out(store: Store, clock: SetClock) -> None:
+def test_a_token_lives_until_it_runs_out(store: Store, clock: FakeClock) -> None:
     token = store.issue_token("api")
     clock.now = token.expires - 0.001
     assert store.live_token(token.value) is token

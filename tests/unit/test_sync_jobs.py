@@ -8,9 +8,9 @@ from itertools import islice, pairwise
 
 import pytest
 
+from tests.support.clocks import FakeClock
 from voucherify_async import errors
 from voucherify_async._sync.jobs import MAX_FAILURES, JobPoller, pauses
-from voucherify_async._transport.clock import Clock
 from voucherify_async.models.async_actions import AsyncAction
 
 Answer = str | errors.VoucherifyError | None
@@ -18,12 +18,11 @@ Answer = str | errors.VoucherifyError | None
 PAUSES = list(islice(pauses(), 40))
 
 
-class Service:
-    """Jobs that end when they are told to; time passes only when somebody sleeps."""
+class Service(FakeClock):
+    """Jobs that end when they are told to, and the time at which they do; it passes only when somebody sleeps."""
 
     def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
+        super().__init__(0.0)
         self.looks: list[tuple[int, str]] = []
         self.answers: dict[str, Answer] = {}
         self.plans: list[Callable[[int], None]] = []
@@ -32,14 +31,11 @@ class Service:
         self.processing_time: int | None = None
         self.before: list[list[str] | errors.VoucherifyError] = []
         self.asked: list[str | None] = []
-        self.clock = Clock(monotonic=lambda: self.now, epoch=lambda: self.now, sleep=self.sleep)
 
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+    def wake_next(self) -> None:
         for plan in self.plans:
             plan(len(self.slept))
-        await asyncio.sleep(0)
+        super().wake_next()
 
     async def start(self, content: bytes, /) -> str:
         raise AssertionError("a poller starts no jobs")
@@ -81,7 +77,7 @@ def service() -> Service:
 
 @pytest.fixture
 def poller(service: Service) -> JobPoller:
-    return JobPoller(service, service.clock, max_server_wait=60.0)
+    return JobPoller(service, service, max_server_wait=60.0)
 
 
 @asynccontextmanager

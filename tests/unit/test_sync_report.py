@@ -13,33 +13,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.clocks import FakeClock
 from voucherify_async import SyncFailure, SyncJob, SyncProgress, SyncReport, SyncStateError
 from voucherify_async._sync.batches import BodyTemplate, Item, make_batch
 from voucherify_async._sync.delivery import Delivery
 from voucherify_async._sync.report import SyncStats
 from voucherify_async._sync.results import INVALID_ITEM, SyncCounts
 from voucherify_async._sync.state import SyncState, read_failures
-from voucherify_async._transport.clock import Clock
 from voucherify_async.models.customers import CustomerUpsert
 
 MOST = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 
 
-class Hand:
-    """A clock that is moved by hand."""
-
-    def __init__(self, now: float = 1_000.0) -> None:
-        self.now = now
-        self.clock = Clock(monotonic=lambda: self.now)
-
-
 def tally_of(
     on_failure: Callable[[SyncFailure], object] | None = None,
     on_progress: Callable[[SyncProgress], object] | None = None,
-    hand: Hand | None = None,
+    clock: FakeClock | None = None,
 ) -> SyncStats:
-    return SyncStats((hand or Hand()).clock, on_progress, on_failure)
+    return SyncStats(clock or FakeClock(1_000.0), on_progress, on_failure)
 
 
 def failed(position: int | None, content: bytes | None = None, **more: Any) -> SyncFailure:
@@ -232,12 +224,12 @@ class TestProgress:
         tally_of().report_progress(last=True)
 
     def test_what_is_told(self) -> None:
-        hand = Hand()
+        clock = FakeClock(1_000.0)
         told: list[SyncProgress] = []
-        tally = tally_of(on_progress=told.append, hand=hand)
+        tally = tally_of(on_progress=told.append, clock=clock)
         tally.read, tally.sent, tally.succeeded, tally.failed, tally.invalid, tally.resent = range(1, 7)
         tally.open = {f"{number}": (1, 0.0) for number in range(9)}
-        hand.now += 2.5
+        clock.now += 2.5
         tally.report_progress()
         assert told == [
             SyncProgress(read=1, sent=2, succeeded=3, failed=4, invalid=5, resent=6, open_jobs=9, elapsed=2.5)
@@ -245,18 +237,18 @@ class TestProgress:
 
     @pytest.mark.parametrize("began", [0.0, 7.12, 87.7, 157.3, 1_340.0, 86_400.7])
     def test_the_first_is_told_at_once(self, began: float) -> None:
-        hand = Hand(began)
+        clock = FakeClock(began)
         told: list[SyncProgress] = []
-        tally_of(on_progress=told.append, hand=hand).report_progress()
+        tally_of(on_progress=told.append, clock=clock).report_progress()
         assert [progress.elapsed for progress in told] == [0.0]
 
     @pytest.mark.parametrize("step", [0.001, 0.03, 0.0999, 0.3])
     def test_ten_times_a_second_at_most(self, step: float) -> None:
-        hand = Hand()
+        clock = FakeClock(1_000.0)
         told: list[float] = []
-        tally = tally_of(on_progress=lambda _: told.append(hand.now), hand=hand)
+        tally = tally_of(on_progress=lambda _: told.append(clock.now), clock=clock)
         for _ in range(int(10 / step)):
-            hand.now += step
+            clock.now += step
             tally.read += 1
             tally.report_progress()
         assert all(later - sooner >= 0.1 - 1e-9 for sooner, later in pairwise(told))
@@ -276,11 +268,11 @@ class TestProgress:
         st.lists(st.one_of(st.floats(0.0, 0.2), st.sampled_from([0.0, 0.05, 0.1, 0.5])), max_size=60),
     )
     def test_whenever_it_is_called(self, began: float, steps: list[float]) -> None:
-        hand = Hand(began)
+        clock = FakeClock(began)
         told: list[float] = []
-        tally = tally_of(on_progress=lambda _: told.append(hand.now), hand=hand)
+        tally = tally_of(on_progress=lambda _: told.append(clock.now), clock=clock)
         for step in steps:
-            hand.now += step
+            clock.now += step
             tally.report_progress()
         for first, eleventh in zip(told, told[10:], strict=False):
             assert eleventh - first > 1.0 - 1e-6

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.clocks import FakeClock
 from voucherify_async._transport.watchdog import Watchdog
 
 
@@ -26,13 +27,13 @@ class Thing:
         self.told.append(self)
 
 
-@dataclass
-class Time:
-    """A loop's time, and the timers that were made in it."""
+class LoopTime(FakeClock):
+    """The time of an event loop, and the timers that were made in it."""
 
-    loop: asyncio.AbstractEventLoop
-    now: float = 100.0
-    timers: list[asyncio.TimerHandle] = field(default_factory=list[asyncio.TimerHandle])
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(100.0)
+        self.loop = loop
+        self.timers: list[asyncio.TimerHandle] = []
 
     def take_over(self) -> None:
         call_at: Callable[..., asyncio.TimerHandle] = self.loop.call_at
@@ -41,7 +42,7 @@ class Time:
             self.timers.append(call_at(when, *args, **kwargs))
             return self.timers[-1]
 
-        self.loop.time = lambda: self.now  # type: ignore[method-assign]  # only of this one loop
+        self.loop.time = self  # type: ignore[method-assign]  # only of this one loop
         self.loop.call_at = listen  # type: ignore[method-assign,assignment]  # only of this one loop
 
     async def go_by(self, seconds: float) -> None:
@@ -55,8 +56,8 @@ class Time:
 
 
 @pytest.fixture
-async def time() -> Time:
-    time = Time(asyncio.get_running_loop())
+async def time() -> LoopTime:
+    time = LoopTime(asyncio.get_running_loop())
     time.take_over()
     return time
 
@@ -68,7 +69,7 @@ def watchdog() -> Iterator[Watchdog]:
     watchdog.close()
 
 
-async def test_things_are_told_in_the_order_in_which_they_began(time: Time, watchdog: Watchdog) -> None:
+async def test_things_are_told_in_the_order_in_which_they_began(time: LoopTime, watchdog: Watchdog) -> None:
     told: list[Thing] = []
     things = [Thing(told) for _ in range(5)]
     for thing in things:
@@ -81,7 +82,7 @@ async def test_things_are_told_in_the_order_in_which_they_began(time: Time, watc
         await time.go_by(0.5)
 
 
-async def test_some_that_are_due_at_once(time: Time, watchdog: Watchdog) -> None:
+async def test_some_that_are_due_at_once(time: LoopTime, watchdog: Watchdog) -> None:
     told: list[Thing] = []
     things = [Thing(told) for _ in range(5)]
     for thing in things:
@@ -90,7 +91,7 @@ async def test_some_that_are_due_at_once(time: Time, watchdog: Watchdog) -> None
     assert told == things
 
 
-async def test_it_is_told_once(time: Time, watchdog: Watchdog) -> None:
+async def test_it_is_told_once(time: LoopTime, watchdog: Watchdog) -> None:
     thing = Thing()
     watchdog.watch(thing, 3)
     for _ in range(5):
@@ -100,7 +101,7 @@ async def test_it_is_told_once(time: Time, watchdog: Watchdog) -> None:
     assert thing.told == [thing]
 
 
-async def test_not_a_moment_too_soon(time: Time, watchdog: Watchdog) -> None:
+async def test_not_a_moment_too_soon(time: LoopTime, watchdog: Watchdog) -> None:
     thing = Thing()
     watchdog.watch(thing, 3)
     await time.go_by(2.875)
@@ -109,7 +110,7 @@ async def test_not_a_moment_too_soon(time: Time, watchdog: Watchdog) -> None:
     assert thing.told
 
 
-async def test_what_is_done_is_not_told(time: Time, watchdog: Watchdog) -> None:
+async def test_what_is_done_is_not_told(time: LoopTime, watchdog: Watchdog) -> None:
     told: list[Thing] = []
     first, second, third = (Thing(told) for _ in range(3))
     for thing in (first, second, third):
@@ -119,7 +120,9 @@ async def test_what_is_done_is_not_told(time: Time, watchdog: Watchdog) -> None:
     assert told == [first, third]
 
 
-async def test_done_may_be_said_again_and_of_what_was_never_watched(time: Time, watchdog: Watchdog) -> None:
+async def test_done_may_be_said_again_and_of_what_was_never_watched(
+    time: LoopTime, watchdog: Watchdog
+) -> None:
     thing, stranger = Thing(), Thing()
     watchdog.done(stranger, 3)
     watchdog.watch(thing, 3)
@@ -132,7 +135,7 @@ async def test_done_may_be_said_again_and_of_what_was_never_watched(time: Time, 
 
 
 async def test_one_that_is_added_while_others_wait_has_all_of_its_time(
-    time: Time, watchdog: Watchdog
+    time: LoopTime, watchdog: Watchdog
 ) -> None:
     early, late = Thing(), Thing()
     watchdog.watch(early, 3)
@@ -146,7 +149,7 @@ async def test_one_that_is_added_while_others_wait_has_all_of_its_time(
     assert late.told == [late]
 
 
-async def test_one_that_is_added_when_all_others_are_done(time: Time, watchdog: Watchdog) -> None:
+async def test_one_that_is_added_when_all_others_are_done(time: LoopTime, watchdog: Watchdog) -> None:
     early, late = Thing(), Thing()
     watchdog.watch(early, 3)
     await time.go_by(2)
@@ -158,7 +161,7 @@ async def test_one_that_is_added_when_all_others_are_done(time: Time, watchdog: 
     assert late.told == [late]
 
 
-async def test_one_may_be_watched_again(time: Time, watchdog: Watchdog) -> None:
+async def test_one_may_be_watched_again(time: LoopTime, watchdog: Watchdog) -> None:
     thing = Thing()
     for _ in range(2):
         watchdog.watch(thing, 3)
@@ -166,7 +169,7 @@ async def test_one_may_be_watched_again(time: Time, watchdog: Watchdog) -> None:
     assert thing.told == [thing, thing]
 
 
-async def test_two_durations(time: Time, watchdog: Watchdog) -> None:
+async def test_two_durations(time: LoopTime, watchdog: Watchdog) -> None:
     told: list[Thing] = []
     long, short, other = (Thing(told) for _ in range(3))
     watchdog.watch(long, 5)
@@ -179,7 +182,7 @@ async def test_two_durations(time: Time, watchdog: Watchdog) -> None:
     assert told == [short, other, long]
 
 
-async def test_many_share_a_timer(time: Time, watchdog: Watchdog) -> None:
+async def test_many_share_a_timer(time: LoopTime, watchdog: Watchdog) -> None:
     things = [Thing() for _ in range(1000)]
     for thing in things:
         watchdog.watch(thing, 3)
@@ -198,7 +201,7 @@ async def test_many_share_a_timer(time: Time, watchdog: Watchdog) -> None:
 
 
 async def test_when_nothing_is_left_there_is_no_timer_and_no_new_one_until_there_is(
-    time: Time, watchdog: Watchdog
+    time: LoopTime, watchdog: Watchdog
 ) -> None:
     for _ in range(3):
         thing = Thing()
@@ -211,7 +214,7 @@ async def test_when_nothing_is_left_there_is_no_timer_and_no_new_one_until_there
     assert len(time.timers) == 3
 
 
-async def test_nothing_is_kept_alive(time: Time, watchdog: Watchdog) -> None:
+async def test_nothing_is_kept_alive(time: LoopTime, watchdog: Watchdog) -> None:
     done, told = Thing(), Thing()
     alive = [weakref.ref(done), weakref.ref(told)]
     watchdog.watch(done, 3)
@@ -225,7 +228,7 @@ async def test_nothing_is_kept_alive(time: Time, watchdog: Watchdog) -> None:
     assert alive[1]() is None
 
 
-async def test_the_loop_does_not_keep_it(time: Time) -> None:
+async def test_the_loop_does_not_keep_it(time: LoopTime) -> None:
     watchdog = Watchdog()
     alive = weakref.ref(watchdog)
     watchdog.watch(Thing([]), 3)
@@ -237,7 +240,7 @@ async def test_the_loop_does_not_keep_it(time: Time) -> None:
 
 
 class TestClose:
-    async def test_nothing_is_told_any_more(self, time: Time, watchdog: Watchdog) -> None:
+    async def test_nothing_is_told_any_more(self, time: LoopTime, watchdog: Watchdog) -> None:
         things = [Thing() for _ in range(4)]
         for seconds, thing in enumerate(things, 1):
             watchdog.watch(thing, seconds)
@@ -247,7 +250,7 @@ class TestClose:
         await time.go_by(10)
         assert [bool(thing.told) for thing in things] == [True, False, False, False]
 
-    async def test_things_are_let_go(self, time: Time, watchdog: Watchdog) -> None:
+    async def test_things_are_let_go(self, time: LoopTime, watchdog: Watchdog) -> None:
         thing = Thing()
         alive = weakref.ref(thing)
         watchdog.watch(thing, 3)
@@ -255,14 +258,14 @@ class TestClose:
         del thing
         assert alive() is None
 
-    async def test_what_was_watched_may_end_after_it(self, time: Time, watchdog: Watchdog) -> None:
+    async def test_what_was_watched_may_end_after_it(self, time: LoopTime, watchdog: Watchdog) -> None:
         thing = Thing()
         watchdog.watch(thing, 3)
         watchdog.close()
         watchdog.done(thing, 3)
         watchdog.close()
 
-    async def test_it_can_watch_again(self, time: Time, watchdog: Watchdog) -> None:
+    async def test_it_can_watch_again(self, time: LoopTime, watchdog: Watchdog) -> None:
         watchdog.watch(Thing(), 3)
         watchdog.close()
         thing = Thing()
@@ -296,7 +299,7 @@ STEPS = st.lists(
 )
 
 
-async def check(time: Time, steps: list[tuple[str, int]]) -> None:
+async def check(time: LoopTime, steps: list[tuple[str, int]]) -> None:
     """As a table would have it that is looked through whenever time goes by."""
     watchdog, told = Watchdog(), list[Thing]()
     waiting: dict[Thing, tuple[float, int]] = {}
@@ -330,6 +333,6 @@ async def check(time: Time, steps: list[tuple[str, int]]) -> None:
 @given(STEPS)
 def test_each_is_told_when_it_is_due(steps: list[tuple[str, int]]) -> None:
     with asyncio.Runner() as runner:
-        time = Time(runner.get_loop())
+        time = LoopTime(runner.get_loop())
         time.take_over()
         runner.run(check(time, steps))
