@@ -52,6 +52,7 @@ class TestWait:
             AsyncActionFailedError, match=r"async_actions\.wait: the job aa_1 failed .*v-1"
         ) as caught:
             await client.async_actions.wait("aa_1")
+        assert caught.value.action is not None
         assert caught.value.action.progress == 40
         assert pickle.loads(pickle.dumps(caught.value)).action == caught.value.action
 
@@ -65,6 +66,7 @@ class TestWait:
             AsyncActionTimeoutError, match=f"is {status} .7 %. after 3.0 s; it keeps running"
         ) as caught:
             await client.async_actions.wait("aa_1", timeout=3.0)
+        assert caught.value.action is not None
         assert caught.value.action.id == "aa_1"
         assert sum(clock.slept) == pytest.approx(3.0)
 

@@ -132,6 +132,10 @@ async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out
     assert out.startswith("404 not_found Cannot find customer with id nobody@example.com v-")
 
 
+async def check_responses(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert re.fullmatch(r"customers\.get v-\w+ 1\n", out)
+
+
 async def check_rate_limits(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     assert out == "None\n"
     for view in ("careful", "unpaced"):
@@ -168,6 +172,13 @@ async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, ou
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})
         assert answer.json()["source_id"] == "crm-9"
+        assert "email" not in answer.json()
+        page = (await http.get("/customers")).json()
+        assert len(page["items"]) == 20
+        assert "system_metadata" not in page["items"][0]
+        following = (await http.get("/customers", params={"page_token": page["next_cursor"]})).json()
+        assert not {item["id"] for item in page["items"]} & {item["id"] for item in following["items"]}
+        assert (await http.get("/customers", params={"page_token": "x"})).status_code == 400
         assert (await http.post("/echo", json=answer.json())).json() == answer.json()
         assert (await http.get("/openapi.json")).status_code == 200
         close_gate(voucherify, "api_calls", 600)

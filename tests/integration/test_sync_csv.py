@@ -26,6 +26,7 @@ from tests.support.faults import (
 )
 from voucherify_async import (
     AuthenticationError,
+    ClientSettings,
     RetryPolicy,
     SyncFailure,
     SyncProgress,
@@ -563,7 +564,7 @@ async def test_rows_that_were_certainly_not_sent_are_sent_later(
 ) -> None:
     path = write(tmp_path, b"Name,Source_id\n" + b"".join(b"%d,\n" % number for number in range(8)))
     options: Any = {"state": tmp_path / "state", "max_body_items": 1}
-    wrong = {"app_token": "outdated"} if way == "error" else {}
+    wrong: ClientSettings = {"app_token": "outdated"} if way == "error" else {}
     async with sandbox.client(**wrong) as client:
         if way == "timeout":
             sandbox.faults = Faults(status={429: 1.0})

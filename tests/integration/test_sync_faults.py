@@ -311,6 +311,7 @@ async def test_a_stop_is_raised_bare_with_the_report_until_then(
     assert type(caught.value) is kind
     assert caught.value.__context__ is None
     report = caught.value.report
+    assert report is not None
     assert report.invalid == 1
     assert 20 <= report.succeeded <= 60
     assert report.read >= report.sent + report.invalid
@@ -344,7 +345,9 @@ async def test_a_limit_that_waiting_does_not_help_against(
     async with VoucherifyClient("id", "token") as client, skipping_clock(client):
         with pytest.raises(RateLimitError) as caught:
             await client.customers.sync(customers(3))
-    assert (caught.value.report.read, caught.value.report.succeeded) == (3, 0)
+    report = caught.value.report
+    assert report is not None
+    assert (report.read, report.succeeded) == (3, 0)
     assert caught.value.__context__ is None
 
 
@@ -354,6 +357,7 @@ async def test_a_receipt_that_names_no_job(answers: aioresponses, job_id: str) -
     async with VoucherifyClient("id", "token") as client, skipping_clock(client):
         with pytest.raises(VoucherifyError) as caught:
             await client.customers.sync(customers(3))
+    assert caught.value.report is not None
     assert caught.value.report.read == 3
 
 
@@ -377,6 +381,7 @@ async def test_a_service_that_is_gone_for_good(seed: int) -> None:
             await gone
             assert tasks() - before <= {gone}
     report = caught.value.report
+    assert report is not None
     assert left <= report.succeeded < 2_000
     assert report.failed == 0
     assert report.sent <= report.read
@@ -392,6 +397,7 @@ async def test_a_service_that_only_fails(sandbox: Sandbox) -> None:
         with pytest.raises(ServerError) as caught:
             await client.customers.sync(customers(3))
     report = caught.value.report
+    assert report is not None
     assert (report.read, report.succeeded, report.failed) == (3, 0, 0)
     assert report.resent == 3 * (len(proxy.arrivals) - 1)
 

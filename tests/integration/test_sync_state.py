@@ -593,6 +593,7 @@ async def test_the_timeout_covers_the_file(
     on_opening(monkeypatch, lambda _: time.sleep(0.3))
     with pytest.raises(SyncTimeoutError) as caught:
         await quick.customers.sync(customers(3), state=path, timeout=0.01)
+    assert caught.value.report is not None
     assert caught.value.report.read == 0
     monkeypatch.undo()
     assert (await quick.customers.sync(customers(3), state=path)).succeeded == 3
@@ -628,6 +629,7 @@ async def test_a_file_that_becomes_unwritable_keeps_the_report(
     monkeypatch.setattr(SyncState, "record_failures", full)
     with pytest.raises(SyncStateError) as caught:
         await quick.customers.sync([{}, *customers(3)], state=path)
+    assert caught.value.report is not None
     assert caught.value.report.invalid == 1
 
 

@@ -221,6 +221,7 @@ async def test_what_was_invalid_when_the_service_stopped_is_on_record(
         with pytest.raises(AuthenticationError) as caught:
             await client.customers.sync(source(), max_body_items=1, state=tmp_path / "state")
     report = caught.value.report
+    assert report is not None
     assert (report.sent, report.invalid, report.omitted) == (0, 3, 2)
     assert len(list(report.all_failures())) == 3
 

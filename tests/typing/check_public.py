@@ -41,6 +41,11 @@ class Meta(msgspec.Struct):
 async def results(voucherify: VoucherifyClient) -> None:
     customers = voucherify.customers
     assert_type(await customers.create(), Customer)
+    assert_type(await customers.create(CustomerUpsert(source_id="a"), name="Ada"), Customer)
+    assert_type(await customers.create(await customers.get("a")), Customer)
+    assert_type(await customers.update("a", {"name": "Ada"}), Customer)
+    await customers.create(customer={"source_id": "a"})  # type: ignore[call-arg]
+    await customers.create(5)  # type: ignore[arg-type]
     assert_type(await customers.get("a"), Customer[dict[str, Any]])
     assert_type(await customers.update("a"), Customer)
     assert_type(await customers.delete_permanently("a"), PermanentDeletion)
@@ -48,9 +53,12 @@ async def results(voucherify: VoucherifyClient) -> None:
     assert_type(customers.list_activity("a"), Pager[CustomerActivity])
     assert_type(customers.list_redeemables("a"), Pager[CustomerRedeemable])
     assert_type(customers.list_segments("a"), Pager[CustomerSegment])
-    assert_type(await customers.import_csv("a.csv"), AsyncActionReceipt)
-    assert_type(await customers.update_in_bulk([]), AsyncActionReceipt)
-    assert_type(await customers.update_metadata_in_bulk([], {}), AsyncActionReceipt)
+    assert_type(await customers.import_csv("a.csv"), AsyncActionReceipt[JobResult])
+    receipt = await customers.update_in_bulk([])
+    assert_type(receipt, AsyncActionReceipt[BulkUpdateResult])
+    assert_type(await customers.update_metadata_in_bulk([], {}), AsyncActionReceipt[BulkUpdateResult])
+    assert_type((await voucherify.async_actions.wait(receipt)).result, BulkUpdateResult | None)
+    assert_type(await voucherify.async_actions.get(receipt), AsyncAction[BulkUpdateResult])
     assert_type(await voucherify.async_actions.get("aa"), AsyncAction)
     assert_type(voucherify.async_actions.list(), Pager[AsyncAction])
     action = await voucherify.async_actions.wait("aa")
