@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.loops import until
 from tests.support.wire import CUSTOMER, NO_RETRY, RawServer, Script, raw_server, respond, running, stall
 from voucherify_async import (
     AdaptiveRateLimiter,
@@ -46,13 +47,6 @@ async def get(client: VoucherifyClient) -> Any:
 
 async def create(client: VoucherifyClient) -> Any:
     return await client.customers.create(source_id="a")
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for what sets no event, as what arrives at a socket."""
-    async with asyncio.timeout(2):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0)
 
 
 @dataclass

@@ -7,7 +7,6 @@ import gc
 import itertools
 import logging
 import os
-import time
 import tracemalloc
 import warnings
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.loops import loop_time, until
 from tests.support.wire import CUSTOMER, NO_RETRY, respond
 from voucherify_async import (
     ConfigurationError,
@@ -29,6 +29,7 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
+from voucherify_async._transport.clock import Clock
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 # What is promised is promised of ten thousand calls.
@@ -90,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.transports.discard(self.transport)
-        self.server.closed_at = time.monotonic()
+        self.server.closed_at = loop_time()
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -123,13 +124,6 @@ async def serving(face: Face) -> AsyncGenerator[Server]:
         for transport in list(server.transports):
             transport.abort()
         await asyncio.sleep(0)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for what sets no event, as what arrives at a socket."""
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 def client_of(server: Server, **settings: Any) -> VoucherifyClient:
@@ -485,7 +479,11 @@ REFUSED = Answer(respond(429, headers=("Retry-After: 0.02",)))
 WAITS: list[Any] = [
     pytest.param(in_turn(Answer(respond(503)), Answer()), {}, id="a pause"),
     pytest.param(in_turn(REFUSED, Answer()), {}, id="the gate"),
-    pytest.param(in_turn(Answer()), {"rate_limiter": LocalRateLimiter(1, 0.02)}, id="a limiter"),
+    pytest.param(
+        in_turn(Answer()),
+        {"rate_limiter": LocalRateLimiter(1, 0.02, clock=Clock(monotonic=loop_time))},
+        id="a limiter",
+    ),
     pytest.param(in_turn(Answer(waits=True)), {"max_connections": 1}, id="a place"),
 ]
 
@@ -497,10 +495,11 @@ async def test_calls_that_wait_when_the_client_is_closed_are_told(
     async with serving(face) as server:
         client = client_of(server, **{"retry": RetryPolicy(base=0.02), **settings})
         client._sessions.clock.random = lambda: 1.0
+        client._sessions.clock.monotonic = loop_time
         calls = [asyncio.create_task(client.customers.get("a")) for _ in range(3)]
         await until(lambda: server.requests > 0)
         await client.aclose()
-        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 1)
+        results = await asyncio.gather(*calls, return_exceptions=True)
         told = {str(result) for result in results if isinstance(result, ConfigurationError)}
         assert told == {"the client is closed; make a new one"}
 
@@ -689,12 +688,15 @@ async def test_clients_share_a_connector_with_fewer_places_than_calls() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.08])
-async def test_an_idle_connection_is_closed_after_the_time_that_is_set(seconds: float) -> None:
+async def test_an_idle_connection_is_closed_after_the_time_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr("aiohttp.connector.monotonic", loop_time)
     async with serving(always) as server, client_of(server, keepalive_timeout=seconds) as client:
         for _ in range(3):  # in use it stays
             await client.customers.get("a")
             await asyncio.sleep(seconds / 4)
-        began = time.monotonic()
+        began = loop_time()
         await client.customers.get("a")
         assert server.connections == 1
         await until(lambda: not server.transports)

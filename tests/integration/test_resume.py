@@ -72,12 +72,11 @@ class Walk:
         """Start it, and send it the signal at the moment; its exit status and what it said."""
         process = await self.start()
         try:
-            async with asyncio.timeout(SECONDS):
-                while process.returncode is None and not moment():  # noqa: ASYNC110  # it is another process
-                    await asyncio.sleep(POLL)
-                if process.returncode is None:
-                    process.send_signal(number)
-                return await ended(process)
+            while process.returncode is None and not moment():  # noqa: ASYNC110  # it is another process
+                await asyncio.sleep(POLL)
+            if process.returncode is None:
+                process.send_signal(number)
+            return await ended(process)
         finally:
             if process.returncode is None:
                 process.kill()

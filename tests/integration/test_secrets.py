@@ -23,6 +23,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
+from tests.support.loops import loop_time
 from tests.support.wire import RawServer, Script, raw_server, reset, respond, stall
 from voucherify_async import (
     AccessToken,
@@ -684,6 +685,7 @@ async def test_an_answer_that_repeats_them_and_then_one_that_stops(
 
         deadline = 0.1 if way == "deadline" else None
         async with watched(face, auth, caplog, timeout=None, deadline=deadline) as client:
+            client._sessions.clock.monotonic = loop_time
             limit = 0.1 if way == "timeout" else None
             task = asyncio.create_task(outcome(partial(bounded, partial(call, client), limit)))
             if way == "cancel":

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.loops import until
 from tests.support.programs import EXAMPLES, load_example
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._store.errors import ApiError
@@ -253,11 +254,9 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
     sandbox.store.job_seconds = 600.0
     process = await start()
     try:
-        async with asyncio.timeout(SECONDS):
-            while not any(exchange.method == "GET" for exchange in sandbox.requests):  # noqa: ASYNC110  # it is another process
-                await asyncio.sleep(0.005)
-            process.send_signal(signal.SIGINT)
-            out, err = await process.communicate()
+        await until(lambda: any(exchange.method == "GET" for exchange in sandbox.requests))
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()

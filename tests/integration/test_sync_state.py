@@ -285,19 +285,21 @@ def test_processes_that_are_killed(path: Path, kills: int) -> None:
     with Sandbox(job_seconds=0.02, faults=faults) as sandbox:
         program = PROGRAM.replace("{app_id}", sandbox.app_id).replace("{app_token}", sandbox.app_token)
 
-        def run(seed: int, seconds: float | None) -> None:
+        def run(seed: int, requests: int | None) -> None:
             given = [sys.executable, "-c", program, str(path), sandbox.base_url, json.dumps(source_of(seed))]
             with subprocess.Popen(given, stdout=subprocess.PIPE) as process:
                 assert process.stdout is not None
                 assert process.stdout.readline() == b"reading\n"
-                if seconds is None:
+                if requests is None:
                     assert process.wait() == 0
                 else:
-                    time.sleep(seconds)
+                    goal = len(sandbox.requests) + requests
+                    while process.poll() is None and len(sandbox.requests) < goal:
+                        time.sleep(0.001)
                     process.send_signal(signal.SIGKILL)
 
         for seed in range(kills):
-            run(seed, chance.uniform(0.0, 0.4))
+            run(seed, chance.randrange(30))
         run(kills, None)
         sent = posts(sandbox)
         for source_id, wanted in applied(source_of(kills)).items():
@@ -590,12 +592,13 @@ async def test_what_the_service_refuses_after_a_doubt_does_not_come_back(
 async def test_the_timeout_covers_the_file(
     quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare = SyncState._prepare
+    prepare, goes_on = SyncState._prepare, threading.Event()
 
     def slow(state: SyncState, path: str, database: sqlite3.Connection) -> None:
         prepare(state, path, database)
-        time.sleep(0.3)
+        assert goes_on.wait()
 
+    asyncio.get_running_loop().call_later(0.02, goes_on.set)  # later than the timeout
     monkeypatch.setattr(SyncState, "_prepare", slow)
     with pytest.raises(SyncTimeoutError) as caught:
         await quick.customers.sync(customers(3), state=path, timeout=0.01)

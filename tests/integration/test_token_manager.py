@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.loops import until
 from tests.support.wire import CUSTOMER, RawServer, Script, raw_server, respond, stall, without_waiting
 from voucherify_async import (
     AccessToken,
@@ -240,8 +241,7 @@ def held_token(name: str) -> tuple[Script, asyncio.Event]:
 
 
 async def until_asked(server: RawServer) -> None:
-    while not server.requests:  # noqa: ASYNC110  # what arrives at a socket sets no event
-        await asyncio.sleep(0.001)
+    await until(lambda: server.requests)
 
 
 class TestViews:

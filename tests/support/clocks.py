@@ -32,22 +32,24 @@ _Sleeper = tuple[float, int, "asyncio.Future[None]"]
 
 @dataclass
 class SkippingClock:
-    """Real time, out of which the time is cut in which everybody sleeps.
+    """The event loop's time, out of which the time is cut in which everybody sleeps.
 
-    While requests are under way it runs as fast as any clock, so that a slow machine changes little; once
-    nothing is, it jumps to where the first sleeper wants to be woken.
+    While requests are under way it runs with the loop; once none is, it jumps to where the first sleeper wants to
+    be woken.
     """
 
     is_busy: Callable[[], bool]
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    epoch_offset: float = field(default_factory=lambda: time.time() - asyncio.get_running_loop().time())
     skipped: float = 0.0
     sleepers: list[_Sleeper] = field(default_factory=list[_Sleeper])
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.skipped
+        return self.loop.time() + self.skipped
 
     def epoch(self) -> float:
-        return time.time() + self.skipped
+        return self.monotonic() + self.epoch_offset
 
     async def sleep(self, seconds: float) -> None:
         sleeper = (self.monotonic() + seconds, next(self.numbers), asyncio.get_running_loop().create_future())
