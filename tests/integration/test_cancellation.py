@@ -893,7 +893,7 @@ def beside(face: Face) -> Face:
 
 SCENES: list[Any] = [
     pytest.param(in_turn(CUSTOMER), get, {}, id="a call"),
-    pytest.param(in_turn(CUSTOMER), get, {"deadline": 5}, id="a call with a deadline"),
+    pytest.param(in_turn(CUSTOMER), get, {"deadline": 3_600}, id="a call with a deadline"),
     pytest.param(
         in_turn(respond(body=b'{"id":"cust_1"}', headers=("Connection: close",))),
         get,
@@ -957,7 +957,7 @@ async def test_a_call_is_cancelled_after_any_number_of_steps(
 async def test_a_scope_of_anyios_is_left_after_any_number_of_steps(steps: int) -> None:
     """anyio cancels again and again, until the scope is left."""
     async with answering(in_turn(respond(503), CUSTOMER)) as server, world(server, Pauses(runs=True)) as here:
-        client = here.client.with_options(deadline=5)
+        client = here.client.with_options(deadline=3_600)
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
 

@@ -194,7 +194,7 @@ async def get(client: VoucherifyClient, number: int) -> object:
 
 async def all_sorts(client: VoucherifyClient, number: int) -> object:
     """Calls of all kinds, over views of the client, some of them cancelled."""
-    view = client.with_options(deadline=5, headers={"X-Number": str(number)})
+    view = client.with_options(deadline=3_600, headers={"X-Number": str(number)})
     calls: tuple[Callable[[], Awaitable[object]], ...] = (
         partial(view.customers.create, name="Ada"),
         partial(view.customers.delete, "a"),
@@ -440,7 +440,7 @@ async def test_a_view_closes_what_it_shares() -> None:
     async with serving(always) as server:
         client = client_of(server)
         await client.customers.get("a")
-        async with client.with_options(deadline=5):
+        async with client.with_options(deadline=3_600):
             pass
         with pytest.raises(ConfigurationError, match="the client is closed"):
             await client.customers.get("a")
@@ -576,7 +576,7 @@ def test_a_forked_child_is_told_and_its_parent_goes_on() -> None:
             return await client.customers.get("a")
 
         async def call_view() -> Any:
-            return await client.with_options(deadline=5).customers.list()
+            return await client.with_options(deadline=3_600).customers.list()
 
         runner.run(call())
         problems = in_a_child(lambda: "\n".join(problem_of(use) for use in (call, call_view, client.aclose)))

@@ -34,8 +34,6 @@ LATENCY = 0.005
 BYTES_EACH = 1_000
 """Fewer than a customer takes on a line, so that a goal in bytes is reached before the end."""
 POLL = 0.001
-SECONDS = 30.0
-"""After which a process has not done what it must; nothing waits that long."""
 
 pytestmark = pytest.mark.usefixtures("children_can_be_interrupted")
 

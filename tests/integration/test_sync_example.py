@@ -24,8 +24,6 @@ from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.validation import check_customer
 
 EXAMPLE = EXAMPLES / "sync_customers.py"
-SECONDS = 20.0
-"""After which a process has not done what it must; nothing waits that long."""
 
 Run = Callable[..., tuple[int, str, str]]
 Against = Callable[..., Awaitable[tuple[int, str, str]]]

@@ -41,8 +41,6 @@ FAULT_RATE = 0.10
 BATCH_ITEMS = 25
 JOB_SECONDS = 0.01
 POLL = 0.001
-SECONDS = 60.0
-"""After which a process has not done what it must; nothing waits that long."""
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 
 MARK = re.compile(rb"mark-(\d+)-")
