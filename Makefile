@@ -6,10 +6,10 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import 
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage soak interop conformance lint types format bench clean
+.PHONY: help demo test coverage test-stress soak interop conformance lint types format bench clean
 
 help: ## Show the commands.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 # One stamp for each set of dependencies: `make demo` needs nothing but the package itself.
 $(BIN)/python:
@@ -56,6 +56,11 @@ test: $(VENV)/.test ## Run the tests.
 
 coverage: $(VENV)/.test ## Run the tests and measure their coverage, which takes twice as long.
 	$(PYTEST) --cov
+
+RUNS := 3
+
+test-stress: $(VENV)/.test ## Run the tests three times on a busy machine; RUNS=1 PATHS=tests/unit does less.
+	$(BIN)/python -m tests.stress --runs $(RUNS) -m '($(TESTS)) and not interop' -n auto --dist worksteal $(PATHS)
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak

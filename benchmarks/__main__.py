@@ -1,6 +1,6 @@
 """This package beside what a user would otherwise write or install: one run, one machine, one server.
 
-    python -m benchmarks            some six minutes; writes results.json and a picture for each chart
+    python -m benchmarks            some seven minutes; writes results.json and a picture for each chart
     python -m benchmarks --short    under a minute; fails when a ratio falls well outside its bar
 
 What is compared, and how, is told in benchmarks/README.md.
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks import budget, imports, stream
+from benchmarks import budget, imports, pace, prefetch, stream
 from benchmarks.bars import MARGIN, Bar, Row, far_off, table
 from benchmarks.rounds import Ratio, Round, cores, median_of, ratio, ratio_of, server, take_turns
 from benchmarks.worker import Effort, Task
@@ -37,6 +37,8 @@ class Extent(msgspec.Struct, frozen=True):
         calls: Calls in a turn.
         concurrencies: How many calls are under way at once.
         customers: Customers in a walk.
+        fetched_ahead: Customers in the walk that fetches ahead.
+        at_the_limit: Whether calls are made at a rate limit, which takes a minute.
         streamed: Customers in the stream that is compared with a walk.
         short_stream: Customers in a stream that a longer one is compared with, for memory.
         long_stream: Customers in the longer one.
@@ -46,13 +48,22 @@ class Extent(msgspec.Struct, frozen=True):
     calls: int = 2000
     concurrencies: tuple[int, ...] = (1, 10, 100, 1000)
     customers: int = 20_000
+    fetched_ahead: int = 4_000
+    at_the_limit: bool = True
     streamed: int = 100_000
     short_stream: int = 10_000
     long_stream: int = 1_000_000
 
 
 SHORT: Final = Extent(
-    rounds=3, calls=2000, concurrencies=(1, 1000), customers=4_000, streamed=20_000, long_stream=50_000
+    rounds=3,
+    calls=2000,
+    concurrencies=(1, 1000),
+    customers=4_000,
+    fetched_ahead=2_000,
+    at_the_limit=False,
+    streamed=20_000,
+    long_stream=50_000,
 )
 
 
@@ -98,6 +109,7 @@ class Bench:
             self.contest(base_url)
             self.walks(base_url)
         self.streams()
+        self.waits()
         self.packages()
         self.figures |= {f"budget {name}": layers for name, layers in budget.budget().items()}
 
@@ -176,6 +188,26 @@ class Bench:
             Bar(value=30.0),
             f"{many:.0f} MB, {few:.0f} MB at most",
         )
+
+    def waits(self) -> None:
+        """What the package does to wait no longer than it must."""
+        faster, slow, fast = prefetch.compare(
+            self.extent.fetched_ahead, rounds=max(1, self.extent.rounds // 4)
+        )
+        self.add(
+            "prefetch(), as long for a page as for an answer: speed / walk",
+            faster,
+            Bar(value=1.7, least=True),
+            f"{fast:.1f} s, {slow:.1f} s",
+        )
+        if self.extent.at_the_limit:
+            times_the_least, found = pace.compare()
+            self.add(
+                f"{pace.CALLS} calls at {pace.LIMIT} a minute: time / least",
+                times_the_least,
+                Bar(value=1.15),
+                ", ".join(f"{seconds:.1f} s" for seconds in found),
+            )
 
     def packages(self) -> None:
         rounds = imports.measure(self.extent.rounds)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,8 +13,10 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 from aioresponses import aioresponses
+from hypothesis import HealthCheck, settings
 
 from tests.contract.documents import load
+from tests.support.loops import IdleLoop
 from voucherify_async import VoucherifyClient
 from voucherify_async.sandbox import Exchange, Sandbox
 
@@ -23,6 +25,15 @@ OPENAPI = os.environ.get("VOUCHERIFY_OPENAPI_DIR")
 CHECKED_BYTES = 200_000
 CHECKED_OF_THE_REST = 20
 """Of a test's exchanges all are checked up to so many bytes, and one in so many of the rest, which are alike."""
+
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], IdleLoop]]:
+    """Run tests in loops in which no timeout expires because the machine is slow."""
+    return {"idle": IdleLoop}
 
 
 def worth_a_look(exchanges: list[Exchange]) -> Iterator[Exchange]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import pickle
 from collections.abc import AsyncIterator
 from typing import Any
@@ -75,7 +74,7 @@ class TestWait:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("voucherify_async.resources.async_actions._FINAL_POLL_SECONDS", 0.05)
                 with pytest.raises(AsyncActionTimeoutError):
-                    await asyncio.wait_for(client.async_actions.wait("aa_1", timeout=0), 10)
+                    await client.async_actions.wait("aa_1", timeout=0)
 
     async def test_a_look_without_waiting(self, client: VoucherifyClient, answers: aioresponses) -> None:
         answers.get(URL, payload=action("IN_PROGRESS"))

@@ -17,7 +17,6 @@ import pytest
 from tests.support.faults import KINDS, Arrival, TooMany, fault_proxy, random_plan
 from voucherify_async import (
     ConnectionFailedError,
-    ConnectTimeoutError,
     DecodeError,
     OutcomeUnknownError,
     RateLimitError,
@@ -38,11 +37,10 @@ CONCURRENCY = 200
 SEED = 2_026
 FAULT_RATE = 0.10
 ATTEMPT_SECONDS = 1.0
-"""Ends stalls, and nothing else: what is answered is answered in a tenth of it on a slow machine."""
+"""Ends stalls, and nothing else: in the loop of the tests, no time passes while anything else is under way."""
 
 EXPECTED = {
     ConnectionFailedError,
-    ConnectTimeoutError,  # on a machine that has too much to do
     ReadTimeoutError,
     OutcomeUnknownError,
     ServerError,

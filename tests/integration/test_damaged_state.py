@@ -197,7 +197,7 @@ CHECKS: Final = (check_changed_row, check_cut_row, check_damaged_file)
 
 
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_damage(
     original: Original, check: Callable[[Original, st.DataObject], None], data: st.DataObject
@@ -208,7 +208,7 @@ def test_damage(
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("check", CHECKS)
-@settings(max_examples=int(5_000 * SOAK_SCALE), deadline=None)
+@settings(max_examples=int(5_000 * SOAK_SCALE))
 @given(data=st.data())
 def test_damage_for_long(
     original: Original, check: Callable[[Original, st.DataObject], None], data: st.DataObject

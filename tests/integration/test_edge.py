@@ -311,7 +311,7 @@ class TestTime:
             assert (await client.customers.get("a")).id == "cust_1"
 
     async def test_a_timeout_around_a_call_is_the_callers_own(self) -> None:
-        async with raw_server(stall) as server, client_of(server, deadline=5) as client:
+        async with raw_server(stall) as server, client_of(server, deadline=3_600) as client:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.05):
                     await client.customers.get("a")
@@ -649,5 +649,5 @@ async def test_closing_under_calls_ends_them_with_an_error_of_ours() -> None:
         for pause in (0.0, 0.0, 0.0, 0.02):
             await asyncio.sleep(pause)
         await client.aclose()
-        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+        results = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(result, VoucherifyError) for result in results)

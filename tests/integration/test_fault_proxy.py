@@ -39,6 +39,7 @@ from tests.support.faults import (
     random_plan,
     refusing,
 )
+from tests.support.loops import until
 from tests.support.wire import raw_server, respond
 from voucherify_async.sandbox import Sandbox
 
@@ -116,9 +117,7 @@ async def connected(base_url: str) -> AsyncGenerator[Line]:
 
 async def arrived(proxy: FaultProxy, *, forwarded: bool) -> None:
     """Wait until the proxy has a request, and the sandbox, if it gets to see it."""
-    async with asyncio.timeout(5):
-        while not proxy.arrivals or proxy.arrivals[-1].forwarded is not forwarded:  # noqa: ASYNC110  # it sets no event
-            await asyncio.sleep(0.001)
+    await until(lambda: proxy.arrivals and proxy.arrivals[-1].forwarded is forwarded)
 
 
 def cut_within_the_head(content: bytes) -> bool:
@@ -241,9 +240,7 @@ async def test_slow_bytes_end_when_the_client_goes_away(sandbox: Sandbox) -> Non
         async with connected(proxy.base_url) as line:
             await line.ask()
             await arrived(proxy, forwarded=True)
-        async with asyncio.timeout(5):
-            while not proxy.idle:  # noqa: ASYNC110  # as above
-                await asyncio.sleep(0.001)
+        await until(lambda: proxy.idle)
 
 
 async def test_a_connection_that_the_next_request_finds_dead(sandbox: Sandbox) -> None:

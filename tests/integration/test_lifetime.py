@@ -8,7 +8,6 @@ import itertools
 import logging
 import os
 import socket
-import time
 import tracemalloc
 import warnings
 from collections import Counter
@@ -23,6 +22,7 @@ import pytest
 
 from tests.support.clocks import FakeClock, use_clock
 from tests.support.faults import refusing
+from tests.support.loops import loop_time, until
 from tests.support.wire import CUSTOMER, NO_RETRY, respond
 from voucherify_async import (
     ConfigurationError,
@@ -32,6 +32,7 @@ from voucherify_async import (
     VoucherifyClient,
     VoucherifyError,
 )
+from voucherify_async._transport.clock import Clock
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 # What is promised is promised of ten thousand calls.
@@ -93,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.transports.discard(self.transport)
-        self.server.closed_at = time.monotonic()
+        self.server.closed_at = loop_time()
 
     def data_received(self, data: bytes) -> None:
         self.received += data
@@ -129,13 +130,6 @@ async def serving(face: Face, sock: socket.socket | None = None) -> AsyncGenerat
         for transport in list(server.transports):
             transport.abort()
         await asyncio.sleep(0)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait for what sets no event, as what arrives at a socket."""
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 def client_of(server: Server, **settings: Any) -> VoucherifyClient:
@@ -206,7 +200,7 @@ async def get(client: VoucherifyClient, number: int) -> object:
 
 async def all_sorts(client: VoucherifyClient, number: int) -> object:
     """Calls of all kinds, over views of the client, some of them cancelled."""
-    view = client.with_options(deadline=5, headers={"X-Number": str(number)})
+    view = client.with_options(deadline=3_600, headers={"X-Number": str(number)})
     calls: tuple[Callable[[], Awaitable[object]], ...] = (
         partial(view.customers.create, name="Ada"),
         partial(view.customers.delete, "a"),
@@ -452,7 +446,7 @@ async def test_a_view_closes_what_it_shares() -> None:
     async with serving(always) as server:
         client = client_of(server)
         await client.customers.get("a")
-        async with client.with_options(deadline=5):
+        async with client.with_options(deadline=3_600):
             pass
         with pytest.raises(ConfigurationError, match="the client is closed"):
             await client.customers.get("a")
@@ -491,7 +485,11 @@ REFUSED = Answer(respond(429, headers=("Retry-After: 0.02",)))
 WAITS: list[Any] = [
     pytest.param(in_turn(Answer(respond(503)), Answer()), {}, id="a pause"),
     pytest.param(in_turn(REFUSED, Answer()), {}, id="the gate"),
-    pytest.param(in_turn(Answer()), {"rate_limiter": LocalRateLimiter(1, 0.02)}, id="a limiter"),
+    pytest.param(
+        in_turn(Answer()),
+        {"rate_limiter": LocalRateLimiter(1, 0.02, clock=Clock(monotonic=loop_time))},
+        id="a limiter",
+    ),
     pytest.param(in_turn(Answer(waits=True)), {"max_connections": 1}, id="a place"),
 ]
 
@@ -507,7 +505,7 @@ async def test_calls_that_wait_when_the_client_is_closed_are_told(
         await until(lambda: server.requests > 0)
         await client.aclose()
         clock.release()
-        results = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 1)
+        results = await asyncio.gather(*calls, return_exceptions=True)
         told = {str(result) for result in results if isinstance(result, ConfigurationError)}
         assert told == {"the client is closed; make a new one"}
 
@@ -584,7 +582,7 @@ def test_a_forked_child_is_told_and_its_parent_goes_on() -> None:
             return await client.customers.get("a")
 
         async def call_view() -> Any:
-            return await client.with_options(deadline=5).customers.list()
+            return await client.with_options(deadline=3_600).customers.list()
 
         runner.run(call())
         problems = in_a_child(lambda: "\n".join(problem_of(use) for use in (call, call_view, client.aclose)))
@@ -695,12 +693,15 @@ async def test_clients_share_a_connector_with_fewer_places_than_calls() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.08])
-async def test_an_idle_connection_is_closed_after_the_time_that_is_set(seconds: float) -> None:
+async def test_an_idle_connection_is_closed_after_the_time_that_is_set(
+    monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr("aiohttp.connector.monotonic", loop_time)
     async with serving(always) as server, client_of(server, keepalive_timeout=seconds) as client:
         for _ in range(3):  # in use it stays
             await client.customers.get("a")
             await asyncio.sleep(seconds / 4)
-        began = time.monotonic()
+        began = loop_time()
         await client.customers.get("a")
         assert server.connections == 1
         await until(lambda: not server.transports)

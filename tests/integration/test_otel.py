@@ -321,7 +321,7 @@ async def test_the_deadline(telemetry: Telemetry) -> None:
     span = telemetry.span
     assert span.status.status_code is StatusCode.ERROR
     assert facts(span)["error.type"] == "DeadlineExceededError"
-    assert 0.05 <= seconds(span) < 5
+    assert 0.05 <= seconds(span) < 50  # no milliseconds
     assert telemetry.attributes(REQUESTS)["error.type"] == "DeadlineExceededError"
 
 

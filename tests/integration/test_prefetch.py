@@ -9,14 +9,10 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.loops import until
 from tests.support.wire import NO_RETRY, raw_server, respond
 from voucherify_async import ServerError, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
-
-
-async def work(seconds: float = 0.05) -> None:
-    """What the caller does with a page."""
-    await asyncio.sleep(seconds)
 
 
 async def test_it_delivers_what_a_walk_does() -> None:
@@ -34,9 +30,7 @@ async def test_pages_come_while_items_of_an_earlier_one_are_worked_on() -> None:
         pager = voucherify.customers.list(limit=100)
         async with pager.prefetch() as items:
             async for _ in items:
-                async with asyncio.timeout(30):
-                    while len(sandbox.requests) < 3:  # noqa: ASYNC110  # nothing more is asked for meanwhile
-                        await asyncio.sleep(0.001)
+                await until(lambda: len(sandbox.requests) >= 3)  # nothing more is asked for meanwhile
                 break
         walk = aiter(pager.pages())
         sandbox.requests.clear()

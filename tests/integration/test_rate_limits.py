@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -112,20 +111,18 @@ class TestJobs:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1_800)
 async def test_a_job_for_real() -> None:
-    """No clock but the real one, for both windows at once."""
+    """No clock but the real one, for both windows at once. How long it takes is a benchmark: `benchmarks.pace`."""
 
-    async def run(fixed: bool) -> tuple[int, float]:
+    async def run(fixed: bool) -> int:
         quota = Quota(WHOLE.limit, fixed=fixed)
         async with Sandbox(rate_limit=quota) as sandbox, sandbox.client() as voucherify:
-            began = time.monotonic()
             await run_job(voucherify, WHOLE)
-            return refused(sandbox), time.monotonic() - began
+            return refused(sandbox)
 
-    for many, seconds in await asyncio.gather(run(fixed=False), run(fixed=True)):
+    for many in await asyncio.gather(run(fixed=False), run(fixed=True)):
         assert many < 0.02 * WHOLE.calls
-        assert seconds < 1.15 * SHORTEST
 
 
 class TestGate:

@@ -34,8 +34,6 @@ LATENCY = 0.005
 BYTES_EACH = 1_000
 """Fewer than a customer takes on a line, so that a goal in bytes is reached before the end."""
 POLL = 0.001
-SECONDS = 30.0
-"""After which a process has not done what it must; nothing waits that long."""
 
 pytestmark = pytest.mark.usefixtures("children_can_be_interrupted")
 
@@ -72,12 +70,11 @@ class Walk:
         """Start it, and send it the signal at the moment; its exit status and what it said."""
         process = await self.start()
         try:
-            async with asyncio.timeout(SECONDS):
-                while process.returncode is None and not moment():  # noqa: ASYNC110  # it is another process
-                    await asyncio.sleep(POLL)
-                if process.returncode is None:
-                    process.send_signal(number)
-                return await ended(process)
+            while process.returncode is None and not moment():  # noqa: ASYNC110  # it is another process
+                await asyncio.sleep(POLL)
+            if process.returncode is None:
+                process.send_signal(number)
+            return await ended(process)
         finally:
             if process.returncode is None:
                 process.kill()

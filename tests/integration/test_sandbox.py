@@ -387,7 +387,7 @@ async def test_it_serves_until_a_signal(capsys: pytest.CaptureFixture[str], numb
         await asyncio.sleep(0.01)
     assert out.startswith("Voucherify sandbox with 3 customers")
     signal.raise_signal(number)
-    await asyncio.wait_for(serving, 5)
+    await serving
 
 
 async def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ async def serving(
         await asyncio.sleep(0.005)
     yield made[0], out
     signal.raise_signal(signal.SIGTERM)
-    await asyncio.wait_for(running, 5)
+    await running
 
 
 @pytest.mark.parametrize(

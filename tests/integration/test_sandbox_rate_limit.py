@@ -207,4 +207,4 @@ async def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
         said = [answer.headers[f"X-Rate-Limit-{name}"] for name in ("Limit", "Remaining")]
     assert said == ["5", "4"]
     signal.raise_signal(signal.SIGTERM)
-    await asyncio.wait_for(running, 5)
+    await running

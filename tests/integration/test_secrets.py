@@ -25,6 +25,7 @@ import pytest
 from tests.support.clocks import FakeClock, use_clock
 from tests.support.hooks import RecordingHook
 from tests.support.internals import listing, parts_of
+from tests.support.loops import loop_time
 from tests.support.wire import (
     Face,
     RawServer,
@@ -670,6 +671,7 @@ async def test_an_answer_that_repeats_them_and_then_one_that_stops(
 
         deadline = 0.1 if way == "deadline" else None
         async with watched(face, auth, caplog, timeout=None, deadline=deadline) as client:
+            client._sessions.clock.monotonic = loop_time
             limit = 0.1 if way == "timeout" else None
             task = asyncio.create_task(outcome(partial(bounded, partial(call, client), limit)))
             if way == "cancel":

@@ -24,6 +24,7 @@ from tests.support.faults import (
     TooMany,
     fault_proxy,
 )
+from tests.support.loops import until
 from voucherify_async import (
     AuthenticationError,
     ClientSettings,
@@ -342,9 +343,7 @@ async def test_rows_without_an_id_are_not_sent_again_by_another_run(sandbox: San
         skipping_clock(client, sandbox),
     ):
         first = asyncio.create_task(client.customers.sync_csv(path, **options))
-        async with asyncio.timeout(5):
-            while not (proxy.arrivals and proxy.arrivals[0].forwarded):  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: proxy.arrivals and proxy.arrivals[0].forwarded)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first

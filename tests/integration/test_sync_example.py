@@ -17,14 +17,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.loops import until
 from tests.support.programs import EXAMPLES, load_example
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.validation import check_customer
 
 EXAMPLE = EXAMPLES / "sync_customers.py"
-SECONDS = 20.0
-"""After which a process has not done what it must; nothing waits that long."""
 
 Run = Callable[..., tuple[int, str, str]]
 Against = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -253,11 +252,9 @@ async def test_interrupted_and_started_again(sandbox: Sandbox, tmp_path: Path, w
     sandbox.store.job_seconds = 600.0
     process = await start()
     try:
-        async with asyncio.timeout(SECONDS):
-            while not any(exchange.method == "GET" for exchange in sandbox.requests):  # noqa: ASYNC110  # it is another process
-                await asyncio.sleep(0.005)
-            process.send_signal(signal.SIGINT)
-            out, err = await process.communicate()
+        await until(lambda: any(exchange.method == "GET" for exchange in sandbox.requests))
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()

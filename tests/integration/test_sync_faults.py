@@ -48,6 +48,7 @@ from tests.support.faults import (
     random_plan,
 )
 from tests.support.internals import before_answers, forget_jobs, on_opening
+from tests.support.loops import until
 from voucherify_async import (
     AuthenticationError,
     PaymentRequiredError,
@@ -117,9 +118,7 @@ async def test_a_sync_that_is_cancelled_while_a_part_is_under_way_does_the_whole
     sandbox.store.job_seconds = 3_600
     async with sandbox.client() as client:
         task = asyncio.create_task(client.customers.sync(customers(10), state=tmp_path / "state"))
-        async with asyncio.timeout(10):
-            while not any("/async-actions/" in exchange.target for exchange in sandbox.requests):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(lambda: any("/async-actions/" in exchange.target for exchange in sandbox.requests))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         held(sandbox)
@@ -526,9 +525,9 @@ async def test_a_job_that_was_lost_between_two_runs_is_done_again(
     source = customers(20)
     options: Any = {"state": tmp_path / "state", "concurrency": 2}
     first = asyncio.create_task(quick.customers.sync(source, max_body_items=4, **options))
-    async with asyncio.timeout(5):
-        while len({exchange.path for exchange in sandbox.requests if exchange.method == "GET"}) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await until(
+        lambda: len({exchange.path for exchange in sandbox.requests if exchange.method == "GET"}) == 2
+    )
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first

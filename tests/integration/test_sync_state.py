@@ -286,19 +286,21 @@ def test_processes_that_are_killed(path: Path, kills: int) -> None:
     with Sandbox(job_seconds=0.02, faults=faults) as sandbox:
         program = PROGRAM.replace("{app_id}", sandbox.app_id).replace("{app_token}", sandbox.app_token)
 
-        def run(seed: int, seconds: float | None) -> None:
+        def run(seed: int, requests: int | None) -> None:
             given = [sys.executable, "-c", program, str(path), sandbox.base_url, json.dumps(source_of(seed))]
             with subprocess.Popen(given, stdout=subprocess.PIPE) as process:
                 assert process.stdout is not None
                 assert process.stdout.readline() == b"reading\n"
-                if seconds is None:
+                if requests is None:
                     assert process.wait() == 0
                 else:
-                    time.sleep(seconds)
+                    goal = len(sandbox.requests) + requests
+                    while process.poll() is None and len(sandbox.requests) < goal:
+                        time.sleep(0.001)
                     process.send_signal(signal.SIGKILL)
 
         for seed in range(kills):
-            run(seed, chance.uniform(0.0, 0.4))
+            run(seed, chance.randrange(30))
         run(kills, None)
         sent = posts(sandbox)
         for source_id, wanted in applied(source_of(kills)).items():
@@ -590,7 +592,9 @@ async def test_what_the_service_refuses_after_a_doubt_does_not_come_back(
 async def test_the_timeout_covers_the_file(
     quick: VoucherifyClient, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_opening(monkeypatch, lambda _: time.sleep(0.3))
+    goes_on = threading.Event()
+    asyncio.get_running_loop().call_later(0.02, goes_on.set)  # later than the timeout
+    on_opening(monkeypatch, lambda _: goes_on.wait())
     with pytest.raises(SyncTimeoutError) as caught:
         await quick.customers.sync(customers(3), state=path, timeout=0.01)
     assert caught.value.report is not None

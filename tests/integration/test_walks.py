@@ -222,7 +222,7 @@ def with_changes(walk: Walk, changes: list[Change]) -> Walk:
 CHANGING_WALKS = st.builds(with_changes, WALKS, CHANGES)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(WALKS)
 def test_what_is_delivered_is_what_is_stored(theatre: Theatre, walk: Walk) -> None:
     assert Counter(theatre.play(walk)) == Counter(theatre.stage.first)
@@ -230,13 +230,13 @@ def test_what_is_delivered_is_what_is_stored(theatre: Theatre, walk: Walk) -> No
 
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
-@settings(max_examples=int(2_000 * SOAK_SCALE), deadline=None)
+@settings(max_examples=int(2_000 * SOAK_SCALE))
 @given(WALKS)
 def test_what_is_delivered_is_what_is_stored_for_long(theatre: Theatre, walk: Walk) -> None:
     assert Counter(theatre.play(walk)) == Counter(theatre.stage.first)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(CHANGING_WALKS)
 def test_who_stays_is_delivered_once(theatre: Theatre, walk: Walk) -> None:
     theatre.check(walk)
@@ -244,7 +244,7 @@ def test_who_stays_is_delivered_once(theatre: Theatre, walk: Walk) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
-@settings(max_examples=int(2_000 * SOAK_SCALE), deadline=None)
+@settings(max_examples=int(2_000 * SOAK_SCALE))
 @given(CHANGING_WALKS)
 def test_who_stays_is_delivered_once_for_long(theatre: Theatre, walk: Walk) -> None:
     theatre.check(walk)

@@ -258,13 +258,13 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FIELDS, st.sampled_from([NewCustomer, CustomerFields]))
 def test_both_ways_say_the_same(fields: dict[str, Any], into: type[CustomerFields]) -> None:
     assert short(into, fields) == long(into, fields)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.fixed_dictionaries(
         {},

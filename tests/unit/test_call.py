@@ -25,6 +25,7 @@ from voucherify_async._transport.call import (
     is_success,
     last_error,
     throttled_error,
+    throttled_past_deadline_error,
 )
 from voucherify_async._transport.operation import Body, Delivery, Operation, RawResponse, Request
 
@@ -98,6 +99,17 @@ def test_what_may_have_been_applied(
     call = call_of(operation, *failures, sent=sent)
     assert call.may_have_been_applied is applied
     assert deadline_error(call, 5.0).may_have_been_applied is applied
+
+
+@pytest.mark.parametrize("left", [1.0, 0.0, -0.01])
+def test_waiting_behind_other_calls_until_the_deadline(left: float) -> None:
+    """However late the event loop notices, the error names no delay, as none is known."""
+    call = call_of(READ)
+    call.is_throttled = True
+    error = throttled_past_deadline_error(call, 0.0, 5.0, left)
+    assert str(error) == (
+        "customers.get: the rate limit delayed the call for the whole deadline of 5.0 s; nothing was sent"
+    )
 
 
 @pytest.mark.parametrize(

@@ -299,7 +299,7 @@ CHECKS: Final[dict[str, Check]] = {
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_only_errors_of_the_package_come_out(check: Check, recorded: Recorded, data: st.DataObject) -> None:
     check(data, recorded)
@@ -308,7 +308,7 @@ def test_only_errors_of_the_package_come_out(check: Check, recorded: Recorded, d
 @pytest.mark.soak
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
-@settings(max_examples=int(10_000 * SOAK_SCALE), deadline=None)
+@settings(max_examples=int(10_000 * SOAK_SCALE))
 @given(data=st.data())
 def test_only_errors_of_the_package_come_out_for_long(
     check: Check, recorded: Recorded, data: st.DataObject

@@ -171,7 +171,7 @@ def cases(draw: st.DrawFn) -> tuple[list[str], str]:
     return secrets, "".join(pieces)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_the_quick_way_out_loses_nothing(case: tuple[list[str], str]) -> None:
     values, text = case
@@ -179,7 +179,7 @@ def test_the_quick_way_out_loses_nothing(case: tuple[list[str], str]) -> None:
     assert secrets.redact(text) == slowly(secrets, text) == slowly(Secrets(values), text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(LETTERS, min_size=8, max_size=14), st.integers(0, 10_000), st.data())
 def test_however_it_is_written(secret: str, seed: int, data: st.DataObject) -> None:
     chance = random.Random(seed)

@@ -318,7 +318,7 @@ def run(schedule: Schedule, steps: list[tuple[Any, ...]], which: int, first: int
     schedule.check()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FRAMES, STEPS, st.integers(0, 5))
 def test_each_item_once_and_each_key_in_order(
     template: BodyTemplate, steps: list[tuple[Any, ...]], which: int
@@ -326,7 +326,7 @@ def test_each_item_once_and_each_key_in_order(
     run(Schedule(template), steps, which)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(KEYS, CONTENTS), max_size=60), FRAMES, st.integers(0, 5))
 def test_a_source_is_read_to_its_end_however_little_is_held_back(
     source: list[tuple[str | None, str]], template: BodyTemplate, which: int

@@ -400,7 +400,7 @@ RESULTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(RESULTS, st.sampled_from(["SUCCESS", "FAILED", None]), st.integers(1, 3))
 def test_no_more_failures_than_items_and_none_of_an_item_twice(
     result: dict[str, Any], operation_status: str | None, size: int
@@ -419,7 +419,7 @@ def test_no_more_failures_than_items_and_none_of_an_item_twice(
         assert bool(failures) >= bool(result.get(names))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | inner)
 )

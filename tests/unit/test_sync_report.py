@@ -262,7 +262,7 @@ class TestProgress:
         tally.report_progress(last=True)
         assert told == [1, 99]
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         st.floats(0.0, 1e6),
         st.lists(st.one_of(st.floats(0.0, 0.2), st.sampled_from([0.0, 0.05, 0.1, 0.5])), max_size=60),

@@ -329,7 +329,7 @@ async def check(time: LoopTime, steps: list[tuple[str, int]]) -> None:
     assert not time.to_come()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(STEPS)
 def test_each_is_told_when_it_is_due(steps: list[tuple[str, int]]) -> None:
     with asyncio.Runner() as runner:

@@ -137,13 +137,13 @@ def throttled_past_deadline_error(call: Call, wait: float, deadline: float, left
 
     Args:
         call: The call.
-        wait: Seconds until the rate limit would allow the call.
+        wait: Seconds until the rate limit would allow the call, 0 if unknown.
         deadline: The deadline in seconds.
         left: Seconds left until the deadline.
     """
     if call.failures and not isinstance(call.failures[-1], TransportError):
         return last_error(call)  # the error of a response takes precedence
-    if wait <= left:  # the time was used up by waiting behind other calls
+    if wait <= max(left, 0.0):  # the time was used up by waiting behind other calls
         return deadline_error(call, deadline)
     rest = f" ({left:.1f} s left)" if left < deadline - _NEGLIGIBLE else ""
     sent = "it was not sent again" if call.failures else "nothing was sent"
