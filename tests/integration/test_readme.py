@@ -28,7 +28,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
-    "operations", "lists", "resume", "stream", "sync", "errors", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox", "pytest",
+    "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox", "pytest",
 ]  # fmt: skip
 
 
@@ -179,7 +179,8 @@ async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, ou
         following = (await http.get("/customers", params={"page_token": page["next_cursor"]})).json()
         assert not {item["id"] for item in page["items"]} & {item["id"] for item in following["items"]}
         assert (await http.get("/customers", params={"page_token": "x"})).status_code == 400
-        assert (await http.post("/echo", json=answer.json())).json() == answer.json()
+        echo = (await http.post("/echo", json=answer.json())).json()
+        assert echo["id"] == answer.json()["id"]
         assert (await http.get("/openapi.json")).status_code == 200
         close_gate(voucherify, "api_calls", 600)
         answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})

@@ -22,10 +22,9 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from tests.support.clocks import FakeClock, use_clock
+from tests.support.clocks import FakeClock, use_clock, use_loop_time
 from tests.support.hooks import RecordingHook
 from tests.support.internals import listing, parts_of
-from tests.support.loops import loop_time
 from tests.support.wire import (
     Face,
     RawServer,
@@ -671,7 +670,7 @@ async def test_an_answer_that_repeats_them_and_then_one_that_stops(
 
         deadline = 0.1 if way == "deadline" else None
         async with watched(face, auth, caplog, timeout=None, deadline=deadline) as client:
-            client._sessions.clock.monotonic = loop_time
+            use_loop_time(client)
             limit = 0.1 if way == "timeout" else None
             task = asyncio.create_task(outcome(partial(bounded, partial(call, client), limit)))
             if way == "cancel":

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.clocks import use_loop_time
 from tests.support.loops import loop_time
 from tests.support.wire import CUSTOMER, NO_RETRY, Server, raw_server, reset, respond, running, stall
 from voucherify_async import (
@@ -131,7 +132,7 @@ async def while_a_limiter_waits(client: VoucherifyClient) -> None:
 @pytest.mark.parametrize("call", [while_stalled, while_waiting_for_a_place, while_a_limiter_waits])
 async def test_a_deadline_is_kept(call: Callable[[VoucherifyClient], Awaitable[None]]) -> None:
     async with raw_server(stall) as server, client_of(server.base_url, max_connections=2) as client:
-        client._sessions.clock.monotonic = loop_time
+        use_loop_time(client)
         began = loop_time()
         with pytest.raises(DeadlineExceededError):
             await call(client.with_options(deadline=0.15))
@@ -143,7 +144,7 @@ async def test_a_deadline_that_comes_between_two_attempts() -> None:
     async with raw_server(respond(503), stall) as server:
         retry = RetryPolicy(base=0.02, cap=0.02)
         async with client_of(server.base_url, deadline=0.15, retry=retry) as client:
-            client._sessions.clock.monotonic = loop_time
+            use_loop_time(client)
             with pytest.raises(DeadlineExceededError) as caught:
                 await client.customers.create(source_id="a")
     assert len(server.requests) == 2

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 from unittest.mock import patch
 
+from tests.support.loops import loop_time
 from voucherify_async import VoucherifyClient
 from voucherify_async._transport.clock import Clock
 from voucherify_async.sandbox import Sandbox
@@ -97,6 +98,11 @@ def use_clock(
     if sandbox is not None:
         sandbox.store.clock = clock
     return clock
+
+
+def use_loop_time(client: VoucherifyClient) -> None:
+    """Let a client measure time by the running event loop, which its timers go by."""
+    client._sessions.clock.monotonic = loop_time  # pyright: ignore[reportPrivateUsage]
 
 
 @asynccontextmanager

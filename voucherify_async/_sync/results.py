@@ -48,7 +48,10 @@ class SyncFailure(Model, frozen=True, kw_only=True):
     """The JSON of `item`."""
 
     def __repr__(self) -> str:
-        return f"SyncFailure({self.position}, {self.source_id!r}, {self.key}: {self.message})"
+        return (
+            f"SyncFailure(position={self.position}, source_id={self.source_id!r}, key={self.key!r}, "
+            f"message={self.message!r})"
+        )
 
     @property
     def item(self) -> CustomerUpsert | str | None:
