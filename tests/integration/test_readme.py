@@ -133,7 +133,7 @@ async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out
 
 
 async def check_responses(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
-    assert re.fullmatch(r"customers\.get v-\w+ 1\n", out)
+    assert re.fullmatch(r"customers\.create v-\w+ 1\n", out)
 
 
 async def check_rate_limits(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
