@@ -5,8 +5,8 @@ service's JSON format and headers. Requests for the status page and for job repo
 take these steps:
 
 1. Reset the connection if an earlier fault has marked it stale.
-2. Count the call against the rate limit, draw its fault and latency, and assign its request id. There is no await
-   up to here, so the order of arrival alone determines the results and a seed reproduces a run.
+2. Count the call against the rate limit, draw its fault and latency, replace the fault by a planned failure if one
+   matches the call, and assign the request id. There is no await up to here, so the order of arrival alone determines the results and a seed reproduces a run.
 3. Wait for the latency.
 4. Reject the call if it is over the rate limit, and otherwise read its body. Reject it if its fault says that it
    does not take effect.
@@ -46,6 +46,7 @@ from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.connections import FaultInjector
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._http.faults import DrawGenerator, FaultDecision, Faults, Latency, to_range
+from voucherify_async.sandbox._http.planned_failures import PlannedFailure, PlannedFailures
 from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
 from voucherify_async.sandbox._seed.load import load_customers
@@ -187,6 +188,7 @@ class Sandbox:
         )
         self.requests = Exchanges()
         self._draws = DrawGenerator(seed)
+        self._planned_failures = PlannedFailures(routes)
         self._fault_injector = FaultInjector(self._record)
         self.host = host
         self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
@@ -245,6 +247,55 @@ class Sandbox:
         host = _LOOPBACK_FOR.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
+    def fail_next(
+        self,
+        operation: str | tuple[str, str],
+        *,
+        status: int = 503,
+        times: int = 1,
+        key: str | None = None,
+        message: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Make the next calls of an operation fail. They have no effect.
+
+        ::
+
+            sandbox.fail_next("customers.update", status=409)
+            sandbox.fail_next(("PUT", "/v1/customers/*"), status=503, times=2, retry_after=0)
+
+        Several failures can be pending: a call meets the first one that matches it. A planned failure takes
+        precedence over `faults`, and is checked before the credentials. A call that the rate limit rejects does not
+        use it up. Closing the sandbox drops all planned failures. May be called from any thread.
+
+        Args:
+            operation: The name of an operation of the client, such as ``customers.update``, or a pair of HTTP method
+                and path. ``*`` in the path matches one segment: an id, for example. Jobs count by the operations that
+                they use: ``customers.update_in_bulk`` for `customers.sync`.
+            status: HTTP status of the error, from 400 to 599.
+            times: How many calls fail.
+            key: The key in the body of the error. Default: the one that belongs to the status.
+            message: The message in the body of the error. Default: the one that belongs to the status.
+            retry_after: The ``Retry-After`` header of the error, in seconds, rounded up. Default: 1 for the status
+                429, and none for others.
+
+        Raises:
+            ValueError: The operation does not exist, the pair is not an HTTP method and a path below ``/v1/``,
+                another argument is invalid, or 1,000 failures are pending.
+        """
+        self._planned_failures.add(
+            operation, status=status, times=times, key=key, message=message, retry_after=retry_after
+        )
+
+    @property
+    def planned_failures(self) -> tuple[PlannedFailure, ...]:
+        """The failures planned with `fail_next` that no call has used up yet, oldest first."""
+        return self._planned_failures.pending()
+
+    def clear_planned_failures(self) -> None:
+        """Drop the failures planned with `fail_next`."""
+        self._planned_failures.clear()
+
     def client(self, **settings: Any) -> VoucherifyClient:
         """A new client for this sandbox; `settings` are the arguments of `VoucherifyClient`."""
         # trust_env is off because a proxy from the environment could not reach this machine.
@@ -298,6 +349,7 @@ class Sandbox:
         """Stop the server, save the state file and release it. A second call does nothing."""
         runner, self._runner = self._runner, None
         self._fault_injector.close()
+        self._planned_failures.clear()
         if runner is not None:
             await runner.cleanup()
         if self._state is not None and not self._state.closed:
@@ -339,6 +391,8 @@ class Sandbox:
         # Before the first await, so that calls are counted and draw their faults in the order of their arrival.
         rate_status = self._count_against_rate_limit(request.method, segments, at)
         fault, delay = self._draw_fault() if is_api_call else (None, 0.0)
+        if rate_status.admitted:
+            fault = self._planned_failures.take(request.method, segments) or fault
         call = _PendingCall(request, segments, self.store.make_hex_id("v-"), rate_status, fault)
         if delay:
             await asyncio.sleep(delay)
