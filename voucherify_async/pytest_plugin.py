@@ -63,7 +63,7 @@ def voucherify_env(voucherify_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", voucherify_sandbox.app_token)
     host = urlsplit(voucherify_sandbox.base_url).hostname or ""
     # Both spellings, as programs differ in which of them they prefer.
-    exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")  # noqa: SIM112  # its usual spelling
+    exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     if exceptions != "*":  # all hosts
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.setenv(name, f"{exceptions},{host}" if exceptions else host)

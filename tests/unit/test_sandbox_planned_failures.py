@@ -216,8 +216,9 @@ BAD: list[Any] = [
 @pytest.mark.parametrize(("given", "message"), BAD, ids=str)
 def test_bad_arguments(given: Any, message: str) -> None:
     sandbox = Sandbox()
+    arguments: Any = {"operation": "customers.get", **given}
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-        sandbox.fail_next(**{"operation": "customers.get", **given})
+        sandbox.fail_next(**arguments)
     assert sandbox.planned_failures == ()
 
 

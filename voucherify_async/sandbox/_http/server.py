@@ -24,7 +24,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -118,6 +118,8 @@ class Sandbox:
         hosts: Host names accepted besides ``localhost`` and any IP address, in lower case.
         port: The port to listen on; 0 until a free one has been chosen.
         faults: The probabilities of injected faults in API calls; may be set at any time.
+        on_exchange: Called with each exchange when it is recorded, in the thread of the server, which it must not
+            block; `None` by default. An exception that it raises is logged.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         allow_hosts: Iterable[str] = (),
+        on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Create the initial data. The server does not listen yet.
 
@@ -160,6 +163,8 @@ class Sandbox:
             port: Port to listen on; 0 chooses a free one.
             allow_hosts: Host names to accept besides `host`, ``localhost`` and any IP address. A ``Host`` header
                 with another name gets 403, as it could be a DNS rebinding attack by a web page.
+            on_progress: Called while customers are generated, with their number so far and in total: at the start,
+                every 1,000 customers and at the end.
 
         Raises:
             ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative or not
@@ -187,6 +192,7 @@ class Sandbox:
             segments=segments,
         )
         self.requests = Exchanges()
+        self.on_exchange: Callable[[Exchange], None] | None = None
         self._draws = DrawGenerator(seed)
         self._planned_failures = PlannedFailures(routes)
         self._fault_injector = FaultInjector(self._record)
@@ -200,7 +206,7 @@ class Sandbox:
             if self._state is not None:
                 stack.callback(self._state.close)
             if self._state is None or not self._state.load(self.store):
-                seed_customers(self.store, customers)
+                seed_customers(self.store, customers, on_progress)
                 if load is not None:
                     load_customers(self.store, load)
             if self._state is not None:
@@ -515,6 +521,11 @@ class Sandbox:
 
     def _record(self, exchange: Exchange) -> None:
         self.requests.keep(exchange)
+        if self.on_exchange is not None:
+            try:
+                self.on_exchange(exchange)
+            except Exception:  # the client must get its response all the same
+                _logger.exception("on_exchange raised an exception")
 
 
 @dataclass(slots=True)
