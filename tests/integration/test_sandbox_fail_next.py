@@ -118,3 +118,17 @@ async def test_a_seed_gives_the_same_faults_whatever_is_planned() -> None:
             return [exchange.fault for exchange in sandbox.requests][1:]
 
     assert await faults(planned=True) == await faults(planned=False)
+
+
+async def test_it_is_planned_over_http(sandbox: Sandbox, voucherify: VoucherifyClient) -> None:
+    plan = {"operation": ["GET", "/v1/customers/*"], "status": 409}
+    async with aiohttp.ClientSession(sandbox.base_url) as http:
+        for _ in range(2):
+            async with http.post("/-/failures", json=plan) as answer:
+                assert answer.status == 200
+        with pytest.raises(ConflictError):
+            await voucherify.customers.get("a")
+        async with http.delete("/-/failures") as answer:
+            assert (await answer.json())["failures"] == []
+    with pytest.raises(NotFoundError):
+        await voucherify.customers.get("a")

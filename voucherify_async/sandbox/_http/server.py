@@ -51,13 +51,8 @@ from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCoun
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
 from voucherify_async.sandbox._seed.load import load_customers
 from voucherify_async.sandbox._seed.seed import seed_customers
-from voucherify_async.sandbox._status.page import (
-    UNEXPECTED_HOST,
-    error_response,
-    is_expected_host,
-    is_sandbox_path,
-    respond,
-)
+from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host
+from voucherify_async.sandbox._status.page import error_response, is_sandbox_path, respond
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 from voucherify_async.sandbox._store.jobs import REPORT_PATH, find_report
 from voucherify_async.sandbox._store.persistence import StateFile
@@ -426,7 +421,8 @@ class Sandbox:
                 await _read_body(request),
                 hosts=self.hosts,
                 rate_statuses=self._rate_counters.read(self.store.clock()),
-                page=_page_html,
+                page=_page_template,
+                query=request.raw_path.partition("?")[2],
             )
         except ApiError as error:
             response = error_response(error.status, error.message)
@@ -546,7 +542,7 @@ def _segments(request: web.Request) -> tuple[str, ...]:
 
 
 @functools.cache
-def _page_html() -> str:
+def _page_template() -> str:
     return resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
 
 
