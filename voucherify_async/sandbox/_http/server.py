@@ -271,8 +271,8 @@ class Sandbox:
 
         Args:
             operation: The name of an operation of the client, such as ``customers.update``, or a pair of HTTP method
-                and path. ``*`` in the path matches one segment: an id, for example. Jobs count by the operations that
-                they use: ``customers.update_in_bulk`` for `customers.sync`.
+                and path. ``*`` in the path matches one segment, for example an id. Jobs use the operations of single
+                requests: `customers.sync` sends ``customers.update_in_bulk``.
             status: HTTP status of the error, from 400 to 599.
             times: How many calls fail.
             key: The key in the body of the error. Default: the one that belongs to the status.
