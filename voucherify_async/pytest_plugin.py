@@ -6,17 +6,20 @@
     async def test_reads_them_all(voucherify):
         assert len(await voucherify.customers.list().to_list()) == 50
 
-`voucherify_sandbox` works in any test and with any client; `voucherify` is a client for asynchronous tests. The
-marker `voucherify` takes the keyword arguments of `Sandbox`. A marker on a class or a module applies to all of its
-tests. If several markers set the same argument, the one closest to the test wins.
+`voucherify_sandbox` works in any test and with any client; `voucherify` is a client for asynchronous tests;
+`voucherify_env` is for code that creates its client with the settings in the environment. The marker `voucherify`
+takes the keyword arguments of `Sandbox`. A marker on a class or a module applies to all of its tests. If several
+markers set the same argument, the one closest to the test wins.
 """
 
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import AsyncIterator, Collection, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:  # pytest imports this module in every run: fixtures import wh
     from voucherify_async.client import VoucherifyClient
     from voucherify_async.sandbox import Sandbox
 
-__all__ = ["pytest_configure", "voucherify", "voucherify_sandbox"]
+__all__ = ["pytest_configure", "voucherify", "voucherify_env", "voucherify_sandbox"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,6 +49,25 @@ def voucherify_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
     with Sandbox(**_sandbox_settings(request, inspect.signature(Sandbox).parameters)) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def voucherify_env(voucherify_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A running `Sandbox`, to which `VoucherifyClient()` connects without arguments during the test.
+
+    It is the sandbox of `voucherify_sandbox`. The fixture sets ``VOUCHERIFY_BASE_URL``, ``VOUCHERIFY_APP_ID`` and
+    ``VOUCHERIFY_APP_TOKEN`` in the environment, and adds the host of the sandbox to ``NO_PROXY``.
+    """
+    monkeypatch.setenv("VOUCHERIFY_BASE_URL", voucherify_sandbox.base_url)
+    monkeypatch.setenv("VOUCHERIFY_APP_ID", voucherify_sandbox.app_id)
+    monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", voucherify_sandbox.app_token)
+    host = urlsplit(voucherify_sandbox.base_url).hostname or ""
+    # Both spellings, as programs differ in which of them they prefer.
+    exceptions = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    if exceptions != "*":  # all hosts
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, f"{exceptions},{host}" if exceptions else host)
+    return voucherify_sandbox
 
 
 @pytest.fixture

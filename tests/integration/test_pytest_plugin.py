@@ -193,3 +193,45 @@ def test_the_loop_of_a_test_is_the_one_that_is_configured(pytester: pytest.Pytes
     """
     plugins = f"{ASYNCIO} -o asyncio_default_test_loop_scope=module"
     run(pytester, plugins, source).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, "127.0.0.1"),
+        ({"NO_PROXY": "a.example"}, "a.example,127.0.0.1"),
+        ({"no_proxy": "b.example", "NO_PROXY": "a.example"}, "b.example,127.0.0.1"),
+        ({"no_proxy": "*"}, None),
+        ({"NO_PROXY": "*"}, None),
+    ],
+)
+def test_a_client_without_arguments_meets_the_sandbox(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, before: dict[str, str], after: str | None
+) -> None:
+    for name, value in {"HTTP_PROXY": "http://proxy.invalid:3128", **before}.items():
+        monkeypatch.setenv(name, value)
+    expected = {"no_proxy": after, "NO_PROXY": after} if after else before
+    source = f"""
+    import os
+    from voucherify_async import VoucherifyClient
+
+    def proxies():
+        return {{name: value for name, value in os.environ.items() if name.lower() == "no_proxy"}}
+
+    @pytest.mark.voucherify(customers=2)
+    def test_it(voucherify_env, voucherify_sandbox):
+        assert voucherify_env is voucherify_sandbox
+        assert proxies() == {expected!r}
+
+        async def main():
+            async with VoucherifyClient() as voucherify:
+                return await voucherify.customers.list().to_list()
+
+        assert len(asyncio.run(main())) == 2
+        assert len(voucherify_env.requests) == 1
+
+    def test_the_environment_is_restored():
+        assert not [name for name in os.environ if name.startswith("VOUCHERIFY_") and name.endswith(("URL", "ID"))]
+        assert proxies() == {before!r}
+    """
+    run(pytester, ASYNCIO, source).assert_outcomes(passed=2)

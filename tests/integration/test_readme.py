@@ -28,7 +28,8 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
-    "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox", "pytest",
+    "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
+    "fail next", "pytest",
 ]  # fmt: skip
 
 
@@ -192,6 +193,10 @@ async def check_sandbox(found: Any, voucherify: VoucherifyClient, saved: Any, ou
     await found["test_signup_on_a_bad_day"]()
 
 
+async def check_fail_next(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    await found["test_a_conflict"]()
+
+
 async def check_pytest(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     """The tests of the block are run in a process of their own, with a shop that there is."""
     shop = """
@@ -206,6 +211,12 @@ class Shop:
         body = json.dumps({"source_id": email}).encode()
         request = urllib.request.Request(self.base_url + "/v1/customers", body, self.headers)
         urllib.request.urlopen(request).close()
+
+async def nightly_job():
+    from voucherify_async import VoucherifyClient
+
+    async with VoucherifyClient() as voucherify:
+        await voucherify.customers.create(source_id="crm-1", name="Ada")
 """
     await anyio.Path("test_shop.py").write_text(shop + BLOCKS["pytest"])
     options = [
@@ -220,7 +231,7 @@ class Shop:
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     told, _ = await process.communicate()
     assert process.returncode == 0, told.decode()
-    assert "2 passed" in told.decode()
+    assert "3 passed" in told.decode()
 
 
 CHECKS = {name: globals()[f"check_{name.replace(' ', '_')}"] for name in INSIDE_A_COROUTINE}

@@ -17,7 +17,7 @@ from yarl import URL
 from tests.support.clocks import FakeClock
 from voucherify_async import BadRequestError, ConnectionFailedError, RetryPolicy, VoucherifyClient
 from voucherify_async.models import BulkUpdateResult
-from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox import Exchange, Sandbox
 from voucherify_async.sandbox.__main__ import make_sandbox, serve
 from voucherify_async.sandbox._http import exchanges
 from voucherify_async.sandbox._store.jobs import BulkUpdate
@@ -525,3 +525,24 @@ async def test_the_source_id_of_a_row_says_whose_it_is(voucherify: VoucherifyCli
     receipt = await voucherify.customers.import_csv(b"Id,Source_id,Name\nI1,S2,changed\n")
     await voucherify.async_actions.wait(receipt.async_action_id)
     assert [(await voucherify.customers.get(f"S{number}")).name for number in "12"] == [None, "changed"]
+
+
+async def test_whoever_listens_gets_each_exchange(
+    sandbox: Sandbox, voucherify: VoucherifyClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[Exchange] = []
+    sandbox.on_exchange = heard.append
+    await voucherify.customers.list()
+    assert heard == list(sandbox.requests)
+
+    def fail(exchange: Exchange) -> None:
+        raise LookupError(exchange.path)
+
+    sandbox.on_exchange = fail
+    await voucherify.customers.list()
+    assert [record.message for record in caplog.records if record.name == "voucherify_async.sandbox"] == [
+        "on_exchange raised an exception"
+    ]
+    sandbox.on_exchange = None
+    await voucherify.customers.list()
+    assert len(heard) == 1

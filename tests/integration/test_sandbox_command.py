@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import re
 import signal
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from yarl import URL
 
-from voucherify_async.sandbox import Sandbox
+from voucherify_async.sandbox import Exchange, Sandbox
 from voucherify_async.sandbox import __main__ as command
 from voucherify_async.sandbox._http.faults import Faults
 
 PROGRAM = "python -m voucherify_async.sandbox"
+
+
+async def serve(*argv: str) -> None:
+    await command.serve(command.make_sandbox(argv), verbose="--verbose" in argv)
 
 
 @asynccontextmanager
@@ -33,7 +41,7 @@ async def serving(
         return made[0]
 
     monkeypatch.setattr(command, "Sandbox", make)
-    running = asyncio.create_task(command.serve(command.make_sandbox(["--port", "0", *argv])))
+    running = asyncio.create_task(serve("--port", "0", *argv))
     while not (out := capsys.readouterr().out):  # noqa: ASYNC110  # another's print, which sets no event
         await asyncio.sleep(0.005)
     yield made[0], out
@@ -80,6 +88,126 @@ async def test_it_fails_as_it_is_told(
             assert answer.status == 503
 
 
+async def test_the_banner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(monkeypatch, capsys, "--customers", "3") as (sandbox, out):
+        assert out.splitlines() == [
+            "Voucherify sandbox with 3 customers. Point a client at it with",
+            f"  export VOUCHERIFY_BASE_URL={sandbox.base_url}",
+            "  export VOUCHERIFY_APP_ID=sandbox-app-id",
+            "  export VOUCHERIFY_APP_TOKEN=sandbox-app-token",
+            f"Status page: {sandbox.base_url}/",
+            "Stop it with Ctrl-C.",
+        ]
+        async with sandbox.client() as voucherify:
+            await voucherify.customers.list().to_list()
+        assert capsys.readouterr() == ("", "")
+
+
+async def test_the_access_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    async with serving(monkeypatch, capsys, "--verbose") as (sandbox, _):
+        sandbox.store.clock = lambda: 1_767_225_600.25
+        sandbox.fail_next("customers.list", status=409)
+        keys = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
+        async with aiohttp.ClientSession(sandbox.base_url, headers=keys) as http:
+            for path in ("/v1/customers?email=ada@example.com", "/v1/customers/a%20b?x=y", "/-/status"):
+                async with http.get(URL(path, encoded=True)):
+                    pass
+        lines = capsys.readouterr().out.splitlines()
+    expected = (r"409 [\d.]+ ms fault=status", r"404 [\d.]+ ms")
+    for line, path, rest in zip(lines, ("/v1/customers", "/v1/customers/a%20b"), expected, strict=True):
+        assert re.fullmatch(rf"2026-01-01T00:00:00\.250Z GET {re.escape(path)} {rest}", line), line
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    command.make_sandbox(["--customers", "5500"])
+    *shown, erased, rest = terminal.getvalue().split("\r")[1:]
+    assert shown[0] == "Generating customers: 0 of 5,500 (0 %)"
+    assert shown[3] == "Generating customers: 3,000 of 5,500 (54 %)"
+    assert shown[-1] == "Generating customers: 5,500 of 5,500 (100 %)"
+    assert len(shown) == 7
+    assert (erased, rest) == (" " * len(shown[-1]), "")
+
+
+@pytest.mark.parametrize(("count", "told"), [(4999, ""), (5000, "Generating 5,000 customers\n")])
+def test_progress_in_a_pipe(capsys: pytest.CaptureFixture[str], count: int, told: str) -> None:
+    command.make_sandbox(["--customers", str(count)])
+    assert capsys.readouterr() == ("", told)
+
+
+@pytest.fixture
+def closed_pipe() -> Iterator[Any]:
+    reading, writing = os.pipe()
+    os.close(reading)
+    file = os.fdopen(writing, "w")
+    yield file
+    with suppress(BrokenPipeError):
+        file.close()
+
+
+def test_progress_that_nobody_reads(monkeypatch: pytest.MonkeyPatch, closed_pipe: Any) -> None:
+    monkeypatch.setattr(sys, "stderr", closed_pipe)
+    assert len(command.make_sandbox(["--customers", "5000"]).store.customers) == 5000
+    monkeypatch.undo()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), closed_pipe.fileno())
+
+
+def test_output_that_nobody_reads_ends_the_command(
+    monkeypatch: pytest.MonkeyPatch, closed_pipe: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "stdout", closed_pipe)
+    with pytest.raises(SystemExit) as caught:
+        command.main(["--port", "0", "--state", str(tmp_path / "state")])
+    assert caught.value.code == 1
+    closed_pipe.write("more")
+    closed_pipe.flush()  # goes nowhere
+
+
+def test_a_log_that_nobody_reads_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    statuses: list[int] = []
+
+    async def send(base_url: str) -> None:
+        async with aiohttp.ClientSession(base_url) as http, http.get("/v1/customers") as answer:
+            statuses.append(answer.status)
+
+    def read_the_banner() -> None:
+        with os.fdopen(reading) as banner:
+            lines = [banner.readline() for _ in range(6)]
+        asyncio.run(send(lines[1].partition("=")[2].strip()))
+
+    reader = threading.Thread(target=read_the_banner)
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        reader.start()
+        with pytest.raises(SystemExit) as caught:
+            command.main(["--port", "0", "--verbose"])
+    reader.join()
+    assert caught.value.code == 1
+    assert statuses == [401]  # the client gets its response all the same
+
+
+def test_what_comes_after_the_output_was_closed_is_not_printed(
+    monkeypatch: pytest.MonkeyPatch, closed_pipe: Any
+) -> None:
+    stop = asyncio.Event()
+    log = command._AccessLog(stop)
+    exchange = Exchange("GET", "/v1/customers", {}, b"", 200, {}, b"")
+    monkeypatch.setattr(sys, "stdout", closed_pipe)
+    log.write(exchange)
+    assert log.closed
+    assert stop.is_set()
+    log.write(exchange)
+    monkeypatch.undo()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), closed_pipe.fileno())
+
+
 async def test_where_it_listens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     async with serving(monkeypatch, capsys) as (_, out):
         assert "anyone" not in out
@@ -124,7 +252,7 @@ BAD: list[Any] = [
 @pytest.mark.parametrize(("argv", "message"), BAD, ids=str)
 async def test_bad_options(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        await command.serve(command.make_sandbox(argv))
+        await serve(*argv)
     told = capsys.readouterr()
     assert (caught.value.code, told.out) == (2, "")
     assert told.err.startswith(f"usage: {PROGRAM} ")

@@ -132,15 +132,16 @@ async def page(tab: Page, served: Sandbox, problems: list[str], asked: list[str]
         tab.on(event, listener)
     await tab.set_viewport_size({"width": 1400, "height": 900})
     await tab.emulate_media(color_scheme="light", reduced_motion="reduce")
-    await tab.goto(served.base_url)
+    base_url = served.base_url
+    await tab.goto(base_url)
     await expect(tab.get_by_text("Live", exact=True)).to_be_visible()
     yield tab
     await tab.goto("about:blank")
     for event, listener in listeners.items():
         tab.remove_listener(event, listener)
     assert not problems
-    own = {f"{served.base_url}{path}" for path in ("/", "/-/status", "/-/settings")}
-    assert set(asked) - own <= {"about:blank"}
+    own = re.compile(re.escape(base_url) + r"/(-/(status(\?.*)?|settings|failures|requests/\d+))?")
+    assert {url for url in asked if not own.fullmatch(url)} <= {"about:blank"}
 
 
 def count(page: Page, name: str) -> Locator:
@@ -175,6 +176,9 @@ async def fill_with_everything(served: Sandbox, client: VoucherifyClient, page: 
         await client.customers.list()
     await page.evaluate(LOOK_AGAIN)
     await expect(page.get_by_text("0 of 1 left")).to_be_visible()
+    for name in ("/v1/customers/metadata/async", "/v1/longlong"):
+        await page.get_by_role("button", name=name).click()
+    await expect(page.locator(".messages")).to_have_count(2)
 
 
 async def test_a_page_of_nothing(served: Sandbox, page: Page) -> None:
@@ -216,6 +220,164 @@ async def test_a_job_gets_on(served: Sandbox, client: VoucherifyClient, page: Pa
         await expect(jobs.get_by_text(words)).to_be_visible()
         await expect(bar).to_have_js_property("value", value)
     await expect(jobs.get_by_text("done", exact=True)).to_be_visible()
+
+
+async def test_when_a_job_began_and_how_many_items_failed(
+    served: Sandbox, client: VoucherifyClient, page: Page
+) -> None:
+    now = NOW
+    served.store.clock = lambda: now
+    served.store.job_seconds, served.store.job_seconds_per_item = 10, 0
+    await client.customers.update_in_bulk([{"source_id": "a"}, {"source_id": "b", "metadata": {"n": 1}}])
+    (job,) = served.store.jobs.values()
+    job.work.source_ids.append("c")  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    job.work.customers.append({"source_id": "c", "email": 7})  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    job.last = 3
+    now += 1
+    await client.customers.update_metadata_in_bulk(["a"], {"tier": "gold"})
+    rows = page.get_by_role("region", name="Jobs").get_by_role("listitem")
+    await page.evaluate(LOOK_AGAIN)
+    await expect(rows).to_have_count(2)
+    clock = re.compile(r"^aa_\w+ ?queued \d\d:\d\d:\d\d$")
+    await expect(rows.first.locator(".id")).to_have_text(clock)
+    began = await page.evaluate("at => new Date(at * 1000).toLocaleTimeString('en-GB')", NOW)
+    await expect(rows.last.locator(".id")).to_contain_text(f"began {began}")
+    now += 20
+    await page.evaluate(LOOK_AGAIN)
+    await expect(rows.last.locator(".counted")).to_have_text("2 done, 1 failed")
+    await expect(rows.last.locator(".failed")).to_have_text("1 failed")
+    await expect(rows.first.locator(".id")).to_contain_text("began ")
+
+
+async def test_a_request_opens_and_closes(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
+    await client.customers.create(source_id="crm-1", name="Ada")
+    await client.oauth.create_token(scope="api")
+    (token,) = served.store.tokens
+    await page.evaluate(LOOK_AGAIN)
+    rows = page.locator("tr.request")
+    await expect(rows).to_have_count(2)
+    await rows.last.locator(".time").click()
+    sent = page.get_by_role("region", name="Request", exact=True)
+    answer = page.get_by_role("region", name="Response", exact=True)
+    await expect(sent.locator("pre")).to_have_text('{\n  "name": "Ada",\n  "source_id": "crm-1"\n}')
+    await expect(sent.locator("dl")).to_contain_text("X-App-Id" + served.app_id)
+    await expect(sent.locator("dl")).to_contain_text("X-App-Token(hidden)")
+    await expect(answer.locator("dl")).to_contain_text("Content-Typeapplication/json")
+    await expect(answer.locator("pre")).to_contain_text('"object": "customer"')
+    button = rows.last.get_by_role("button")
+    await expect(button).to_have_attribute("aria-expanded", "true")
+    await button.press("Enter")
+    await expect(sent).to_have_count(0)
+    await expect(button).to_have_attribute("aria-expanded", "false")
+    await rows.first.get_by_role("button").press("Enter")
+    await expect(answer.locator("pre")).to_contain_text('"access_token": "(hidden)"')
+    assert token not in await page.content()
+    await client.customers.list()  # what is open stays so, in its place
+    await page.evaluate(LOOK_AGAIN)
+    await expect(rows).to_have_count(3)
+    await expect(page.locator("tr.request:has([aria-expanded=true]) + tr.details")).to_have_count(1)
+    await expect(answer.locator("pre")).to_contain_text('"access_token": "(hidden)"')
+
+
+async def test_bodies_that_are_large_or_missing(
+    served: Sandbox, client: VoucherifyClient, page: Page
+) -> None:
+    await client.customers.update_in_bulk([{"source_id": f"crm-{number}"} for number in range(5_000)])
+    await client.customers.list()
+    await page.evaluate(LOOK_AGAIN)
+    rows = page.locator("tr.request")
+    await expect(rows).to_have_count(2)
+    await rows.last.get_by_role("button").click()
+    sent = page.get_by_role("region", name="Request", exact=True)
+    await expect(sent).to_contain_text(re.compile(r"The first 20,000 characters of [\d,]+ bytes"))
+    await rows.last.get_by_role("button").click()
+    await rows.first.get_by_role("button").click()
+    await expect(sent).to_contain_text("No body")
+    await expect(sent.locator("pre")).to_have_count(0)
+
+
+async def test_a_request_that_is_no_longer_kept(
+    served: Sandbox, client: VoucherifyClient, page: Page, problems: list[str]
+) -> None:
+    await client.customers.list()
+    await page.evaluate(LOOK_AGAIN)
+    row = page.locator("tr.request")
+    await expect(row).to_have_count(1)
+    await page.evaluate(HIDE, arg=True)  # no further poll, which would take the row away
+    served.requests.clear()
+    await row.get_by_role("button").click()
+    await expect(page.locator("tr.details")).to_have_text("The sandbox does not keep this request any more")
+    await row.get_by_role("button").click()
+    await served.aclose()
+    await row.get_by_role("button").click()
+    await expect(page.locator("tr.details")).to_have_text("The sandbox did not respond.")
+    assert len(problems) == 2
+    problems.clear()
+
+
+async def test_filters(served: Sandbox, client: VoucherifyClient, page: Page) -> None:
+    await client.customers.create(source_id="crm-1")
+    served.fail_next("customers.get", status=409)
+    with pytest.raises(APIStatusError):
+        await client.customers.get("crm-1")
+    await client.customers.list(city="London")
+    paths = page.locator("tr.request td.path")
+    await page.evaluate(LOOK_AGAIN)
+    await expect(paths).to_have_count(3)
+    await page.get_by_role("switch", name="Errors only").focus()
+    await page.keyboard.press("Space")
+    await expect(paths).to_have_text(["/v1/customers/crm-1"])
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("london")
+    await expect(page.get_by_text("No request matches the filter.")).to_be_visible()
+    await page.get_by_role("switch", name="Errors only").uncheck()
+    await expect(paths).to_have_count(1)
+    await expect(paths).to_contain_text("/v1/customers?city=London&")
+    await page.keyboard.press("Tab")
+    await page.get_by_role("searchbox", name="Filter by path").fill("")
+    await expect(paths).to_have_count(3)
+
+
+async def test_planned_failures(served: Sandbox, page: Page) -> None:
+    served.fail_next("customers.update", status=409, times=3)
+    served.fail_next(("GET", "/v1/customers/*"), status=503)
+    await page.evaluate(LOOK_AGAIN)
+    chips = page.get_by_role("group", name="Active settings").locator("span")
+    await expect(chips).to_have_text(["next 3 customers.update: 409", "next GET /v1/customers/*: 503"])
+    await page.get_by_role("button", name="Turn everything off").click()
+    await expect(chips).to_have_count(0)
+    assert served.planned_failures == ()
+
+
+async def test_the_first_frame_is_right_without_a_script(browser: Browser, served: Sandbox) -> None:
+    served.latency, served.rate_limit = (0.07, 1.5), Quota(7, 3600, fixed=True)
+    served.faults = Faults(stall=0.07, status={503: 0.5})
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(served.base_url)
+    await expect(page.get_by_role("radio", name="Range")).to_be_checked()
+    await expect(page.get_by_label("Maximum latency in milliseconds")).to_have_value("1500")
+    await expect(page.get_by_role("switch", name="Rate limit")).to_be_checked()
+    await expect(page.get_by_label("Period in seconds")).to_have_value("3600")
+    await expect(page.get_by_label("Kind of window")).to_have_value("fixed")
+    await expect(page.get_by_role("switch", name="Stall")).to_be_checked()
+    await expect(page.get_by_role("switch", name="Reset")).not_to_be_checked()
+    await expect(page.get_by_label("Status 503, in percent")).to_have_value("50")
+    await context.close()
+
+
+async def test_a_path_is_cut_only_where_it_must_be(served: Sandbox, page: Page) -> None:
+    long = "/v1/" + "x" * 300
+    async with aiohttp.ClientSession(served.base_url) as http:
+        for path in ("/v1/customers/0123456789/segments?city=London", long):
+            async with http.get(path):
+                pass
+    await page.evaluate(LOOK_AGAIN)
+    buttons = page.locator("td.path button")
+    await expect(buttons).to_have_count(2)
+    cut = await buttons.evaluate_all("nodes => nodes.map(node => node.scrollWidth > node.clientWidth)")
+    assert cut == [True, False]
+    await expect(page.locator("td.path").first).to_have_attribute("title", long)
 
 
 async def test_latency(served: Sandbox, page: Page) -> None:

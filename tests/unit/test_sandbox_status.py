@@ -4,10 +4,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
+from html.parser import HTMLParser
 from importlib import resources
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from tests.support.clocks import FakeClock
 from voucherify_async.sandbox import Exchange, Quota, Sandbox
@@ -20,6 +22,7 @@ from voucherify_async.sandbox._status.page import PageResponse, error_response, 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 LOCAL = {"Host": "127.0.0.1:8181"}
 JSON = LOCAL | {"Content-Type": "application/json"}
+TEMPLATE = resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
 HTML = "<p>Hi</p><style>p { color: red }</style><script type=module>let a;\n</script><script>let b</script>"
 
 
@@ -38,7 +41,8 @@ def ask(
     body: bytes = b"",
     **rest: Any,
 ) -> PageResponse:
-    given: Any = {"hosts": {"127.0.0.1"}, "rate_statuses": (), "page": lambda: HTML, **rest}
+    path, _, query = path.partition("?")
+    given: Any = {"query": query, "hosts": {"127.0.0.1"}, "rate_statuses": (), "page": lambda: HTML, **rest}
     return respond(sandbox, method, path, headers, body, **given)
 
 
@@ -143,6 +147,23 @@ REFUSED: list[Any] = [
         "only from this sandbox's own page",
     ),
     ("PATCH", "/-/settings", JSON | {"Host": "rebound.example"}, 403, "localhost"),
+    ("GET", "/-/failures", {}, 405, "Allowed: POST, DELETE"),
+    ("POST", "/-/failures", {}, 415, "The body must be application/json"),
+    (
+        "POST",
+        "/-/failures",
+        JSON | {"Sec-Fetch-Site": "cross-site"},
+        403,
+        "only from this sandbox's own page",
+    ),
+    ("DELETE", "/-/failures", {"Sec-Fetch-Site": "cross-site"}, 403, "only from this sandbox's own page"),
+    ("DELETE", "/-/failures", {"Host": "rebound.example"}, 403, "localhost"),
+    ("PUT", "/-/requests/1", {}, 405, "Allowed: GET"),
+    ("GET", "/-/requests/1", {"Host": "rebound.example"}, 403, "localhost"),
+    ("GET", "/-/requests/1", {}, 404, "The sandbox does not keep this request any more"),
+    ("GET", "/-/requests/", {}, 404, "There is no such page"),
+    ("GET", "/-/requests/x", {}, 404, "There is no such page"),
+    ("GET", "/-/requests/1234567890123456", {}, 404, "There is no such page"),
 ]
 
 
@@ -189,12 +210,304 @@ def test_the_page_runs_nothing_but_its_own() -> None:
 
 
 def test_the_page_of_the_package_asks_nobody_else() -> None:
-    html = resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
+    html = TEMPLATE
     assert html.startswith("<!doctype html>")
     assert "innerHTML" not in html
     assert "https://" not in html
     assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
     assert html.count("<script") == html.count("<style") == 1
+
+
+class Elements(HTMLParser):
+    """The attributes of the elements of a page, by tag name."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: dict[str, list[dict[str, str | None]]] = {}
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.setdefault(tag, []).append(dict(attrs))
+
+    def named(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for attributes in self.found["input"] if attributes.get("name") == name]
+
+
+def first_frame(sandbox: Sandbox) -> Elements:
+    answer = ask(sandbox, "/", page=lambda: TEMPLATE)
+    assert answer.status == 200
+    assert b"{{" not in answer.body
+    return Elements(answer.body.decode())
+
+
+@pytest.mark.parametrize(
+    ("latency", "mode", "low", "high"),
+    [
+        (0, "off", "200", "800"),
+        (0.0003, "fixed", "0.3", "800"),
+        ((0.07, 1.5), "range", "70", "1500"),
+        ((0, 0.5), "range", "0", "500"),
+    ],
+)
+def test_the_first_frame_shows_the_latency(
+    sandbox: Sandbox, latency: Any, mode: str, low: str, high: str
+) -> None:
+    sandbox.latency = latency
+    page = first_frame(sandbox)
+    assert [each["value"] for each in page.named("mode") if "checked" in each] == [mode]
+    assert page.named("low")[0]["value"] == low
+    assert page.named("high")[0]["value"] == high
+    (high_input,) = (each for each in page.found["span"] if "data-range" in each)
+    assert ("hidden" in high_input) is (mode != "range")
+    row = next(each for each in page.found["div"] if "data-inputs" in each)
+    assert ("hidden" in row) is (mode == "off")
+
+
+@pytest.mark.parametrize("quota", [None, Quota(7), Quota(50, 0.5, fixed=True)])
+def test_the_first_frame_shows_the_rate_limit(sandbox: Sandbox, quota: Quota | None) -> None:
+    sandbox.rate_limit = quota
+    page = first_frame(sandbox)
+    shown = quota or Quota(100)
+    switch = next(
+        each for each in page.found["input"] if each.get("role") == "switch" and each["name"] == "on"
+    )
+    assert ("checked" in switch) is (quota is not None)
+    assert page.named("limit")[0]["value"] == str(shown.limit)
+    assert page.named("period")[0]["value"] == f"{shown.period:g}"
+    (fixed,) = (each for each in page.found["option"] if each["value"] == "fixed")
+    assert ("selected" in fixed) is shown.fixed
+    hidden = [
+        "hidden" in each for tag in ("div", "label") for each in page.found[tag] if "data-inputs" in each
+    ]
+    assert hidden == [True, quota is None, quota is None, True, True, True, True]
+
+
+def test_the_first_frame_shows_the_faults(sandbox: Sandbox) -> None:
+    sandbox.faults = Faults(stall=0.07, stale_keepalive=0.000001, status={429: 0.25, 503: 0.5})
+    page = first_frame(sandbox)
+    forms = [each["data-fault"] for each in page.found["form"] if "data-fault" in each]
+    assert forms == ["reset", "truncate", "stall", "stale_keepalive"]
+    switches = ["checked" in each for each in page.named("on")[1:]]
+    assert switches == [False, False, True, True]
+    assert [each["value"] for each in page.named("chance")] == ["5", "5", "7", "0.0001", "25", "50", "5"]
+    assert [each["value"] for each in page.named("code")] == ["429", "503", ""]  # the last is for new ones
+    rows = [each for each in page.found["div"] if each.get("class") == "status"]
+    assert [each["data-key"] for each in rows] == ["429", "503", ""]
+
+
+def test_the_first_frame_shows_what_there_is(sandbox: Sandbox) -> None:
+    def hidden(page: Elements) -> list[str | None]:
+        return [
+            each["id"]
+            for tag in ("p", "div")
+            for each in page.found[tag]
+            if "hidden" in each and "id" in each
+        ]
+
+    assert hidden(first_frame(sandbox)) == ["offline", "requests-scroll", "jobs-scroll"]
+    schedule(sandbox, {"source_id": "a"})
+    sandbox.requests.keep(exchange("/v1/customers"))
+    sandbox.store.burst(1_234)
+    assert hidden(first_frame(sandbox)) == ["no-requests", "no-jobs", "offline"]
+    assert b'data-count="customers">1,234<' in ask(sandbox, "/", page=lambda: TEMPLATE).body
+
+
+# ---------------------------------------------------------------- details of a request
+
+
+def details(sandbox: Sandbox, given: Exchange) -> Any:
+    sandbox.requests.keep(given)
+    return content(ask(sandbox, f"/-/requests/{sandbox.requests.seen}"))
+
+
+def test_the_details_of_a_request(sandbox: Sandbox) -> None:
+    given = Exchange(
+        method="PUT",
+        target="/v1/customers/a?x=\udcff",
+        request_headers=CIMultiDict(
+            {"X-App-Id": "id", "X-App-Token": "secret", "Accept": "\udcff" + 2000 * "x"}
+        ),
+        request_body=b'{"b":[1,2.50],"a":"\xc3\xa9","token":"shown"}',
+        status=409,
+        response_headers=CIMultiDict({"Content-Type": "application/json"}),
+        response_body=b"",
+    )
+    assert details(sandbox, given) == {
+        "method": "PUT",
+        "target": "/v1/customers/a?x=?",
+        "status": 409,
+        "request": {
+            "headers": [["X-App-Id", "id"], ["X-App-Token", "(hidden)"], ["Accept", "?" + 998 * "x" + "…"]],
+            "body": '{\n  "b": [\n    1,\n    2.50\n  ],\n  "a": "é",\n  "token": "shown"\n}',
+            "size": 39,
+            "truncated": False,
+        },
+        "response": {
+            "headers": [["Content-Type", "application/json"]],
+            "body": "",
+            "size": 0,
+            "truncated": False,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-App-Token", "x-app-token", "Authorization", "X-Voucherify-OAuth", "Proxy-Authorization", "Cookie", "Set-Cookie"],
+)  # fmt: skip
+def test_credentials_in_headers_are_hidden(sandbox: Sandbox, name: str) -> None:
+    given = Exchange("GET", "/v1/customers", {name: "Bearer secret"}, b"", 200, {name: "secret"}, b"")
+    shown = details(sandbox, given)
+    assert shown["request"]["headers"] == shown["response"]["headers"] == [[name, "(hidden)"]]
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "shown"),
+    [
+        ("/v1/oauth/token", b"grant_type=client_credentials&scope=api", "grant_type=client_credentials&scope=api"),
+        ("/v1/oauth/introspect", b"access_token=secret", "access_token=(hidden)"),
+        ("/v1/%6FAuth/introspect", b"access_token=secret&a=%20b", "access_token=(hidden)&a= b"),
+        ("/v1/oauth/token", b"Client_Secret=secret", "Client_Secret=(hidden)"),
+        (
+            "/v1/oauth/token",
+            b'{"access_token":"secret","token_type":"Bearer","nested":[{"refresh_token":["secret"]},1]}',
+            json.dumps(
+                {"access_token": "(hidden)", "token_type": "Bearer", "nested": [{"refresh_token": "(hidden)"}, 1]},
+                indent=2,
+            ),
+        ),
+        ("/v1/oauth/token", b'{"access_token":"secr', None),
+        ("/v1/oauth/token", b'[{"access_token":"secret"}', None),
+        ("/v1/oauth/token", b"access_token=se=cret", None),
+        ("/v1/oauth/token", b"access_token%5B=secret", None),
+        ("/v1/oauth/token", b"secret", None),
+        ("/v1/oauth/token", b"access_token=\xff", None),
+        ("/v1/oauth/token", b"[" * 200 + b"]" * 200, None),
+        ("/v1/oauth/token", b'"text"', '"text"'),
+        ("/v1/oauth/token", b"", ""),
+        ("/v1/customers", b"access_token=a", "access_token=a"),
+    ],
+)  # fmt: skip
+def test_tokens_in_bodies_of_oauth_are_hidden(
+    sandbox: Sandbox, target: str, body: bytes, shown: str | None
+) -> None:
+    given = details(sandbox, Exchange("POST", target, {}, body, 200, {}, body))
+    assert given["request"] == given["response"]
+    assert given["request"]["body"] == shown
+    assert given["request"]["size"] == len(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown", "truncated"),
+    [
+        (b"a;b\r\n\xff", "a;b\r\n\ufffd", False),
+        (b"1", "1", False),
+        (b"[" * 100 + b"]" * 100, None, False),
+        (b"[" * 101 + b"]" * 101, "[" * 101 + "]" * 101, False),
+        (b"[" * 5_000 + b"]" * 5_000, "[" * 5_000 + "]" * 5_000, False),
+        (b"x" * 20_000, "x" * 20_000, False),
+        (b"x" * 20_001, "x" * 20_000, True),
+        (b'["' + b"x" * 20_000 + b'"]', '[\n  "' + "x" * 19_995, True),
+        (b'["' + b"x" * 300_000 + b'"]', '["' + "x" * 19_998, True),
+        ("é".encode() * 20_001, "é" * 20_000, True),
+        ("💳".encode() * 20_001, "💳" * 20_000, True),
+    ],
+    ids=range(11),
+)
+def test_bodies(sandbox: Sandbox, body: bytes, shown: str | None, truncated: bool) -> None:
+    given = details(sandbox, Exchange("POST", "/v1/customers", {}, body, 200, {}, b""))["request"]
+    assert (given["size"], given["truncated"]) == (len(body), truncated)
+    if shown is None:  # indented
+        assert given["body"].count("\n") == 198
+    else:
+        assert given["body"] == shown
+
+
+def test_which_requests_have_details(sandbox: Sandbox) -> None:
+    for number in range(1, 4):
+        sandbox.requests.keep(exchange(f"/{number}"))
+    sandbox.requests.popleft()
+    targets = [json.loads(ask(sandbox, f"/-/requests/{number}").body).get("target") for number in range(6)]
+    assert targets == [None, None, "/2", "/3", None, None]
+
+
+# ---------------------------------------------------------------- filters
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", [6, 5, 4, 3, 2, 1]),
+        ("errors=1", [6, 5, 3, 2]),
+        ("errors=0", [6, 5, 4, 3, 2, 1]),
+        ("path=CUSTOMERS", [6, 4, 2, 1]),
+        ("path=s%C3%A3o+paulo", [4]),
+        ("path=customers%3Fcity", [4]),
+        ("path=%3Cnothing%3E", []),
+        ("errors=1&path=customers", [6, 2]),
+        ("path=", [6, 5, 4, 3, 2, 1]),
+        ("what=ever&path=%FF", []),
+    ],
+)
+def test_filters(sandbox: Sandbox, query: str, numbers: list[int]) -> None:
+    for given in (
+        exchange("/v1/customers"),
+        exchange("/v1/customers/a", status=404),
+        exchange("/v1/vouchers", status=500),
+        exchange("/v1/Customers?city=S%C3%A3o+Paulo", fault="stale_keepalive"),
+        exchange("/v1/vouchers", fault="truncate"),
+        exchange("/v1/customers", status=0),
+    ):
+        sandbox.requests.keep(given)
+    shown = content(ask(sandbox, f"/-/status?{query}"))
+    assert [request["number"] for request in shown["requests"]] == numbers
+    assert shown["counts"]["requests"] == 6
+
+
+def test_a_filter_looks_behind_the_last_hundred(sandbox: Sandbox) -> None:
+    for number in range(300):
+        sandbox.requests.keep(exchange(f"/{number}", status=500 if number % 3 == 0 else 200))
+    shown = content(ask(sandbox, "/-/status?errors=1"))["requests"]
+    assert len(shown) == 100
+    assert shown[-1]["path"] == "/0"
+
+
+# ---------------------------------------------------------------- planned failures
+
+
+def test_failures_are_planned_and_dropped(sandbox: Sandbox) -> None:
+    plan = [
+        {"operation": "customers.update"},
+        {"operation": ["PUT", "/v1/customers/*"], "status": 409, "times": 2, "key": "k", "retry_after": 1.5},
+    ]
+    for body in plan:
+        answer = ask(sandbox, "/-/failures", "POST", JSON, json.dumps(body).encode())
+        assert content(answer) == content(ask(sandbox))["settings"]
+    assert content(ask(sandbox))["settings"]["failures"] == [
+        {"operation": "customers.update", "status": 503, "times": 1},
+        {"operation": ["PUT", "/v1/customers/*"], "status": 409, "times": 2},
+    ]
+    assert (sandbox.planned_failures[1].key, sandbox.planned_failures[1].retry_after) == ("k", 2)
+    assert content(ask(sandbox, "/-/failures", "DELETE"))["failures"] == []
+    assert sandbox.planned_failures == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "The body is not JSON: "),
+        (b"[]", "the body must be an object, not []"),
+        (b"{}", "the body must have an operation"),
+        (b'{"operation": "customers.get", "code": 1}', "the body has no field 'code'"),
+        (b'{"operation": "customers.fetch"}', "operation must be one of "),
+        (b'{"operation": "customers.get", "status": 200}', "status must be a whole number from 400 to 599"),
+    ],
+)
+def test_a_bad_failure_is_explained(sandbox: Sandbox, body: bytes, message: str) -> None:
+    answer = ask(sandbox, "/-/failures", "POST", JSON, body)
+    assert answer.status == 400
+    assert json.loads(answer.body)["message"].startswith(message)
+    assert sandbox.planned_failures == ()
 
 
 # ---------------------------------------------------------------- what is shown
@@ -219,6 +532,7 @@ def test_what_an_idle_sandbox_shows(sandbox: Sandbox) -> None:
             "latency": 0,
             "faults": {"reset": 0, "truncate": 0, "status": {}, "stall": 0, "stale_keepalive": 0},
             "rate_limit": None,
+            "failures": [],
         },
     }
 
@@ -309,9 +623,9 @@ def test_jobs_get_on_while_somebody_looks(sandbox: Sandbox) -> None:
     store.job_seconds, store.job_seconds_per_item = 10, 0
     first = schedule(sandbox, {"source_id": "a"}, {"source_id": "b", "email": 7})
     second = schedule(sandbox, {"source_id": "c"})
-    job = {"type": "CUSTOMERS.BULK_UPDATE", "done": None, "failed": None}
-    queued = job | {"id": second, "status": "ENQUEUED", "progress": 0, "items": 1}
-    shown = job | {"id": first, "status": "IN_PROGRESS", "progress": 25, "items": 2}
+    job = {"type": "CUSTOMERS.BULK_UPDATE", "created_at": NOW, "done": None, "failed": 0}
+    queued = job | {"id": second, "status": "ENQUEUED", "progress": 0, "items": 1, "began_at": None}
+    shown = job | {"id": first, "status": "IN_PROGRESS", "progress": 25, "items": 2, "began_at": NOW}
 
     def look(seconds: float) -> Any:
         store.clock = FakeClock(NOW + seconds)
@@ -319,6 +633,7 @@ def test_jobs_get_on_while_somebody_looks(sandbox: Sandbox) -> None:
 
     assert look(2.5) == [queued, shown]
     shown |= {"status": "DONE", "progress": 100, "done": 1, "failed": 1}
+    queued["began_at"] = NOW + 10
     assert look(10) == [queued | {"status": "IN_PROGRESS"}, shown]
     queued |= {"status": "DONE", "progress": 100, "done": 1, "failed": 0}
     assert look(20) == [queued, shown]

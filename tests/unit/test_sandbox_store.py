@@ -14,6 +14,7 @@ from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._store.index import EVERYONE
 from voucherify_async.sandbox._store.jobs import BulkUpdate
+from voucherify_async.sandbox._store.persisted_rows import read_job, write
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.records import Customers, Record
 from voucherify_async.sandbox._store.store import Store
@@ -46,6 +47,10 @@ class Chore:
 
     def __len__(self) -> int:
         return self.items
+
+    @property
+    def failed_count(self) -> int:
+        return 0
 
     def do(self, customers: Customers, items: range) -> None:
         self.done.append(items)
@@ -172,6 +177,24 @@ class TestHowLongJobsTake:
         store.job_seconds, store.job_seconds_per_item = 1.0, 0.0
         second = store.schedule("X", "v-1", Chore(4))
         assert (first.ends, second.starts, second.ends) == (1004.0, 1004.0, 1005.0)
+
+    def test_a_large_job_began_with_its_first_slice(self, clock: FakeClock) -> None:
+        store = Store(clock=clock, job_seconds=1.0, job_seconds_per_item=0.001)
+        store.schedule("X", "v-1", Chore(4))
+        large = store.schedule("X", "v-1", Chore(25_000))
+        assert large.began == large.starts == 1001.004
+        clock.now = 1020.0
+        store.advance()
+        assert large.starts > 1010
+        assert large.began == 1001.004
+
+    @pytest.mark.parametrize(("began", "read"), [(1004.0, 1004.0), (0.0, 1000.0), (1e300, 1000.0)])
+    def test_when_a_saved_job_began(self, clock: FakeClock, began: float, read: float) -> None:
+        store = Store(clock=clock, job_seconds=4.0)
+        store.schedule("X", "v-1", Chore(4))
+        job = store.schedule("X", "v-1", BulkUpdate(["crm-1"], [{"source_id": "crm-1"}]))
+        job.began = began
+        assert read_job(job.id, write(job)).began == read
 
     def test_no_time_at_all(self, clock: FakeClock) -> None:
         store = Store(clock=clock, job_seconds=0, job_seconds_per_item=0)

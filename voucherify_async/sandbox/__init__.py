@@ -11,6 +11,7 @@ from voucherify_async._lazy import lazy_exports
 _EXPORTS = {
     "_http.exchanges": ("Exchange",),
     "_http.faults": ("Faults",),
+    "_http.planned_failures": ("PlannedFailure",),
     "_http.rate_limits": ("Quota",),
     "_http.server": ("Sandbox",),
     "_store.quirks": ("Quirks",),
@@ -20,6 +21,7 @@ _EXPORTS = {
 if TYPE_CHECKING:
     from voucherify_async.sandbox._http.exchanges import Exchange as Exchange
     from voucherify_async.sandbox._http.faults import Faults as Faults
+    from voucherify_async.sandbox._http.planned_failures import PlannedFailure as PlannedFailure
     from voucherify_async.sandbox._http.rate_limits import Quota as Quota
     from voucherify_async.sandbox._http.server import Sandbox as Sandbox
     from voucherify_async.sandbox._store.quirks import Quirks as Quirks

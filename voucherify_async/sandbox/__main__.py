@@ -5,19 +5,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import sqlite3
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from voucherify_async._transport.settings import is_loopback
+from voucherify_async.sandbox._http.access_log import access_log_line
+from voucherify_async.sandbox._http.exchanges import Exchange
 from voucherify_async.sandbox._http.faults import Faults, Latency
 from voucherify_async.sandbox._http.server import EXPOSURE_WARNING, Sandbox
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 
 _PROGRAM: Final = "python -m voucherify_async.sandbox"
+_SHOW_PROGRESS_FROM: Final = 5_000
+"""Fewer customers are generated in less than a second."""
 _NAMED_FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}
 
 
@@ -104,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run background jobs in parallel instead of one after the other",
     )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="print a line for each request: time, method, path, status, milliseconds, and the fault if there was one",
+    )
     return parser
 
 
@@ -143,13 +154,14 @@ def _faults(given: Iterable[tuple[str, float]]) -> Faults:
 
 
 def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
-    """Create the sandbox for command line arguments.
+    """Create the sandbox for command line arguments. Standard error shows how many customers have been generated.
 
     Raises:
         SystemExit: An argument is invalid.
     """
     parser = _parser()
     given = parser.parse_args(argv)
+    progress = _SeedProgress()
     try:
         return Sandbox(
             given.customers,
@@ -166,18 +178,95 @@ def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
             host=given.host,
             allow_hosts=given.allow_host,
             port=given.port,
+            on_progress=progress.show,
         )
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
+    finally:
+        progress.clear()
 
 
-async def serve(sandbox: Sandbox) -> None:
+class _SeedProgress:
+    """Shows how many customers have been generated: in place on a terminal, and in one line elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def show(self, done: int, total: int) -> None:
+        """Show the progress, if there are so many customers that it takes a while."""
+        if total < _SHOW_PROGRESS_FROM:
+            return
+        if sys.stderr.isatty():
+            # Longer than what it overwrites, as the numbers only grow.
+            self._shown = f"Generating customers: {done:,} of {total:,} ({100 * done // total} %)"
+            self._write(f"\r{self._shown}")
+        elif done == 0:
+            self._write(f"Generating {total:,} customers\n")
+
+    def clear(self) -> None:
+        """Erase the progress on a terminal."""
+        if self._shown:
+            self._write(f"\r{' ' * len(self._shown)}\r")
+            self._shown = ""
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody reads it
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+class _OutputClosedError(Exception):
+    """Nobody reads the standard output any more, as after ``| head -1``."""
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)  # noqa: T201  # the output of the command
+    except OSError:
+        raise _OutputClosedError from None
+
+
+class _AccessLog:
+    """Prints a line for each exchange until the output is closed.
+
+    Attributes:
+        closed: Whether the output was closed.
+    """
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        """Create a log.
+
+        Args:
+            stop: Set when the output is closed.
+        """
+        self.closed = False
+        self._stop = stop
+
+    def write(self, exchange: Exchange) -> None:
+        """Print the line for an exchange."""
+        if not self.closed:
+            try:
+                _print(access_log_line(exchange))
+            except _OutputClosedError:
+                self.closed = True
+                self._stop.set()
+
+
+async def serve(sandbox: Sandbox, *, verbose: bool = False) -> None:
     """Run a sandbox until SIGINT or SIGTERM.
+
+    Args:
+        sandbox: The sandbox, which is not running yet.
+        verbose: Print a line for each request.
 
     Raises:
         SystemExit: The sandbox cannot listen on its host and port, or cannot save its state file.
+        _OutputClosedError: The standard output was closed.
     """
     stop = asyncio.Event()
+    log = _AccessLog(stop)
+    if verbose:
+        sandbox.on_exchange = log.write
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows; the default handlers stay in place
@@ -191,16 +280,18 @@ async def serve(sandbox: Sandbox) -> None:
     warning = "" if is_loopback(sandbox.host) else f"Warning: {EXPOSURE_WARNING}.\n"
     try:
         async with contextlib.aclosing(sandbox):
-            print(  # noqa: T201  # the output of the command
+            _print(
                 f"Voucherify sandbox with {len(sandbox.store.customers):,} customers. Point a client at it with\n"
                 f"  export VOUCHERIFY_BASE_URL={sandbox.base_url}\n"
                 f"  export VOUCHERIFY_APP_ID={sandbox.app_id}\n"
                 f"  export VOUCHERIFY_APP_TOKEN={sandbox.app_token}\n"
+                f"Status page: {sandbox.base_url}/\n"
                 f"{warning}"
-                f"Stop it with Ctrl-C.",
-                flush=True,
+                f"Stop it with Ctrl-C."
             )
             await stop.wait()
+            if log.closed:
+                raise _OutputClosedError
     except (OSError, sqlite3.Error) as error:
         raise SystemExit(f"{_PROGRAM}: the latest changes were not saved: {error}") from None
 
@@ -209,14 +300,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Create a sandbox and run it.
 
     Raises:
-        SystemExit: An argument is invalid, or the sandbox cannot run.
+        SystemExit: An argument is invalid, the sandbox cannot run, or the standard output was closed.
     """
+    verbose = _parser().parse_args(argv).verbose  # not an argument of the sandbox
     # Outside of the event loop, so that Ctrl-C interrupts the generation of customers at once.
     try:
         sandbox = make_sandbox(argv)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    asyncio.run(serve(sandbox))
+    try:
+        asyncio.run(serve(sandbox, verbose=verbose))
+    except _OutputClosedError:
+        # Python flushes the output once more when it exits, which would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

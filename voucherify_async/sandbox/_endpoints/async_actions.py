@@ -27,7 +27,7 @@ def _created(job: Job) -> dt.datetime:
     return to_instant(job.created)
 
 
-@routes.add("GET", "/v1/async-actions")
+@routes.add("async_actions.list", "GET", "/v1/async-actions")
 def _list_async_actions(store: Store, call: ApiCall, _: str) -> EndpointResult:
     query = parse_query(call.query, {**LIMIT, "end_date": instant_or_date})
     until = query.get("end_date")
@@ -42,7 +42,7 @@ def _list_async_actions(store: Store, call: ApiCall, _: str) -> EndpointResult:
     }
 
 
-@routes.add("GET", "/v1/async-actions/*")
+@routes.add("async_actions.get", "GET", "/v1/async-actions/*")
 def _get_async_action(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
     job = store.jobs.get(key)
     if job is None:

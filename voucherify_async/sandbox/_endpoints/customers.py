@@ -56,7 +56,7 @@ _LIST_QUERY: Final[Mapping[str, Parser]] = {
 }
 
 
-@routes.add("GET", "/v1/customers")
+@routes.add("customers.list", "GET", "/v1/customers")
 def _list_customers(store: Store, call: ApiCall, _: str) -> EndpointResult:
     query = parse_query(call.query, _LIST_QUERY)
     order = query.get("order", "-created_at")
@@ -115,29 +115,29 @@ def _bounds(store: Store, query: Mapping[str, Any], name: str) -> Bounds:
     )
 
 
-@routes.add("POST", "/v1/customers")
+@routes.add("customers.create", "POST", "/v1/customers")
 def _create_customer(store: Store, call: ApiCall, _: str) -> EndpointResult:
     return 200, _customer_json(store, store.upsert(check_customer(read_json(call), ids=True)))
 
 
-@routes.add("GET", "/v1/customers/*")
+@routes.add("customers.get", "GET", "/v1/customers/*")
 def _get_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
     return 200, _customer_json(store, store.get(key))
 
 
-@routes.add("PUT", "/v1/customers/*")
+@routes.add("customers.update", "PUT", "/v1/customers/*")
 def _update_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:
     changes = check_customer(read_json(call), ids=False)
     return 200, _customer_json(store, store.update(store.get(key), changes))
 
 
-@routes.add("DELETE", "/v1/customers/*")
+@routes.add("customers.delete", "DELETE", "/v1/customers/*")
 def _delete_customer(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
     store.remove(store.get(key))
     return 204, None
 
 
-@routes.add("POST", "/v1/customers/*/permanent-deletion")
+@routes.add("customers.delete_permanently", "POST", "/v1/customers/*/permanent-deletion")
 def _delete_permanently(store: Store, call: ApiCall, key: str) -> EndpointResult:  # noqa: ARG001  # all endpoints share a signature
     record = store.get(key)
     segments = len(store.segments_of(record))
@@ -197,13 +197,13 @@ _REDEEMABLES_QUERY: Final[Mapping[str, Parser]] = {
 }
 
 
-@routes.add("GET", "/v1/customers/*/activity")
+@routes.add("customers.list_activity", "GET", "/v1/customers/*/activity")
 def _list_activity(store: Store, call: ApiCall, key: str) -> EndpointResult:
     query = parse_query(call.query, _ACTIVITY_QUERY)
     return 200, _event_page(_sorted_events(store, key, query), query)
 
 
-@routes.add("GET", "/v1/customers/*/activities")
+@routes.add("customers.list_activity", "GET", "/v1/customers/*/activities")  # the deprecated form
 def _list_activities(store: Store, call: ApiCall, key: str) -> EndpointResult:
     query = parse_query(call.query, _ACTIVITIES_QUERY)
     events = _sorted_events(store, key, query)
@@ -250,7 +250,7 @@ def _event_matches(event: Event, query: Mapping[str, Any]) -> bool:
     return (since is None or event.at >= since) and (until is None or event.at <= until)
 
 
-@routes.add("GET", "/v1/customers/*/redeemables")
+@routes.add("customers.list_redeemables", "GET", "/v1/customers/*/redeemables")
 def _list_redeemables(store: Store, call: ApiCall, key: str) -> EndpointResult:
     others, matches = redeemable_filter(call.query, store.now())
     query = parse_query(others, _REDEEMABLES_QUERY)
@@ -284,7 +284,7 @@ def _page_by_id(
     return content
 
 
-@routes.add("GET", "/v1/customers/*/segments")
+@routes.add("customers.list_segments", "GET", "/v1/customers/*/segments")
 def _list_segments(store: Store, call: ApiCall, key: str) -> EndpointResult:
     parse_query(call.query, {})
     # For an unknown id, list the segments that a new customer with this source id would belong to.
@@ -297,13 +297,13 @@ _MAX_METADATA: Final = 100_000_000
 """Maximum bytes of metadata in a job, counted once for each customer. Merging more would take many seconds."""
 
 
-@routes.add("POST", "/v1/customers/importCSV")
+@routes.add("customers.import_csv", "POST", "/v1/customers/importCSV")
 def _import_csv(store: Store, call: ApiCall, _: str) -> EndpointResult:
     work = CsvImport.of(read_file(call))
     return _accepted(store.schedule("CUSTOMERS.IMPORT_CSV", call.request_id, work))
 
 
-@routes.add("POST", "/v1/customers/bulk/async")
+@routes.add("customers.update_in_bulk", "POST", "/v1/customers/bulk/async")
 def _update_in_bulk(store: Store, call: ApiCall, _: str) -> EndpointResult:
     customers = read_json(call)
     if not is_array(customers):
@@ -316,7 +316,7 @@ def _update_in_bulk(store: Store, call: ApiCall, _: str) -> EndpointResult:
     return _accepted(store.schedule("CUSTOMERS.BULK_UPDATE", call.request_id, BulkUpdate.of(list(customers))))
 
 
-@routes.add("POST", "/v1/customers/metadata/async")
+@routes.add("customers.update_metadata_in_bulk", "POST", "/v1/customers/metadata/async")
 def _update_metadata_in_bulk(store: Store, call: ApiCall, _: str) -> EndpointResult:
     body = read_json(call)
     source_ids = body.get("source_ids") if is_mapping(body) else None

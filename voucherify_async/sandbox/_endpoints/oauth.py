@@ -63,7 +63,7 @@ _SCOPES: Final = frozenset(
 )
 
 
-@routes.add("POST", "/v1/oauth/token")
+@routes.add("oauth.create_token", "POST", "/v1/oauth/token")
 def _create_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     form = read_form(call)
     if form.get("grant_type") != "client_credentials":
@@ -78,7 +78,7 @@ def _create_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     return 200, _token(store, store.issue_token(" ".join(scopes)).value)
 
 
-@routes.add("POST", "/v1/oauth/introspect")
+@routes.add("oauth.introspect_token", "POST", "/v1/oauth/introspect")
 def _introspect_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     value = _token_of(call)
     if store.live_token(value) is None:
@@ -86,7 +86,7 @@ def _introspect_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     return 200, {**_token(store, value), "active": True}
 
 
-@routes.add("POST", "/v1/oauth/token/revoke")
+@routes.add("oauth.revoke_token", "POST", "/v1/oauth/token/revoke")
 def _revoke_token(store: Store, call: ApiCall, _: str) -> EndpointResult:
     token = store.live_token(_token_of(call))
     if token is None:

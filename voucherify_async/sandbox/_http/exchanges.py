@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
+import msgspec
 from aiohttp import web
 
 from voucherify_async.sandbox._http.faults import Fault
@@ -32,9 +33,12 @@ class Exchange:
         response_body: The part of the response body that was sent.
         at: When the request arrived, in epoch seconds.
         elapsed: Seconds until the response was ready, or until the request was dropped without one.
-        fault: The fault that hit the request, named like the attribute of `Faults`. A ``stale_keepalive`` fault
-            marks two exchanges: the request that got a response, and the next one on its connection, which got
-            none.
+        fault: The fault that hit the request, named like the attribute of `Faults`; ``status`` for a failure that
+            `Sandbox.fail_next` has planned. A ``stale_keepalive`` fault marks two exchanges: the request that got a
+            response, and the next one on its connection, which got none.
+
+    `body` and `json()` are those of the request, as a test usually checks what was sent; `response_body` and
+    `response_json()` are those of the response.
     """
 
     method: str
@@ -69,6 +73,35 @@ class Exchange:
     def unanswered(self, fault: Fault) -> Exchange:
         """A copy for a request that got no response because of `fault`."""
         return replace(self, status=0, response_headers={}, response_body=b"", fault=fault)
+
+    @property
+    def body(self) -> bytes:
+        """The body of the request: `request_body`."""
+        return self.request_body
+
+    def json(self) -> Any:
+        """The decoded JSON body of the request.
+
+        Raises:
+            ValueError: The body is empty or not JSON.
+        """
+        return self._decode("request", self.request_body)
+
+    def response_json(self) -> Any:
+        """The decoded JSON body of the response.
+
+        Raises:
+            ValueError: The body is empty or not JSON: for example, no response was sent or it was cut off.
+        """
+        return self._decode("response", self.response_body)
+
+    def _decode(self, name: str, body: bytes) -> Any:
+        if not body:
+            raise ValueError(f"the {name} has no body: {self!r}")
+        try:
+            return msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ValueError(f"the body of the {name} is not JSON: {error}: {self!r}") from None
 
     @property
     def path(self) -> str:

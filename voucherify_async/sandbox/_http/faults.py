@@ -34,8 +34,14 @@ Latency = float | tuple[float, float]
 
 _SUM_TOLERANCE: Final = 1e-9
 """Rounding error allowed in a sum of probabilities that should be at most 1."""
-_ERROR_KEYS: Final = {status.value: status.name.lower() for status in HTTPStatus} | {500: "internal_error"}
-_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+_TOO_MANY_REQUESTS: Final = too_many_requests()
+_DEFAULT_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    **{status.value: (status.name.lower(), status.phrase) for status in HTTPStatus},
+    404: ("not_found", "Resource not found"),
+    429: (_TOO_MANY_REQUESTS.key, _TOO_MANY_REQUESTS.message),
+    500: ("internal_error", HTTPStatus.INTERNAL_SERVER_ERROR.phrase),
+}
+"""The key and the message of the error for each status."""
 
 
 class Draw(NamedTuple):
@@ -72,11 +78,17 @@ class FaultDecision:
         applied: Whether the request takes effect.
         status: HTTP status of the error response to a request that does not take effect. Faults that send no
             response ignore it.
+        key: The key in the body of that response; `None` for the one that belongs to the status.
+        message: The message in that body; `None` for the one that belongs to the status.
+        retry_after: The ``Retry-After`` header of that response, in seconds; `None` for the default of the status.
     """
 
     fault: Fault
     applied: bool
     status: int = 503
+    key: str | None = None
+    message: str | None = None
+    retry_after: int | None = None
 
     def check(self) -> None:
         """Reject the request if it does not take effect.
@@ -89,16 +101,18 @@ class FaultDecision:
 
     def _error(self) -> ApiError:
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return too_large()
-        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return too_many_requests()
-        key = _ERROR_KEYS.get(self.status, "unknown_error")
-        phrase = _PHRASES.get(self.status, "Unknown Error")
-        return ApiError(self.status, key, "The sandbox injected this error", message=phrase)
+            # The body of this response has the message in `details`.
+            return too_large() if self.message is None else ApiError(self.status, "", self.message)
+        key, message = _DEFAULT_ERRORS.get(self.status, ("unknown_error", "Unknown Error"))
+        details = None if self.status == HTTPStatus.TOO_MANY_REQUESTS else "The sandbox injected this error"
+        return ApiError(self.status, self.key or key, details, message=self.message or message)
 
     def headers(self) -> dict[str, str]:
         """Additional headers of the response."""
-        return {"Retry-After": "1"} if self.status == HTTPStatus.TOO_MANY_REQUESTS else {}
+        retry_after = self.retry_after
+        if retry_after is None and self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            retry_after = 1
+        return {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import email
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
@@ -18,7 +18,17 @@ from voucherify_async.sandbox._store.gc import gc_paused
 from voucherify_async.sandbox._store.store import Store
 from voucherify_async.sandbox._store.validation import MAX_DEPTH, is_too_deep
 
-__all__ = ["ApiCall", "Endpoint", "EndpointResult", "Router", "read_file", "read_form", "read_json"]
+__all__ = [
+    "ApiCall",
+    "Endpoint",
+    "EndpointResult",
+    "Route",
+    "Router",
+    "matches",
+    "read_file",
+    "read_form",
+    "read_json",
+]
 
 EndpointResult = tuple[int, Any]
 """HTTP status and JSON body; a body of `None` stands for an empty response."""
@@ -63,24 +73,50 @@ Endpoint = Callable[[Store, ApiCall, str], EndpointResult]
 _ID: Final = "*"
 
 
+class Route(NamedTuple):
+    """An endpoint, its path and its operation.
+
+    Attributes:
+        operation: The name of the operation in the client, for example ``customers.get``.
+        pattern: The path, split at slashes; ``*`` stands for an id.
+        endpoint: The function that handles a call.
+    """
+
+    operation: str
+    pattern: tuple[str, ...]
+    endpoint: Endpoint
+
+
 class Router:
     """Finds the endpoint for a method and path."""
 
     def __init__(self, *others: Router) -> None:
         """Create a router with all endpoints of `others`."""
-        self.endpoints: dict[tuple[str, ...], dict[str, Endpoint]] = {}
+        self.routes: dict[tuple[str, ...], dict[str, Route]] = {}
         for other in others:
-            for pattern, methods in other.endpoints.items():
-                self.endpoints.setdefault(pattern, {}).update(methods)
+            for pattern, methods in other.routes.items():
+                self.routes.setdefault(pattern, {}).update(methods)
 
-    def add(self, method: str, path: str) -> Callable[[Endpoint], Endpoint]:
-        """Register an endpoint; ``*`` in its path matches an id."""
+    def add(self, operation: str, method: str, path: str) -> Callable[[Endpoint], Endpoint]:
+        """Register an endpoint for an operation of the client; ``*`` in its path matches an id."""
 
         def register(endpoint: Endpoint) -> Endpoint:
-            self.endpoints.setdefault(tuple(path.split("/")[1:]), {})[method] = endpoint
+            pattern = tuple(path.split("/")[1:])
+            self.routes.setdefault(pattern, {})[method] = Route(operation, pattern, endpoint)
             return endpoint
 
         return register
+
+    @property
+    def operations(self) -> list[str]:
+        """The names of all operations, sorted."""
+        return sorted({route.operation for methods in self.routes.values() for route in methods.values()})
+
+    def find(self, method: str, segments: tuple[str, ...]) -> Route | None:
+        """The route for a method and a path that was split at slashes; `None` if there is none."""
+        matching = (methods for pattern, methods in self.routes.items() if matches(pattern, segments))
+        # The first path may lack the method: "importCSV" may also be a source_id.
+        return next((methods[method] for methods in matching if method in methods), None)
 
     def dispatch(self, store: Store, call: ApiCall) -> EndpointResult:
         """Route a call to its endpoint and return the result.
@@ -89,21 +125,24 @@ class Router:
             ApiError: 404 or 405 if there is no endpoint, or the error that the endpoint raised.
         """
         store.advance()
-        allowed: set[str] = set()
-        for pattern, methods in self.endpoints.items():
-            if not _matches(pattern, call.segments):
-                continue
-            if call.method in methods:
-                key = call.segments[pattern.index(_ID)] if _ID in pattern else ""
-                return methods[call.method](store, call, key)
-            allowed |= methods.keys()  # keep looking: "importCSV" may also be a source_id
+        route = self.find(call.method, call.segments)
+        if route is not None:
+            key = call.segments[route.pattern.index(_ID)] if _ID in route.pattern else ""
+            return route.endpoint(store, call, key)
+        allowed = {
+            method
+            for pattern, methods in self.routes.items()
+            if matches(pattern, call.segments)
+            for method in methods
+        }
         if allowed:
             names = ", ".join(sorted(allowed))
             raise ApiError(405, "method_not_allowed", f"Allowed: {names}", headers={"Allow": names})
         raise ApiError(404, "not_found", "There is no such endpoint", message="Resource not found")
 
 
-def _matches(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+def matches(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+    """Whether a path fits a pattern, both split at slashes; ``*`` in the pattern fits any segment."""
     return len(pattern) == len(segments) and all(
         expected in {_ID, given} for expected, given in zip(pattern, segments, strict=True)
     )

@@ -5,8 +5,8 @@ service's JSON format and headers. Requests for the status page and for job repo
 take these steps:
 
 1. Reset the connection if an earlier fault has marked it stale.
-2. Count the call against the rate limit, draw its fault and latency, and assign its request id. There is no await
-   up to here, so the order of arrival alone determines the results and a seed reproduces a run.
+2. Count the call against the rate limit, draw its fault and latency, replace the fault by a planned failure if one
+   matches the call, and assign the request id. There is no await up to here, so the order of arrival alone determines the results and a seed reproduces a run.
 3. Wait for the latency.
 4. Reject the call if it is over the rate limit, and otherwise read its body. Reject it if its fault says that it
    does not take effect.
@@ -24,7 +24,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -46,17 +46,13 @@ from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.connections import FaultInjector
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._http.faults import DrawGenerator, FaultDecision, Faults, Latency, to_range
+from voucherify_async.sandbox._http.planned_failures import PlannedFailure, PlannedFailures
 from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
 from voucherify_async.sandbox._seed.load import load_customers
 from voucherify_async.sandbox._seed.seed import seed_customers
-from voucherify_async.sandbox._status.page import (
-    UNEXPECTED_HOST,
-    error_response,
-    is_expected_host,
-    is_sandbox_path,
-    respond,
-)
+from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host
+from voucherify_async.sandbox._status.page import error_response, is_sandbox_path, respond
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 from voucherify_async.sandbox._store.jobs import REPORT_PATH, find_report
 from voucherify_async.sandbox._store.persistence import StateFile
@@ -117,6 +113,8 @@ class Sandbox:
         hosts: Host names accepted besides ``localhost`` and any IP address, in lower case.
         port: The port to listen on; 0 until a free one has been chosen.
         faults: The probabilities of injected faults in API calls; may be set at any time.
+        on_exchange: Called with each exchange when it is recorded, in the thread of the server, which it must not
+            block; `None` by default. An exception that it raises is logged.
     """
 
     def __init__(
@@ -136,6 +134,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         allow_hosts: Iterable[str] = (),
+        on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Create the initial data. The server does not listen yet.
 
@@ -159,6 +158,8 @@ class Sandbox:
             port: Port to listen on; 0 chooses a free one.
             allow_hosts: Host names to accept besides `host`, ``localhost`` and any IP address. A ``Host`` header
                 with another name gets 403, as it could be a DNS rebinding attack by a web page.
+            on_progress: Called while customers are generated, with their number so far and in total: at the start,
+                every 1,000 customers and at the end.
 
         Raises:
             ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative or not
@@ -186,7 +187,9 @@ class Sandbox:
             segments=segments,
         )
         self.requests = Exchanges()
+        self.on_exchange: Callable[[Exchange], None] | None = None
         self._draws = DrawGenerator(seed)
+        self._planned_failures = PlannedFailures(routes)
         self._fault_injector = FaultInjector(self._record)
         self.host = host
         self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
@@ -198,7 +201,7 @@ class Sandbox:
             if self._state is not None:
                 stack.callback(self._state.close)
             if self._state is None or not self._state.load(self.store):
-                seed_customers(self.store, customers)
+                seed_customers(self.store, customers, on_progress)
                 if load is not None:
                     load_customers(self.store, load)
             if self._state is not None:
@@ -244,6 +247,55 @@ class Sandbox:
             raise RuntimeError("the sandbox is not running: use `async with`, or start()")
         host = _LOOPBACK_FOR.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def fail_next(
+        self,
+        operation: str | tuple[str, str],
+        *,
+        status: int = 503,
+        times: int = 1,
+        key: str | None = None,
+        message: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Make the next calls of an operation fail. They have no effect.
+
+        ::
+
+            sandbox.fail_next("customers.update", status=409)
+            sandbox.fail_next(("PUT", "/v1/customers/*"), status=503, times=2, retry_after=0)
+
+        Several failures can be pending: a call meets the first one that matches it. A planned failure takes
+        precedence over `faults`, and is checked before the credentials. A call that the rate limit rejects does not
+        use it up. Closing the sandbox drops all planned failures. May be called from any thread.
+
+        Args:
+            operation: The name of an operation of the client, such as ``customers.update``, or a pair of HTTP method
+                and path. ``*`` in the path matches one segment, for example an id. Jobs use the operations of single
+                requests: `customers.sync` sends ``customers.update_in_bulk``.
+            status: HTTP status of the error, from 400 to 599.
+            times: How many calls fail.
+            key: The key in the body of the error. Default: the one that belongs to the status.
+            message: The message in the body of the error. Default: the one that belongs to the status.
+            retry_after: The ``Retry-After`` header of the error, in seconds, rounded up. Default: 1 for the status
+                429, and none for others.
+
+        Raises:
+            ValueError: The operation does not exist, the pair is not an HTTP method and a path below ``/v1/``,
+                another argument is invalid, or 1,000 failures are pending.
+        """
+        self._planned_failures.add(
+            operation, status=status, times=times, key=key, message=message, retry_after=retry_after
+        )
+
+    @property
+    def planned_failures(self) -> tuple[PlannedFailure, ...]:
+        """The failures planned with `fail_next` that no call has used up yet, oldest first."""
+        return self._planned_failures.pending()
+
+    def clear_planned_failures(self) -> None:
+        """Drop the failures planned with `fail_next`."""
+        self._planned_failures.clear()
 
     def client(self, **settings: Unpack[ClientSettings]) -> VoucherifyClient:
         """Create a client for this sandbox; `settings` are the arguments of `VoucherifyClient`.
@@ -305,6 +357,7 @@ class Sandbox:
         """Stop the server, save the state file and release it. A second call does nothing."""
         runner, self._runner = self._runner, None
         self._fault_injector.close()
+        self._planned_failures.clear()
         if runner is not None:
             await runner.cleanup()
         if self._state is not None and not self._state.closed:
@@ -346,6 +399,8 @@ class Sandbox:
         # Before the first await, so that calls are counted and draw their faults in the order of their arrival.
         rate_status = self._count_against_rate_limit(request.method, segments, at)
         fault, delay = self._draw_fault() if is_api_call else (None, 0.0)
+        if rate_status.admitted:
+            fault = self._planned_failures.take(request.method, segments) or fault
         call = _PendingCall(request, segments, self.store.make_hex_id("v-"), rate_status, fault)
         if delay:
             await asyncio.sleep(delay)
@@ -373,7 +428,8 @@ class Sandbox:
                 await _read_body(request),
                 hosts=self.hosts,
                 rate_statuses=self._rate_counters.read(self.store.clock()),
-                page=_page_html,
+                page=_page_template,
+                query=request.raw_path.partition("?")[2],
             )
         except ApiError as error:
             response = error_response(error.status, error.message)
@@ -468,6 +524,11 @@ class Sandbox:
 
     def _record(self, exchange: Exchange) -> None:
         self.requests.keep(exchange)
+        if self.on_exchange is not None:
+            try:
+                self.on_exchange(exchange)
+            except Exception:  # the client must get its response all the same
+                _logger.exception("on_exchange raised an exception")
 
 
 @dataclass(slots=True)
@@ -488,7 +549,7 @@ def _segments(request: web.Request) -> tuple[str, ...]:
 
 
 @functools.cache
-def _page_html() -> str:
+def _page_template() -> str:
     return resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
 
 

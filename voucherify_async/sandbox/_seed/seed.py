@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, Final
 
@@ -36,19 +37,32 @@ _ADDRESSES_PER_COUNTRY: Final = 1024
 _BIRTHDATE_COUNT: Final = 4096
 _FIRST_BIRTHDATE: Final = dt.date(1945, 1, 1)
 _DAYS_BETWEEN_BIRTHDATES: Final = 6
+_PROGRESS_INTERVAL: Final = 1000
+"""Customers between two calls of `on_progress`."""
 
 Json = dict[str, Any]
 
 
-def seed_customers(store: Store, count: int) -> None:
-    """Fill the store with customers, their events and their redeemables."""
+def seed_customers(store: Store, count: int, on_progress: Callable[[int, int], None] | None = None) -> None:
+    """Fill the store with customers, their events and their redeemables.
+
+    Args:
+        store: The store to fill.
+        count: How many customers to generate.
+        on_progress: Called with the number of customers so far and in total: at the start, every 1,000 customers
+            and at the end.
+    """
     if not count:
         return
     with gc_paused():
         opened = EPOCH + (_END_MS - _SPREAD_MS) * MILLISECOND
         context, factory = SeedContext(store, opened, _END_MS), _CustomerFactory(store)
         for number, created in enumerate(_creation_times(store.random, count)):
+            if on_progress is not None and number % _PROGRESS_INTERVAL == 0:
+                on_progress(number, count)
             store.put(_customer(context, factory, number, created))
+        if on_progress is not None:
+            on_progress(count, count)
 
 
 def _creation_times(chance: random.Random, count: int) -> list[int]:

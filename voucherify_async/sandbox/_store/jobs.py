@@ -99,6 +99,11 @@ class BulkUpdate(msgspec.Struct, tag=True):
                 )
             self.outcomes.append(outcome)
 
+    @property
+    def failed_count(self) -> int:
+        """How many of the processed customers were invalid."""
+        return len(self.errors)
+
     def _customer(self, number: int) -> Json:
         return self.customers[number]
 
@@ -179,6 +184,11 @@ class CsvImport(msgspec.Struct, tag=True):
                 source_id = table.raw_customer(row).get("source_id") or ""
                 reason = error.details or error.message
                 self.failed.append({"source_id": source_id, "row": number + 1, "reason": reason})
+
+    @property
+    def failed_count(self) -> int:
+        """How many of the processed rows were invalid."""
+        return len(self.failed)
 
     def result(self, ended: dt.datetime) -> Json:  # noqa: ARG002  # there is no report that expires
         """The counts, and the error of each row that failed."""

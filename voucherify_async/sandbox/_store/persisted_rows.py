@@ -129,6 +129,8 @@ def read_job(key: object, row: object) -> Job:
         job.to_json(job.ends if job.ended else job.created)
     except OverflowError as error:
         raise ValueError(f"a job has a number that is too large: {error}") from None
+    if not job.created <= job.began <= job.starts:
+        job.began = job.created  # shown only, and absent from the files of earlier versions
     done = len(job.work) if job.ended else job.first
     if isinstance(job.work, BulkUpdate) and not job.failed and len(job.work.outcomes) != done:
         raise ValueError("a job's report does not match its finished items")

@@ -193,6 +193,11 @@ class JobWork(Protocol):
         """Run the items in this range."""
         ...
 
+    @property
+    def failed_count(self) -> int:
+        """How many of the items that have run have failed."""
+        ...
+
     def result(self, ended: dt.datetime) -> Json:
         """The result of the job, once all items have run."""
         ...
@@ -215,6 +220,7 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
         created: The time of that request.
         seconds: The duration of all slices together.
         work: The work to do.
+        began: The start of the first slice.
         starts: The start of the slice.
         ends: The end of the slice.
         first: The first item of the slice.
@@ -229,6 +235,7 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     created: float
     seconds: float
     work: JobWork
+    began: float = 0.0
     starts: float = 0.0
     ends: float = 0.0
     first: int = 0
@@ -244,6 +251,8 @@ class Job(msgspec.Struct, kw_only=True, omit_defaults=True):
     def queue_slice(self, since: float, size: int) -> None:
         """Set the next slice: at most `size` items, starting at the time `since`."""
         total = len(self.work)
+        if not self.last:
+            self.began = since
         self.starts, self.first, self.last = since, self.last, min(self.last + size, total)
         self.ends = since + self.seconds * ((self.last - self.first) / total if total else 1)
 
