@@ -132,3 +132,14 @@ async def test_get_sees_a_job_through_its_life(voucherify: VoucherifyClient, san
     assert (job.progress, job.operation_status) == (100, "SUCCESS")
     assert job.processing_time == 100
     assert job.request_id is not None
+
+
+async def test_a_receipt_stands_for_its_job(voucherify: VoucherifyClient) -> None:
+    receipt = await voucherify.customers.update_in_bulk([{"source_id": "a"}])
+    action = await voucherify.async_actions.wait(receipt)
+    assert action.id == receipt.async_action_id
+    assert action.result is not None
+    assert action.result.done_count == 1
+    assert await voucherify.async_actions.get(receipt) == action
+    assert await voucherify.async_actions.wait(action, timeout=0) == action
+    assert repr(action) == f"AsyncAction(id={action.id!r}, type='CUSTOMERS.BULK_UPDATE', status='DONE')"

@@ -18,7 +18,13 @@ from voucherify_async import (
     RedeemableFilters,
     VoucherifyClient,
 )
-from voucherify_async.models import BulkUpdateResult, CustomerAddress, ImportFailure, JobResult
+from voucherify_async.models import (
+    BulkUpdateResult,
+    CustomerAddress,
+    CustomerFields,
+    ImportFailure,
+    JobResult,
+)
 from voucherify_async.sandbox import Quirks, Sandbox
 
 STRANGE = "a/b?c%20d+é@x.io"
@@ -46,6 +52,49 @@ class TestCreate:
         assert customer.metadata == {"tier": "gold", "since": "1833-06-05", "deep": {"list": [1, None]}}
         assert customer.created_at is not None
         assert await voucherify.customers.get("cust_own") == customer
+
+    async def test_from_a_model_or_a_mapping(self, voucherify: VoucherifyClient) -> None:
+        upsert = CustomerUpsert(source_id="a", name="Ada", metadata={"tier": "gold"})
+        ada = await voucherify.customers.create(upsert, name="Ada L.", email="ada@example.com")
+        assert (ada.source_id, ada.name, ada.email) == ("a", "Ada L.", "ada@example.com")
+        assert ada.metadata == {"tier": "gold"}
+        copy = await voucherify.customers.create(ada, source_id="b", name=UNSET)
+        assert copy.id != ada.id
+        assert copy.to_upsert() == msgspec.structs.replace(ada.to_upsert(), source_id="b")
+        fields = {"source_id": "c", "address": {"city": "Paris"}, "birthdate": dt.date(1990, 1, 2)}
+        eve = await voucherify.customers.create(fields, address=Address(country="France"))
+        assert eve.address == CustomerAddress(country="France")
+        assert eve.birthdate == dt.date(1990, 1, 2)
+        assert (await voucherify.customers.create({"id": "cust_d"})).id == "cust_d"
+
+    async def test_a_model_without_any_id(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
+        ada = await voucherify.customers.create(name="Ada")
+        with pytest.raises(ValueError, match=f"customer {ada.id} has no source_id: pass source_id or id"):
+            await voucherify.customers.create(ada)
+        assert len(sandbox.requests) == 1
+        assert (await voucherify.customers.create(ada, id=ada.id)).id == ada.id
+
+    @pytest.mark.parametrize(
+        ("customer", "fields", "problem"),
+        [
+            ({"nmae": "Ada"}, {}, "customer: .*unknown field `nmae`"),
+            ({"source_id": 5}, {}, "customer.source_id"),
+            ({"metadata": {1: 2}}, {}, "customer.metadata has the key 1"),
+            ({}, {"email": 5}, "^email: "),
+            (CustomerUpsert(source_id=""), {}, "customer.source_id"),
+            ("cust_1", {}, "customer must be a CustomerUpsert, a Customer or a mapping, not str"),
+        ],
+    )
+    async def test_a_customer_that_is_none(
+        self, voucherify: VoucherifyClient, sandbox: Sandbox, customer: Any, fields: Any, problem: str
+    ) -> None:
+        with pytest.raises(ValueError, match=problem):
+            await voucherify.customers.create(customer, **fields)
+        assert not sandbox.requests
+
+    async def test_an_unknown_keyword_beside_a_customer(self, voucherify: VoucherifyClient) -> None:
+        with pytest.raises(TypeError, match="nmae"):
+            await voucherify.customers.create({"source_id": "a"}, nmae="Ada")  # type: ignore[call-arg]
 
     async def test_a_new_customer_looks_as_the_service_shows_it(self, voucherify: VoucherifyClient) -> None:
         customer = await voucherify.customers.create()
@@ -123,6 +172,18 @@ class TestGet:
 
 
 class TestUpdate:
+    async def test_with_a_model_or_a_mapping(self, voucherify: VoucherifyClient) -> None:
+        ada = await voucherify.customers.create(source_id="a", name="Ada", phone="1")
+        assert (await voucherify.customers.update("a", {"name": "Eve"}, phone=None)).phone is None
+        changed = msgspec.structs.replace(ada, name="Ada L.")
+        assert (await voucherify.customers.update(ada.id, changed)).name == "Ada L."
+        upsert = CustomerUpsert(source_id="another", email="a@example.com")
+        updated = await voucherify.customers.update("a", upsert)
+        assert (updated.source_id, updated.email, updated.name) == ("a", "a@example.com", "Ada L.")
+        assert (await voucherify.customers.update("a", CustomerFields(name="A"), name="B")).name == "B"
+        with pytest.raises(ValueError, match="changes: .*source_id"):
+            await voucherify.customers.update("a", {"source_id": "b"})
+
     async def test_absent_stays_null_clears_metadata_merges(self, voucherify: VoucherifyClient) -> None:
         await voucherify.customers.create(
             source_id="a",

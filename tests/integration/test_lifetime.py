@@ -33,6 +33,7 @@ from voucherify_async import (
     VoucherifyError,
 )
 from voucherify_async._transport.clock import Clock
+from voucherify_async.sandbox import Sandbox
 
 SOAK_SCALE = float(os.environ.get("SOAK_SCALE", "1"))
 # What is promised is promised of ten thousand calls.
@@ -738,3 +739,34 @@ async def test_nor_is_one_that_does_so_while_the_loop_is_busy(call: str) -> None
             await asyncio.sleep(0)  # the server's part; the client's would come with the next step
             calling = client.customers.get("a") if call == "get" else client.customers.create(name="Ada")
             assert await outcome(calling) == "success"
+
+
+async def test_a_client_that_is_dropped_while_open_is_named(sandbox: Sandbox) -> None:
+    client = sandbox.client()
+    view = client.with_options(timeout=20)
+    await client.customers.list()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        del client
+        gc.collect()
+        assert not caught  # the view has the same connections
+        del view
+        gc.collect()
+        told = [str(warning.message) for warning in caught]
+        caught.clear()  # a warning keeps its source alive
+        gc.collect()
+    assert told == [f"VoucherifyClient for {sandbox.base_url} was not closed: use `async with`, or aclose()"]
+
+
+@pytest.mark.parametrize("used", [True, False])
+async def test_a_client_that_was_closed_or_never_used_is_dropped_in_silence(
+    sandbox: Sandbox, used: bool
+) -> None:
+    client = sandbox.client()
+    if used:
+        await client.customers.list()
+        await client.aclose()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        del client
+        gc.collect()

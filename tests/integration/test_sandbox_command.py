@@ -197,7 +197,7 @@ def test_what_comes_after_the_output_was_closed_is_not_printed(
     monkeypatch: pytest.MonkeyPatch, closed_pipe: Any
 ) -> None:
     stop = asyncio.Event()
-    log = command._AccessLog(stop)
+    log = command.AccessLog(stop)
     exchange = Exchange("GET", "/v1/customers", {}, b"", 200, {}, b"")
     monkeypatch.setattr(sys, "stdout", closed_pipe)
     log.write(exchange)

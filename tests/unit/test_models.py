@@ -7,7 +7,9 @@ import inspect
 import json
 import os
 import pickle
+import pprint
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from voucherify_async.models import (
     BulkUpdateResult,
     Customer,
     CustomerActivity,
+    CustomerAddress,
     CustomerRedeemable,
     CustomerSegment,
     CustomerUpsert,
@@ -34,6 +37,7 @@ from voucherify_async.models import (
     PermanentDeletion,
     TokenIntrospection,
 )
+from voucherify_async.models.base import decode_json
 
 MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]
 INPUTS = {
@@ -92,6 +96,35 @@ class TestAnswers:
         assert pickle.loads(pickle.dumps(model)) == model
         assert copy.copy(model) == model
         assert copy.deepcopy(model) == model
+
+    def test_it_is_converted_to_plain_values(self, kind: type[Model]) -> None:
+        model = decode(kind, self.required(kind))
+        assert json.loads(json.dumps(model.to_dict())) == json.loads(model.to_json()) == json.loads(
+            msgspec.json.encode(model)
+        )  # fmt: skip
+        assert decode(kind, model.to_dict()) == model
+
+    def test_it_is_replaced_printed_and_matched(self, kind: type[Model]) -> None:
+        model = decode(kind, self.required(kind))
+        assert msgspec.structs.replace(model) == model.__replace__() == model
+        assert pprint.pformat(model, width=10) == repr(model)
+        match model:
+            case Model():
+                pass
+            case _:
+                pytest.fail("no match")
+
+    def test_it_is_a_dataclass_wholly_or_not_at_all(self, kind: type[Model]) -> None:
+        model = decode(kind, self.required(kind))
+        assert dataclasses.is_dataclass(model) == dataclasses.is_dataclass(kind)
+        if not dataclasses.is_dataclass(kind):
+            return
+        fields = {field.name: field for field in dataclasses.fields(kind)}
+        for field in msgspec.structs.fields(kind):
+            default = dataclasses.MISSING if field.required else field.default
+            assert fields.pop(field.name).default == default
+        assert not fields
+        assert dataclasses.replace(model) == kind(**dataclasses.asdict(model)) == model
 
     def test_it_is_frozen_and_keyword_only(self, kind: type[Model]) -> None:
         model = decode(kind, self.required(kind))
@@ -197,9 +230,72 @@ def test_inputs_leave_out_what_is_unset() -> None:
     assert json.loads(msgspec.json.encode(upsert)) == {"source_id": "a", "name": None}
 
 
+DATE_WITH_TIME = "1990-01-02T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        (Customer[dict[str, Any]], ("birthdate",)),
+        (Customer[dict[str, Any]], ("birthday",)),
+        (models.RedeemableVoucher, ("loyalty_card", "next_expiration_date")),
+        (CustomerRedeemable, ("redeemable", "voucher", "loyalty_card", "next_expiration_date")),
+    ],
+)
+def test_a_date_may_have_a_time(kind: Any, path: tuple[str, ...]) -> None:
+    value: Any = DATE_WITH_TIME
+    for name in reversed(path):
+        value = {name: value, "id": "a"}
+    value["metadata"] = {"birthdate": DATE_WITH_TIME}
+    model = decode_json(msgspec.json.Decoder(kind), msgspec.json.encode(value))
+    found = model
+    for name in path:
+        found = getattr(found, name)
+    assert found == dt.date(1990, 1, 2)
+    if kind is not CustomerRedeemable:
+        assert model.metadata == value["metadata"]
+
+
+def test_dates_with_times_in_lists_and_mappings() -> None:
+    customer = {"id": "a", "birthdate": DATE_WITH_TIME, "birthday": DATE_WITH_TIME}
+    body = msgspec.json.encode(
+        {"x.y": [customer, {"id": "b", "birthdate": "1990-01-02"}, {"id": "c"}], "z": []}
+    )
+    decoder = msgspec.json.Decoder(dict[str, list[Customer[dict[str, Any]]]])
+    found = decode_json(decoder, body)["x.y"]
+    assert [item.birthdate for item in found] == [dt.date(1990, 1, 2), dt.date(1990, 1, 2), None]
+    assert found[0].birthday == dt.date(1990, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "birthdate", ["1990-01", "1990-01-02 00:00", "1990-13-02T00:00:00Z", 5, {}, "x", "T", "1990-01-02T", True]
+)
+def test_what_is_no_date(birthdate: Any) -> None:
+    body = msgspec.json.encode({"id": "a", "birthdate": birthdate, "summary": []})
+    with pytest.raises(msgspec.ValidationError):
+        decode_json(msgspec.json.Decoder(Customer[dict[str, Any]]), body)
+
+
+def test_numbers_may_have_decimals() -> None:
+    numbers = 0
+    for kind in MODELS:
+        for field in msgspec.structs.fields(kind):
+            if models.Number in typing.get_args(field.type) or field.type == models.Number | None:
+                value = decode(kind, {"id": "a", "access_token": "t", field.encode_name: 1234.56})
+                assert getattr(value, field.name) == 1234.56
+                whole = getattr(decode(kind, {"id": "a", field.encode_name: 5}), field.name)
+                assert (whole, type(whole)) == (5, int)
+                numbers += 1
+    assert numbers > 30
+
+
 def test_dataclass_tools_work() -> None:
     segment = CustomerSegment(id="seg_1", name="x")
     assert dataclasses.asdict(segment) == {"id": "seg_1", "name": "x", "object": None}
+    assert dataclasses.fields(CustomerSegment)[1].type == str | None
+    assert dataclasses.replace(segment, name="y").name == "y"
+    long = CustomerAddress(city="London" * 20, country="United Kingdom")
+    assert pprint.pformat(long) == repr(long)
     assert not dataclasses.is_dataclass(Customer)
 
 

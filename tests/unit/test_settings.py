@@ -51,6 +51,9 @@ def test_base_urls(url: str, allow_http: bool) -> None:
         ("https://..", "with a scheme"),
         (f"https://{'x' * 300}", "with a scheme"),
         ("https://a b", "with a scheme"),
+        ("https://api.voucherify.io/v1", "leave out everything from /v1 on"),
+        ("https://api.voucherify.io/V1/", "leave out everything from /V1 on"),
+        ("https://api.voucherify.io/proxy/v2/customers", "leave out everything from /v2 on"),
         ("https://api.voucherify.io\n", "with a scheme"),
     ],
 )

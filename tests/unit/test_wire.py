@@ -5,6 +5,7 @@ import decimal
 import email
 import email.policy
 import json
+import pickle
 import types
 import uuid
 from enum import Enum, IntEnum, StrEnum
@@ -319,6 +320,41 @@ class TestLongTexts:
             assert getattr(error, name) == huge[:4_096]
         assert len(str(error)) < 30_000
         assert sum(looked_through) < 200_000
+
+    @pytest.mark.parametrize(
+        ("details", "kept"),
+        [
+            ("a-secret-key", "***"),
+            ([{"a": "a-secret-key", "a-secret-key": [1, None]}], [{"a": "***", "***": [1, None]}]),
+            ({"fields": ["name"]}, {"fields": ["name"]}),
+            (5, 5),
+            (False, False),
+            (None, None),
+            ("", None),
+        ],
+    )
+    def test_details_of_any_shape_are_kept_without_secrets(self, details: Any, kept: Any) -> None:
+        body = json.dumps({"message": "No", "details": details}).encode()
+        error = status_error(GET, RawResponse(400, {}, body, Secrets(["a-secret-key"])), now=0.0)
+        assert error.details == kept
+        assert "secret-key" not in error.body
+        assert pickle.loads(pickle.dumps(error)).details == error.details
+
+    def test_of_large_details_the_beginning_is_kept(self) -> None:
+        body = json.dumps({"message": "No", "details": [["m" * 100] * 100]}).encode()
+        error = status_error(GET, RawResponse(400, {}, body), now=0.0)
+        assert error.details == f"[[{','.join([chr(34) + 'm' * 100 + chr(34)] * 100)}"[:4_096]
+        assert len(str(error)) < 600
+
+    @pytest.mark.parametrize("body", [b"<html>Bad gateway</html>" * 100, b"Bad gateway", b"", b"\xff"])
+    def test_the_body_of_what_is_not_json_is_kept(self, body: bytes) -> None:
+        error = status_error(GET, RawResponse(502, {}, body), now=0.0)
+        assert error.body == body.decode("utf-8", "replace")[:500]
+        assert error.message == "Bad Gateway"
+
+    def test_a_body_that_may_contain_a_secret_is_not_kept(self) -> None:
+        operation = Operation[Any]("x", "GET", "/x", Any, confidential=True)
+        assert status_error(operation, RawResponse(502, {}, b"secret"), now=0.0).body == ""
 
     @pytest.mark.parametrize("body", [{"error": {"message": "m" * 10**6}}, {"error": "m" * 10**6}])
     def test_so_it_is_with_other_shapes(self, body: Any, looked_through: list[int]) -> None:

@@ -226,7 +226,7 @@ def _print(text: str) -> None:
         raise _OutputClosedError from None
 
 
-class _AccessLog:
+class AccessLog:
     """Prints a line for each exchange until the output is closed.
 
     Attributes:
@@ -264,7 +264,7 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False) -> None:
         _OutputClosedError: The standard output was closed.
     """
     stop = asyncio.Event()
-    log = _AccessLog(stop)
+    log = AccessLog(stop)
     if verbose:
         sandbox.on_exchange = log.write
     loop = asyncio.get_running_loop()

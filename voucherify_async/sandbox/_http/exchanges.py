@@ -127,6 +127,9 @@ class Exchanges(deque[Exchange]):
         self._measured_length = 0
         self._total_bytes = 0
 
+    def __repr__(self) -> str:
+        return f"<Exchanges: the last {len(self):,} of {self.seen:,}>"
+
     def keep(self, exchange: Exchange) -> None:
         """Add an exchange and drop the oldest ones beyond the limits."""
         if len(self) != self._measured_length:  # changed from outside, for example by `clear()`

@@ -208,6 +208,10 @@ class Sandbox:
                 self._state.begin(self.store)
             stack.pop_all()
 
+    def __repr__(self) -> str:
+        where = "not running" if self._runner is None else self.base_url
+        return f"<Sandbox: {where}, {self.store!r}>"
+
     @property
     def rate_limit(self) -> Quota | None:
         """The rate limit; `None` if there is none. May be set at any time; setting it resets the counters."""

@@ -128,6 +128,9 @@ class Store:
 
     # ------------------------------------------------------------ ids and time
 
+    def __repr__(self) -> str:
+        return f"<Store: {len(self.customers):,} customers, {len(self.jobs):,} jobs>"
+
     def make_id(self, prefix: str, length: int = 24) -> str:
         """A new id, for example ``cust_…``."""
         return prefix + self.random.randbytes(length).translate(_LETTER_OF_BYTE).decode()
