@@ -35,25 +35,29 @@ _PROGRESS_INTERVAL: Final = 0.1
 class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """The outcome of a sync job.
 
-    At most 10,000 failures are kept, or 16 MiB of items and messages: what failed beyond that is `omitted`.
+    At most 10,000 failures are kept, or 16 MiB of items and messages. `omitted` counts the others.
+
+    Attributes:
+        failures: Invalid and failed items, by position.
+        jobs: The background jobs: the last 10,000 that ended and, if the sync stopped early, those that are still
+            running, as ``IN_PROGRESS``.
+        omitted: Number of failures that are not in `failures`.
+        omitted_to: Where the omitted failures are: in the state file (``state``), passed to `on_failure`
+            (``callback``), or nowhere (`None`).
+        state: The path of the state file, if there is one.
+        missing: Number of customers that are in the state file but no longer in the source. `None` without a state
+            file, if the source was not read to its end or was `failed_items()`, or if an item had no readable
+            `source_id`.
+        skipped: Number of empty lines of a CSV file, and of rows with only empty cells.
     """
 
     failures: tuple[SyncFailure, ...]
-    """Invalid and failed items, by position."""
     jobs: tuple[SyncJob, ...]
-    """The background jobs: the last 10,000 that ended and, if the sync stopped early, those that are still running, as
-    ``IN_PROGRESS``."""
     omitted: int = 0
-    """The number of failures that are not in `failures`."""
     omitted_to: Literal["state", "callback"] | None = None
-    """Where the omitted failures are: in the state file, passed to `on_failure`, or nowhere (`None`)."""
     state: str | None = None
-    """The path of the state file, if there is one."""
     missing: int | None = None
-    """The number of customers that are in the state file but no longer in the source. `None` without a state file, if
-    the source was not read to its end or was `failed_items()`, or if an item had no readable `source_id`."""
     skipped: int = 0
-    """Empty lines of a CSV file, and rows with only empty cells."""
 
     def __repr__(self) -> str:
         return f"<SyncReport: {self.summary()}>"

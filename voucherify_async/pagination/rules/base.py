@@ -233,7 +233,12 @@ class _RuleAdapter:
 
 
 class SinglePage:
-    """The rule for a list that has only one page."""
+    """The rule for a list that has only one page.
+
+    Attributes:
+        name: The name of the rule, which is stored in cursors.
+        state_type: The type of the rule's states.
+    """
 
     name: str = "single"
     state_type: Any = int
