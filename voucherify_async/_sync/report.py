@@ -63,12 +63,12 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         return f"<SyncReport: {self.summary()}>"
 
     def all_failures(self) -> Iterator[SyncFailure]:
-        """All failures. If some are omitted here, they are read from the state file, in the order they occurred.
+        """All failures. If the report omits some, all are read from the state file, in the order they occurred.
 
         Raises:
-            ValueError: There are more, and there was no state.
-            SyncStateError: A sync is using the state, or it is damaged.
-            FileNotFoundError: The state is gone.
+            ValueError: Failures are omitted, and the sync had no state file.
+            SyncStateError: The state file is in use or damaged.
+            FileNotFoundError: The state file no longer exists.
         """
         if not self.omitted:
             return iter(self.failures)
@@ -80,9 +80,9 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         """The `source_id` of each customer that is in the state file but no longer in the source.
 
         Raises:
-            ValueError: It is not known which those are.
-            SyncStateError: A sync is using the state, or it is damaged.
-            FileNotFoundError: The state is gone.
+            ValueError: `missing` is `None`.
+            SyncStateError: The state file is in use or damaged.
+            FileNotFoundError: The state file no longer exists.
         """
         if self.state is None or self.missing is None:
             raise ValueError(
@@ -96,19 +96,19 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         A failure that the service did not attribute to an item is left out.
 
         Raises:
-            ValueError: There are more than are kept, and there was no state.
-            SyncStateError: A sync is using the state, or it is damaged.
-            FileNotFoundError: The state is gone.
+            ValueError: Failures are omitted, and the sync had no state file.
+            SyncStateError: The state file is in use or damaged.
+            FileNotFoundError: The state file no longer exists.
         """
         items: Iterator[Any] = map(attrgetter("item"), self.all_failures())
         return FailedItems((item for item in items if item is not None), self.state)
 
 
 class FailedItems(Iterator[T]):
-    """The failed items of a sync. A sync that has them as its source takes no other customer for missing.
+    """An iterator over the failed items of a sync. A sync with this source does not count missing customers.
 
     Attributes:
-        state: The state file that they may be read from.
+        state: The path of the state file from which the items may be read; `None` if there is none.
     """
 
     def __init__(self, items: Iterator[T], state: str | None) -> None:

@@ -33,7 +33,7 @@ _ITEM_DECODER: Final[msgspec.json.Decoder[CustomerUpsert | str | None]] = msgspe
 
 
 class SyncFailure(Model, frozen=True, kw_only=True):
-    """One item that failed.
+    """One item that failed. Texts longer than 1,000 characters are cut.
 
     Attributes:
         position: The index of the item in the source, from 0; for a CSV file, the line on which the row begins, from 1.
@@ -41,8 +41,8 @@ class SyncFailure(Model, frozen=True, kw_only=True):
         source_id: The `source_id` of the item, if it has one.
         key: The reason as a key: one of the service's keys, or ``invalid_item``, ``job_failed``, ``outcome_unknown`` or
             ``unnamed``.
-        message: The reason as text, cut to 1,000 characters.
-        details: More about the reason, cut to 1,000 characters.
+        message: The reason as text.
+        details: More about the reason.
         raw_item: The JSON of `item`.
     """
 

@@ -483,7 +483,7 @@ class Pager(Generic[T]):
         )
 
     def __bool__(self) -> bool:
-        """A pager is always true, whether or not the list is empty: `__len__` is not asked."""
+        """Return true, even if the list is empty. Without this method, `bool` would call `__len__`."""
         return True
 
     def __await__(self) -> Generator[Any, None, Page[T]]:

@@ -95,10 +95,10 @@ class TimestampState(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         timestamp_us: The last delivered timestamp, in microseconds since 1970; `None` before the first one.
         delivered: Digests of the items delivered at that timestamp. With a `position`: of the last items before it.
-        delivered_up_to: All items with that timestamp and a digest up to this one have been delivered, too.
+        delivered_up_to: A digest: all items with that timestamp and a digest up to this one have been delivered, too.
         undated: Digests of delivered items without a timestamp that may be repeated.
-        compared_in_seconds: The service compares timestamps in whole seconds.
-        has_fractions: Some timestamps have fractions of a second.
+        compared_in_seconds: Whether the service compares timestamps in whole seconds.
+        has_fractions: Whether some timestamps have fractions of a second.
         position: The number of items before the next one. A negative position cannot be resumed.
         upcoming: With a `position`: digests of the items after it.
         max_page_size: The largest page that the service returns, as far as is known.
