@@ -49,8 +49,8 @@ class BulkUpdateResult(Model, frozen=True, kw_only=True):
     """The result of a bulk or metadata update.
 
     Attributes:
-        done_count: Number of items that were applied.
-        failed_count: Number of items that failed.
+        done_count: Number of applied items.
+        failed_count: Number of failed items.
         errors: The items that failed.
         reports: URLs of CSV files that list, for each item, whether it was found and updated.
         reports_available_till: Time until which the reports can be downloaded, timezone-aware.
@@ -85,8 +85,8 @@ class JobResult(Model, frozen=True, kw_only=True):
     Attributes:
         message: A description of the result.
         failed: The rows that failed.
-        done_count: Number of items that were applied.
-        failed_count: Number of items that failed.
+        done_count: Number of applied items.
+        failed_count: Number of failed items.
     """
 
     message: str | None = None

@@ -187,7 +187,7 @@ class RedemptionSummary(Model, frozen=True, kw_only=True):
         total_redeemed: Number of redemptions.
         total_failed: Number of failed redemptions.
         total_succeeded: Number of successful redemptions.
-        total_rolled_back: Number of redemptions that were rolled back.
+        total_rolled_back: Number of rolled-back redemptions.
         total_rollback_failed: Number of failed rollbacks.
         total_rollback_succeeded: Number of successful rollbacks.
         gift: Amounts of the customer's gift cards.
@@ -394,13 +394,13 @@ class PermanentDeletionCounts(Model, frozen=True, kw_only=True):
     """How many objects of each kind a permanent deletion removed.
 
     Attributes:
-        events: Number of events.
-        customer_events: Number of customer events.
-        daily_events: Number of daily events.
-        segments: Number of segments.
-        orders: Number of orders.
-        order_events: Number of order events.
-        customer: Number of customers.
+        events: Deleted events.
+        customer_events: Deleted customer events.
+        daily_events: Deleted daily events.
+        segments: Deleted segments.
+        orders: Deleted orders.
+        order_events: Deleted order events.
+        customer: Deleted customers.
     """
 
     events: Number | None = None
