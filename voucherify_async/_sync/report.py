@@ -35,36 +35,40 @@ _PROGRESS_INTERVAL: Final = 0.1
 class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
     """The outcome of a sync job.
 
-    At most 10,000 failures are kept, or 16 MiB of items and messages: what failed beyond that is `omitted`.
+    At most 10,000 failures are kept, or 16 MiB of items and messages. `omitted` counts the others.
+
+    Attributes:
+        failures: Invalid and failed items, by position.
+        jobs: The background jobs: the last 10,000 that ended and, if the sync stopped early, those that are still
+            running, as ``IN_PROGRESS``.
+        omitted: Number of failures that are not in `failures`.
+        omitted_to: Where the omitted failures are: in the state file (``state``), passed to `on_failure`
+            (``callback``), or nowhere (`None`).
+        state: The path of the state file, if there is one.
+        missing: Number of customers that are in the state file but no longer in the source. `None` without a state
+            file, if the source was not read to its end or was `failed_items()`, or if an item had no readable
+            `source_id`.
+        skipped: Number of empty lines of a CSV file, and of rows with only empty cells.
     """
 
     failures: tuple[SyncFailure, ...]
-    """Invalid and failed items, by position."""
     jobs: tuple[SyncJob, ...]
-    """The background jobs: the last 10,000 that ended and, if the sync stopped early, those that are still running, as
-    ``IN_PROGRESS``."""
     omitted: int = 0
-    """The number of failures that are not in `failures`."""
     omitted_to: Literal["state", "callback"] | None = None
-    """Where the omitted failures are: in the state file, passed to `on_failure`, or nowhere (`None`)."""
     state: str | None = None
-    """The path of the state file, if there is one."""
     missing: int | None = None
-    """The number of customers that are in the state file but no longer in the source. `None` without a state file, if
-    the source was not read to its end or was `failed_items()`, or if an item had no readable `source_id`."""
     skipped: int = 0
-    """Empty lines of a CSV file, and rows with only empty cells."""
 
     def __repr__(self) -> str:
         return f"<SyncReport: {self.summary()}>"
 
     def all_failures(self) -> Iterator[SyncFailure]:
-        """All failures. If some are omitted here, they are read from the state file, in the order they occurred.
+        """All failures. If the report omits some, all are read from the state file, in the order they occurred.
 
         Raises:
-            ValueError: There are more, and there was no state.
-            SyncStateError: A sync is using the state, or it is damaged.
-            FileNotFoundError: The state is gone.
+            ValueError: Failures are omitted, and the sync had no state file.
+            SyncStateError: The state file is in use or damaged.
+            FileNotFoundError: The state file no longer exists.
         """
         if not self.omitted:
             return iter(self.failures)
@@ -76,9 +80,9 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         """The `source_id` of each customer that is in the state file but no longer in the source.
 
         Raises:
-            ValueError: It is not known which those are.
-            SyncStateError: A sync is using the state, or it is damaged.
-            FileNotFoundError: The state is gone.
+            ValueError: `missing` is `None`.
+            SyncStateError: The state file is in use or damaged.
+            FileNotFoundError: The state file no longer exists.
         """
         if self.state is None or self.missing is None:
             raise ValueError(
@@ -92,19 +96,19 @@ class SyncReport(SyncCounts, Generic[T], frozen=True, kw_only=True):
         A failure that the service did not attribute to an item is left out.
 
         Raises:
-            ValueError: There are more than are kept, and there was no state.
-            SyncStateError: A sync is using the state, or it is damaged.
-            FileNotFoundError: The state is gone.
+            ValueError: Failures are omitted, and the sync had no state file.
+            SyncStateError: The state file is in use or damaged.
+            FileNotFoundError: The state file no longer exists.
         """
         items: Iterator[Any] = map(attrgetter("item"), self.all_failures())
         return FailedItems((item for item in items if item is not None), self.state)
 
 
 class FailedItems(Iterator[T]):
-    """The failed items of a sync. A sync that has them as its source takes no other customer for missing.
+    """An iterator over the failed items of a sync. A sync with this source does not count missing customers.
 
     Attributes:
-        state: The state file that they may be read from.
+        state: The path of the state file from which the items may be read; `None` if there is none.
     """
 
     def __init__(self, items: Iterator[T], state: str | None) -> None:

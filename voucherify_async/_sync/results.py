@@ -33,19 +33,25 @@ _ITEM_DECODER: Final[msgspec.json.Decoder[CustomerUpsert | str | None]] = msgspe
 
 
 class SyncFailure(Model, frozen=True, kw_only=True):
-    """One item that failed. Texts of the service are cut to 1,000 characters."""
+    """One item that failed. Texts longer than 1,000 characters are cut.
+
+    Attributes:
+        position: The index of the item in the source, from 0; for a CSV file, the line on which the row begins, from 1.
+            `None` if the service counts a failure without saying which item failed.
+        source_id: The `source_id` of the item, if it has one.
+        key: The reason as a key: one of the service's keys, or ``invalid_item``, ``job_failed``, ``outcome_unknown`` or
+            ``unnamed``.
+        message: The reason as text.
+        details: More about the reason.
+        raw_item: The JSON of `item`.
+    """
 
     position: int | None = None
-    """The index of the item in the source, from 0; for a CSV file, the line on which the row begins, from 1. `None` if
-    the service counts a failure without saying which item failed."""
     source_id: str | None = None
     key: str | None = None
-    """The reason as a key: one of the service's keys, or ``invalid_item``, ``job_failed``, ``outcome_unknown`` or
-    ``unnamed``."""
     message: str | None = None
     details: str | None = None
     raw_item: msgspec.Raw = msgspec.field(default=NO_ITEM, name="item")
-    """The JSON of `item`."""
 
     def __repr__(self) -> str:
         return (
@@ -60,23 +66,41 @@ class SyncFailure(Model, frozen=True, kw_only=True):
 
 
 class SyncJob(Model, frozen=True, kw_only=True):
-    """One background job of a sync job."""
+    """One background job of a sync job.
+
+    Attributes:
+        id: The id of the job.
+        status: ``DONE`` or ``FAILED``; ``IN_PROGRESS`` if the sync stopped before the job ended; `None` if the service
+            no longer knew the job.
+        items: Number of items in the job.
+        succeeded: Number of items that succeeded.
+        failed: Number of items that failed.
+        duration: Seconds between the job's acceptance and the poll that saw it ended.
+    """
 
     id: str
     status: str | None = None
-    """``DONE`` or ``FAILED``; ``IN_PROGRESS`` if the sync stopped before; `None` if the service no longer knew it."""
     items: int
     succeeded: int
     failed: int
     duration: float
-    """Seconds between the job's acceptance and the poll that saw it ended."""
 
 
 class SyncCounts(Model, frozen=True, kw_only=True):
     """The number of items by outcome.
 
-    ``read`` is the sum of ``sent``, ``invalid``, ``duplicates`` and ``unchanged``. ``sent`` is the sum of ``succeeded``
-    and ``failed``, when the sync has ended.
+    `read` is the sum of `sent`, `invalid`, `duplicates` and `unchanged`. When the sync has ended, `sent` is the sum of
+    `succeeded` and `failed`.
+
+    Attributes:
+        read: Items read from the source.
+        sent: Items sent, each counted once.
+        succeeded: Items that the service applied.
+        failed: Items that were sent and failed.
+        invalid: Items that were not sent because they are invalid.
+        resent: Items sent again, after a lost response or a failed job; counted each time.
+        duplicates: Items merged into a later item with the same `source_id` before they were sent.
+        unchanged: Items that were not sent because the service holds them already, according to the state file.
     """
 
     read: int
@@ -84,13 +108,9 @@ class SyncCounts(Model, frozen=True, kw_only=True):
     succeeded: int
     failed: int
     invalid: int
-    """Items that were not sent because they are invalid."""
     resent: int
-    """Items sent again, after a lost response or a failed job; counted each time."""
     duplicates: int = 0
-    """Items merged into a later item with the same `source_id` before they were sent."""
     unchanged: int = 0
-    """Items that were not sent because the service holds them already, according to the state file."""
 
     def summary(self) -> str:
         """The counts as one line of text."""
@@ -102,9 +122,12 @@ class SyncCounts(Model, frozen=True, kw_only=True):
 
 
 class SyncProgress(SyncCounts, frozen=True, kw_only=True):
-    """The progress of a sync job."""
+    """The progress of a sync job.
+
+    Attributes:
+        open_jobs: Number of open background jobs.
+        elapsed: Seconds since the sync started.
+    """
 
     open_jobs: int
-    """The number of open background jobs."""
     elapsed: float
-    """Seconds since the sync started."""

@@ -44,7 +44,20 @@ class JobSpec:
 
 
 class SyncOptions(TypedDict, total=False):
-    """Options of a sync, as keyword arguments; see `CustomersResource.sync`."""
+    """Options of a sync, as keyword arguments; see `CustomersResource.sync`.
+
+    Attributes:
+        concurrency: The number of bulk jobs that may run at once.
+        on_progress: Called with the progress, at most ten times a second, and once at the end.
+        on_invalid: How to handle an item that cannot be sent: ``"report"`` or ``"raise"``.
+        on_failure: Called with each failure.
+        max_body_bytes: The largest request body, in bytes.
+        max_body_items: The largest number of items in a request.
+        timeout: Seconds after which the sync stops waiting; `None` waits without limit.
+        state: The path of a file that records what the service holds.
+        full: Also send items that are unchanged according to the state file.
+        project: A name of your choice for the Voucherify project, stored in the state file.
+    """
 
     concurrency: int
     on_progress: Callable[[SyncProgress], object] | None

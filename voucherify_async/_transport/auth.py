@@ -42,7 +42,12 @@ def _header_problem(name: str, value: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, init=False)
 class ApiKeys:
-    """The application id and its secret token, as shown in the project settings."""
+    """The application id and its secret token, as shown in the project settings. `repr` does not show them.
+
+    Attributes:
+        app_id: Application id.
+        app_token: Secret token of the application.
+    """
 
     app_id: str = field(repr=False)
     app_token: str = field(repr=False)
@@ -71,7 +76,11 @@ class ApiKeys:
 
 @dataclass(frozen=True, slots=True, init=False)
 class OAuthToken:
-    """An OAuth 2.0 access token that the application obtains and refreshes itself."""
+    """An OAuth 2.0 access token that the application obtains and refreshes itself. `repr` does not show it.
+
+    Attributes:
+        token: The access token, without ``Bearer``.
+    """
 
     token: str = field(repr=False)
 
@@ -102,6 +111,10 @@ class OAuthClientCredentials:
 
     The client requests a token for the first call and refreshes it before it expires, with one request for all
     waiting calls. After a 401 it refreshes the token and retries the call once.
+
+    Attributes:
+        keys: The API keys.
+        scope: The scope of the tokens; several scopes are separated by spaces.
     """
 
     keys: ApiKeys

@@ -30,11 +30,11 @@ _logger = logging.getLogger("voucherify_async")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEvent:
-    """Attributes of all events.
+    """The base class of the events of a call.
 
     Attributes:
         call_id: Number of the call, the same in all its events; increases with each call.
-        operation: For example ``customers.get``.
+        operation: The operation, for example ``customers.get``.
         method: HTTP method.
         url_template: The path with ``{names}`` for its parameters.
         base_url: The URL of the service.
@@ -102,7 +102,7 @@ class ErrorEvent(CallEvent):
         error_type: The class of the error, for example ``NotFoundError``; ``CancelledError`` when the call
             was cancelled.
         status: HTTP status of the response to the last attempt, if there was one.
-        waited: Seconds that a last attempt that was not sent waited for rate limits.
+        waited: If the last attempt was not sent, the seconds that it waited for rate limits; otherwise 0.
         key: The machine-readable kind of the error, if the service gave one.
         request_id: The service's id of the request, if it gave one.
         may_have_been_applied: False only if the service certainly did not act on the call.

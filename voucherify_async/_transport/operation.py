@@ -110,7 +110,12 @@ class Operation(Generic[T]):
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
-    """An encoded request body, complete in memory so that it can be sent again."""
+    """An encoded request body, complete in memory so that it can be sent again.
+
+    Attributes:
+        content: The body, in bytes.
+        content_type: Its ``Content-Type``.
+    """
 
     content: bytes
     content_type: str

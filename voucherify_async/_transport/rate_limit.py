@@ -76,7 +76,7 @@ class RateLimit(Model, frozen=True, kw_only=True):
     Attributes:
         limit: Calls allowed in the window.
         remaining: Calls left in the window.
-        retry_at: When the next call may be made.
+        retry_at: Time at which the next call may be made, timezone-aware.
         kind: The limit that was hit, if any: ``api_calls``, ``bulk_api_calls``, ``api_calls_cycle``,
             ``webhook_calls``.
     """

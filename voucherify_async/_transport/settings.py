@@ -35,7 +35,13 @@ _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.
 
 
 class Region(StrEnum):
-    """The URLs of the service's shared clusters. A dedicated cluster has its own URL."""
+    """The URLs of the service's shared clusters. A dedicated cluster has its own URL.
+
+    Attributes:
+        EUROPE: The cluster in Europe, the default.
+        US: The cluster in the United States.
+        ASIA: The cluster in Asia.
+    """
 
     EUROPE = "https://api.voucherify.io"
     US = "https://us1.api.voucherify.io"

@@ -15,14 +15,21 @@ __all__ = ["CustomerActivity"]
 
 
 class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
-    """One event in a customer's history."""
+    """One event in a customer's history.
+
+    Attributes:
+        id: The id of the event.
+        type: The type of the event, for example ``customer.order.paid``.
+        created_at: Time of the event, timezone-aware.
+        group_id: The id of the request that caused the event.
+        raw_data: The raw JSON of `data`.
+    """
 
     id: str
     type: str | None = None
     created_at: dt.datetime | None = None
     group_id: str | None = None
     raw_data: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="data")
-    """The raw JSON of `data`."""
 
     def __post_init__(self) -> None:
         # The decoder returns a view of the whole page; copy it so that one event does not keep the page in memory.

@@ -28,7 +28,15 @@ __all__ = [
 
 
 class BulkError(Model, frozen=True, kw_only=True):
-    """An item that a bulk update failed to apply."""
+    """An item that a bulk update failed to apply.
+
+    Attributes:
+        message: What went wrong.
+        details: More about what went wrong.
+        key: The machine-readable kind of the error.
+        source_id: The `source_id` of the item.
+        code: For a bulk update of vouchers, the code of the voucher.
+    """
 
     message: str | None = None
     details: str | None = None
@@ -38,18 +46,32 @@ class BulkError(Model, frozen=True, kw_only=True):
 
 
 class BulkUpdateResult(Model, frozen=True, kw_only=True):
-    """The result of a bulk or metadata update."""
+    """The result of a bulk or metadata update.
+
+    Attributes:
+        done_count: Number of applied items.
+        failed_count: Number of failed items.
+        errors: The items that failed.
+        reports: URLs of CSV files that list, for each item, whether it was found and updated.
+        reports_available_till: Time until which the reports can be downloaded, timezone-aware.
+    """
 
     done_count: int | None = None
     failed_count: int | None = None
     errors: tuple[BulkError, ...] | None = None
     reports: tuple[str, ...] | None = None
-    """URLs of CSV files that list, for each item, whether it was found and updated."""
     reports_available_till: dt.datetime | None = None
 
 
 class ImportFailure(Model, frozen=True, kw_only=True):
-    """A row that an import failed to apply; `row` counts from 1, without the header."""
+    """A row that an import failed to apply.
+
+    Attributes:
+        source_id: The `source_id` in the row.
+        code: For an import of vouchers, the code of the voucher.
+        row: The number of the row, from 1, without the header.
+        reason: Why the row failed.
+    """
 
     source_id: str | None = None
     code: str | None = None
@@ -58,7 +80,14 @@ class ImportFailure(Model, frozen=True, kw_only=True):
 
 
 class JobResult(Model, frozen=True, kw_only=True):
-    """The result of an import, a generation, a deletion or a metadata clean-up."""
+    """The result of an import, a generation, a deletion or a metadata clean-up.
+
+    Attributes:
+        message: A description of the result.
+        failed: The rows that failed.
+        done_count: Number of applied items.
+        failed_count: Number of failed items.
+    """
 
     message: str | None = None
     failed: tuple[ImportFailure, ...] | None = None
@@ -112,24 +141,32 @@ R_co = TypeVar("R_co", covariant=True, default=BulkUpdateResult | JobResult | di
 class AsyncAction(Model, Generic[R_co], frozen=True, kw_only=True, dict=True, gc=True):
     """A background job. `R_co` is the type of its result.
 
-    `status` is ``ENQUEUED``, ``IN_PROGRESS``, ``DONE`` or ``FAILED``. A ``DONE`` job can still contain failed
-    items: `result` counts and lists them.
+    A ``DONE`` job can still contain failed items: `result` counts and lists them.
+
+    Attributes:
+        id: The id of the job.
+        type: What the job does, for example ``CUSTOMERS.BULK_UPDATE``.
+        status: ``ENQUEUED``, ``IN_PROGRESS``, ``DONE`` or ``FAILED``.
+        operation_status: ``SUCCESS``, ``FAILED`` or ``UNKNOWN``.
+        progress: Progress in percent, from 0 to 100.
+        processing_time: How long the job took, in milliseconds.
+        request_id: The id of the request that started the job.
+        created_at: Time at which the job was scheduled, timezone-aware.
+        updated_at: Time of the last update, timezone-aware.
+        raw_result: The raw JSON of `result`.
+        object: Always ``async_action``.
     """
 
     id: str
     type: str | None = None
     status: str | None = None
     operation_status: str | None = None
-    """``SUCCESS``, ``FAILED`` or ``UNKNOWN``."""
     progress: int | None = None
-    """Percent, 0 to 100."""
     processing_time: int | None = None
-    """Milliseconds."""
     request_id: str | None = None
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None
     raw_result: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="result")
-    """The raw JSON of `result`."""
     object: str | None = None
 
     def __post_init__(self) -> None:
@@ -159,7 +196,11 @@ class AsyncAction(Model, Generic[R_co], frozen=True, kw_only=True, dict=True, gc
 
 
 class AsyncActionReceipt(Model, Generic[R_co], frozen=True, kw_only=True):
-    """The response to a bulk call: the id of the background job it started. `R_co` is the type of the job's result."""
+    """The response to a bulk call. `R_co` is the type of the result of the job that the call started.
+
+    Attributes:
+        async_action_id: The id of the background job.
+    """
 
     async_action_id: Annotated[
         str, msgspec.Meta(pattern="[^.]")

@@ -44,7 +44,16 @@ M = TypeVar("M", default=dict[str, Any])
 
 
 class Address(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An address to send. Parts left out keep their values; `None` clears a part."""
+    """An address to send. Parts left out keep their values; `None` clears a part.
+
+    Attributes:
+        city: City.
+        state: State, province or region.
+        line_1: First line of the street address.
+        line_2: Second line of the street address.
+        country: Country.
+        postal_code: Postal code.
+    """
 
     city: str | UnsetType | None = UNSET
     state: str | UnsetType | None = UNSET
@@ -55,21 +64,42 @@ class Address(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CustomerFields(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The writable fields of a customer. Fields left out keep their values; `None` clears; metadata is merged."""
+    """The writable fields of a customer. Fields left out keep their values; `None` clears; metadata is merged.
+
+    Attributes:
+        name: Full name.
+        description: Free-text description.
+        email: E-mail address.
+        phone: Telephone number.
+        birthday: Deprecated by the service in favour of `birthdate`.
+        birthdate: Date of birth.
+        address: Postal address; parts left out keep their values.
+        metadata: Custom properties, merged key by key. A key set to `None` is kept, with the value null.
+    """
 
     name: str | UnsetType | None = UNSET
     description: str | UnsetType | None = UNSET
     email: str | UnsetType | None = UNSET
     phone: str | UnsetType | None = UNSET
     birthday: dt.date | UnsetType | None = UNSET
-    """Deprecated by the service in favour of `birthdate`."""
     birthdate: dt.date | UnsetType | None = UNSET
     address: Address | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType | None = UNSET
 
 
 class CustomerParams(TypedDict, total=False):
-    """The writable fields of a customer, as keyword arguments. `UNSET`, like leaving a field out, keeps its value."""
+    """The writable fields of a customer, as keyword arguments. `UNSET`, like leaving a field out, keeps its value.
+
+    Attributes:
+        name: Full name.
+        description: Free-text description.
+        email: E-mail address.
+        phone: Telephone number.
+        birthday: Deprecated by the service in favour of `birthdate`.
+        birthdate: Date of birth.
+        address: Postal address; parts left out keep their values.
+        metadata: Custom properties, merged key by key. A key set to `None` is kept, with the value null.
+    """
 
     name: str | UnsetType | None
     description: str | UnsetType | None
@@ -85,20 +115,38 @@ _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class NewCustomer(CustomerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The fields of a customer to create."""
+    """The fields of a customer to create.
+
+    Attributes:
+        id: The id of the customer; by default, the service generates one.
+        source_id: The customer's id in your own system. It cannot be changed later.
+    """
 
     id: _NonEmpty | UnsetType = UNSET
     source_id: _NonEmpty | UnsetType = UNSET
 
 
 class CustomerUpsert(CustomerFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A customer to update or create in bulk, identified by its `source_id`."""
+    """A customer to update or create in bulk, identified by its `source_id`.
+
+    Attributes:
+        source_id: The customer's id in your own system.
+    """
 
     source_id: str
 
 
 class CustomerAddress(Model, frozen=True, kw_only=True):
-    """A customer's address, as returned by the API."""
+    """A customer's address, as returned by the API.
+
+    Attributes:
+        city: City.
+        state: State, province or region.
+        line_1: First line of the street address.
+        line_2: Second line of the street address.
+        country: Country.
+        postal_code: Postal code.
+    """
 
     city: str | None = None
     state: str | None = None
@@ -109,21 +157,42 @@ class CustomerAddress(Model, frozen=True, kw_only=True):
 
 
 class GiftSummary(Model, frozen=True, kw_only=True):
-    """Gift card amounts of a customer, in hundredths of the currency unit."""
+    """Gift card amounts of a customer.
+
+    Attributes:
+        redeemed_amount: Credits that the customer has redeemed, in hundredths of the currency unit.
+        amount_to_go: Credits left on all gift cards of the customer, in hundredths of the currency unit.
+    """
 
     redeemed_amount: Number | None = None
     amount_to_go: Number | None = None
 
 
 class LoyaltyCardSummary(Model, frozen=True, kw_only=True):
-    """Loyalty points of a customer."""
+    """Loyalty points of a customer.
+
+    Attributes:
+        redeemed_points: Points that the customer has redeemed.
+        points_to_go: Points left on all loyalty cards of the customer.
+    """
 
     redeemed_points: Number | None = None
     points_to_go: Number | None = None
 
 
 class RedemptionSummary(Model, frozen=True, kw_only=True):
-    """Counts of a customer's redemptions and rollbacks, by outcome."""
+    """Counts of a customer's redemptions and rollbacks, by outcome.
+
+    Attributes:
+        total_redeemed: Number of redemptions.
+        total_failed: Number of failed redemptions.
+        total_succeeded: Number of successful redemptions.
+        total_rolled_back: Number of rolled-back redemptions.
+        total_rollback_failed: Number of failed rollbacks.
+        total_rollback_succeeded: Number of successful rollbacks.
+        gift: Amounts of the customer's gift cards.
+        loyalty_card: Points of the customer's loyalty cards.
+    """
 
     total_redeemed: Number | None = None
     total_failed: Number | None = None
@@ -136,7 +205,15 @@ class RedemptionSummary(Model, frozen=True, kw_only=True):
 
 
 class OrderSummary(Model, frozen=True, kw_only=True):
-    """Totals of a customer's orders; amounts are in hundredths of the currency unit."""
+    """Totals of a customer's orders with the status ``PAID`` or ``FULFILLED``.
+
+    Attributes:
+        total_amount: Sum of the orders, in hundredths of the currency unit.
+        total_count: Number of orders.
+        average_amount: Average of the orders, in hundredths of the currency unit.
+        last_order_amount: Amount of the last order, in hundredths of the currency unit.
+        last_order_date: Time of the last order, timezone-aware.
+    """
 
     total_amount: Number | None = None
     total_count: Number | None = None
@@ -146,14 +223,25 @@ class OrderSummary(Model, frozen=True, kw_only=True):
 
 
 class CustomerSummary(Model, frozen=True, kw_only=True):
-    """Statistics of a customer's redemptions and orders."""
+    """Statistics of a customer's redemptions and orders.
+
+    Attributes:
+        redemptions: Counts of the redemptions and rollbacks, and the totals of gift and loyalty cards.
+        orders: Totals of the orders.
+    """
 
     redemptions: RedemptionSummary | None = None
     orders: OrderSummary | None = None
 
 
 class LoyaltyCampaign(Model, frozen=True, kw_only=True):
-    """A customer's points and tier in one loyalty campaign."""
+    """A customer's points and tier in one loyalty campaign.
+
+    Attributes:
+        points: Points left in the campaign.
+        loyalty_tier: The customer's tier in the campaign.
+        referred_customers: Number of customers that the customer has referred in the campaign.
+    """
 
     points: Number | None = None
     loyalty_tier: str | None = None
@@ -161,7 +249,13 @@ class LoyaltyCampaign(Model, frozen=True, kw_only=True):
 
 
 class CustomerLoyalty(Model, frozen=True, kw_only=True):
-    """A customer's loyalty points in total, and by campaign name."""
+    """A customer's loyalty points in total, and by campaign.
+
+    Attributes:
+        points: Points of all loyalty cards of the customer, without expired ones.
+        referred_customers: Number of customers that the customer has referred.
+        campaigns: Maps the name of each campaign to the customer's points and tier in it.
+    """
 
     points: Number | None = None
     referred_customers: Number | None = None
@@ -169,7 +263,15 @@ class CustomerLoyalty(Model, frozen=True, kw_only=True):
 
 
 class ReferralCampaign(Model, frozen=True, kw_only=True):
-    """A campaign through which the customer was referred."""
+    """A campaign through which the customer was referred.
+
+    Attributes:
+        campaign_id: The id of the campaign.
+        referrer_id: The id of the customer who made the referral.
+        related_object_id: The id of the object that recorded the referral.
+        related_object_type: The type of that object, for example ``redemption``.
+        date: Time of the referral, timezone-aware.
+    """
 
     campaign_id: str | None = None
     referrer_id: str | None = None
@@ -179,21 +281,52 @@ class ReferralCampaign(Model, frozen=True, kw_only=True):
 
 
 class CustomerReferrals(Model, frozen=True, kw_only=True):
-    """The referrals of a customer."""
+    """The referrals through which other customers have referred a customer.
+
+    Attributes:
+        total: Number of referrals.
+        campaigns: The campaigns of the referrals.
+    """
 
     total: Number | None = None
     campaigns: tuple[ReferralCampaign, ...] | None = None
 
 
 class CustomerAssets(Model, frozen=True, kw_only=True):
-    """Links to a customer's pages in the customer cockpit."""
+    """Links to a customer's pages on the service.
+
+    Attributes:
+        cockpit_url: URL of the customer cockpit, which the service has replaced with the preference center.
+        cockpit_preference_center_url: URL of the customer's preference center.
+    """
 
     cockpit_url: str | None = None
     cockpit_preference_center_url: str | None = None
 
 
 class Customer(Model, Generic[M], frozen=True, kw_only=True):
-    """A customer. `M` is the type of its metadata, by default `dict[str, Any]`."""
+    """A customer. `M` is the type of its metadata, by default `dict[str, Any]`.
+
+    Attributes:
+        id: The id that the service assigned.
+        source_id: The customer's id in your own system.
+        name: Full name.
+        description: Free-text description.
+        email: E-mail address.
+        phone: Telephone number.
+        birthday: Deprecated by the service in favour of `birthdate`.
+        birthdate: Date of birth.
+        address: Postal address.
+        summary: Statistics of the customer's redemptions and orders.
+        loyalty: The customer's loyalty points.
+        referrals: The referrals through which other customers have referred this one.
+        metadata: Custom properties.
+        system_metadata: Properties that the service sets.
+        created_at: Time of creation, timezone-aware.
+        updated_at: Time of the last update, timezone-aware.
+        assets: Links to the customer's pages on the service.
+        object: Always ``customer``.
+    """
 
     id: str
     source_id: str | None = None
@@ -202,7 +335,6 @@ class Customer(Model, Generic[M], frozen=True, kw_only=True):
     email: str | None = None
     phone: str | None = None
     birthday: dt.date | None = None
-    """Deprecated by the service in favour of `birthdate`."""
     birthdate: dt.date | None = None
     address: CustomerAddress | None = None
     summary: CustomerSummary | None = None
@@ -245,7 +377,13 @@ def writable_fields(customer: Customer[Any]) -> dict[str, Any]:
 
 
 class CustomerSegment(Model, frozen=True, kw_only=True):
-    """A segment that a customer belongs to, or would belong to."""
+    """A segment that a customer belongs to, or would belong to.
+
+    Attributes:
+        id: The id of the segment.
+        name: The name of the segment.
+        object: Always ``segment``.
+    """
 
     id: str
     name: str | None = None
@@ -253,7 +391,17 @@ class CustomerSegment(Model, frozen=True, kw_only=True):
 
 
 class PermanentDeletionCounts(Model, frozen=True, kw_only=True):
-    """How many objects of each kind a permanent deletion removed."""
+    """How many objects of each kind a permanent deletion removed.
+
+    Attributes:
+        events: Deleted events.
+        customer_events: Deleted customer events.
+        daily_events: Deleted daily events.
+        segments: Deleted segments.
+        orders: Deleted orders.
+        order_events: Deleted order events.
+        customer: Deleted customers.
+    """
 
     events: Number | None = None
     customer_events: Number | None = None
@@ -265,7 +413,17 @@ class PermanentDeletionCounts(Model, frozen=True, kw_only=True):
 
 
 class PermanentDeletion(Model, frozen=True, kw_only=True):
-    """The record of a permanent deletion."""
+    """The record of a permanent deletion.
+
+    Attributes:
+        id: The id of the deletion.
+        created_at: Time at which the deletion was requested, timezone-aware.
+        related_object_id: The id of the deleted customer.
+        related_object: The type of the deleted object: ``customer``.
+        status: The status of the deletion, for example ``DONE``.
+        data_json: Counts of the deleted objects.
+        object: Always ``pernament_deletion``, as the service spells it.
+    """
 
     id: str
     created_at: dt.datetime | None = None

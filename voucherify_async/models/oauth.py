@@ -12,16 +12,22 @@ class _TokenDetails(Model, frozen=True, kw_only=True):
 
     client_id: str | None = None
     expires_at: int | None = None
-    """Seconds since 1970 (UTC)."""
     expires_in: int | None = None
-    """Seconds, counted from the time of the response."""
     scope: str | None = None
-    """Scopes separated by spaces."""
     token_type: str | None = None
 
 
 class AccessToken(_TokenDetails, frozen=True, kw_only=True):
-    """An access token for the client credentials grant. `repr` does not show the token."""
+    """An access token for the client credentials grant. `repr` does not show the token.
+
+    Attributes:
+        access_token: The token.
+        client_id: The id of the OAuth client.
+        expires_at: Time of expiry, in seconds since 1970 (UTC).
+        expires_in: Seconds until the token expires, counted from the time of the response.
+        scope: Scopes, separated by spaces.
+        token_type: ``Bearer``.
+    """
 
     access_token: str
 
@@ -30,7 +36,17 @@ class AccessToken(_TokenDetails, frozen=True, kw_only=True):
 
 
 class TokenIntrospection(_TokenDetails, frozen=True, kw_only=True):
-    """Whether a token is active, with its scope and expiry if it is. `repr` does not show the token."""
+    """Whether a token is active, with its scope and expiry if it is. `repr` does not show the token.
+
+    Attributes:
+        active: Whether the token is active. A token that does not exist is not active.
+        access_token: The token.
+        client_id: The id of the OAuth client.
+        expires_at: Time of expiry, in seconds since 1970 (UTC).
+        expires_in: Seconds until the token expires, counted from the time of the response.
+        scope: Scopes, separated by spaces.
+        token_type: ``Bearer``.
+    """
 
     active: bool | None = None
     access_token: str | None = None

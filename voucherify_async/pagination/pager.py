@@ -173,7 +173,13 @@ def _decode_leniently(raw: bytes) -> Any:
 
 
 class InvalidItem:
-    """An item that cannot be decoded: its error, and the attributes that a walk needs."""
+    """An item that cannot be decoded.
+
+    Attributes:
+        id: The id of the item; `None` if it has none.
+        created_at: The `created_at` of the item, as in the response; `None` if it has none.
+        error: Why the item cannot be decoded.
+    """
 
     def __init__(self, value: Any, error: DecodeError) -> None:
         self._value = value
@@ -206,6 +212,9 @@ class Reader(Generic[T]):
     """Makes the requests of a walk, and returns its batches.
 
     If a request fails or is cancelled, the next call of `next_batch` repeats it, so no item is lost.
+
+    Attributes:
+        largest_response: The number of items in the largest response.
     """
 
     def __init__(self, listing: Listing[T], walk: Walk) -> None:
@@ -214,7 +223,6 @@ class Reader(Generic[T]):
         self._query: Query | None = None
         self._request_id: str | None = None
         self.largest_response = 0
-        """The number of items in the largest response."""
 
     def __repr__(self) -> str:
         return self._listing.operation.name
@@ -475,7 +483,7 @@ class Pager(Generic[T]):
         )
 
     def __bool__(self) -> bool:
-        """A pager is always true, whether or not the list is empty: `__len__` is not asked."""
+        """Return true, even if the list is empty. Without this method, `bool` would call `__len__`."""
         return True
 
     def __await__(self) -> Generator[Any, None, Page[T]]:

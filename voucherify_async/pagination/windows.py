@@ -21,8 +21,8 @@ class Window(Model, frozen=True, kw_only=True):
     Bounds apply to whole milliseconds: fractions of a millisecond in `created_at` are ignored.
 
     Attributes:
-        created_from: The start of the window, inclusive; `None` for no limit.
-        created_before: The end of the window, exclusive; `None` for no limit.
+        created_from: The start of the window, inclusive and timezone-aware; `None` for no limit.
+        created_before: The end of the window, exclusive and timezone-aware; `None` for no limit.
     """
 
     created_from: dt.datetime | None = None

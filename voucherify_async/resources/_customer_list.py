@@ -22,7 +22,18 @@ _DATES: Final = ("created_at", "updated_at")
 
 
 class CustomerFilters(TypedDict, total=False):
-    """Filters for customers, as keyword arguments; see `CustomersResource.list`."""
+    """Filters for customers, as keyword arguments; see `CustomersResource.list`.
+
+    Attributes:
+        email: Only customers with this e-mail address.
+        city: Only customers in this city.
+        name: Only customers with this name.
+        segment_id: Only customers in this segment.
+        created_at_before: Only customers created before this time, timezone-aware.
+        created_at_after: Only customers created after this time, timezone-aware.
+        updated_at_before: Only customers last updated before this time, timezone-aware.
+        updated_at_after: Only customers last updated after this time, timezone-aware.
+    """
 
     email: str | None
     city: str | None

@@ -43,7 +43,11 @@ class AsyncActionsResource(Resource):
     """The background jobs of the project."""
 
     async def get(self, async_action_id: str | AsyncActionReceipt[R] | AsyncAction[R]) -> AsyncAction[R]:
-        """Fetch a job by its id, or by the receipt of the call that started it, whose type of result it then has.
+        """Fetch a job.
+
+        Args:
+            async_action_id: The job's id, the receipt of the call that started it, or an earlier state of the job. With
+                a receipt or a job, type checkers know the type of the result.
 
         Raises:
             ValueError: `async_action_id` is empty, ``.`` or ``..``.
@@ -65,7 +69,7 @@ class AsyncActionsResource(Resource):
 
         Args:
             limit: Jobs per page, 1 to 100. Default: 100 when iterating; the service's default for a single page.
-            end_date: Only jobs created before this time.
+            end_date: Only jobs created before this time, timezone-aware.
             cursor: Continue from here: the `next_cursor` of an earlier page.
 
         Raises:
@@ -91,8 +95,8 @@ class AsyncActionsResource(Resource):
         contain failed items: check its `result`.
 
         Args:
-            async_action_id: The job's id; or the receipt of the call that started it, or the job itself, whose type of
-                result the job then has.
+            async_action_id: The job's id, the receipt of the call that started it, or an earlier state of the job. With
+                a receipt or a job, type checkers know the type of the result.
             timeout: The longest wait, in seconds; the last poll may take one second more. 0 polls once, and
                 `None` waits without limit.
             on_progress: Called with the job after every poll.

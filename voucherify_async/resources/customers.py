@@ -120,8 +120,8 @@ class CustomersResource(Resource):
         Without either id, every call creates a new customer, and the request is not retried after it was sent.
 
         Args:
-            customer: The customer as a `CustomerUpsert`, `CustomerFields`, mapping or `Customer`, of which `to_upsert`
-                is sent. Keyword arguments override its fields.
+            customer: The customer as a `CustomerUpsert`, `CustomerFields`, mapping or `Customer`, which is converted
+                with its `to_upsert`. Keyword arguments override its fields.
             id: The id of the customer; by default, the service generates one.
             source_id: The customer's id in your own system. It cannot be changed later.
             name: Full name.
@@ -168,8 +168,8 @@ class CustomersResource(Resource):
 
         Args:
             customer_id: The customer's `id` or `source_id`.
-            changes: The properties as `CustomerFields`, a mapping, a `CustomerUpsert` or a `Customer`. Of the last two,
-                the `source_id` is not sent, as it cannot be changed. Keyword arguments override its fields.
+            changes: The properties as `CustomerFields`, a mapping, a `CustomerUpsert` or a `Customer`. The `source_id`
+                of the last two is not sent, as it cannot be changed. Keyword arguments override the properties.
             name: Full name.
             description: Free-text description.
             email: E-mail address.
@@ -281,7 +281,7 @@ class CustomersResource(Resource):
             updated_at_before: Only customers last updated before this time.
             updated_at_after: Only customers last updated after this time.
             order: The sort order; a leading dash means descending.
-            starting_after: The creation time to start at.
+            starting_after: Start after this creation time, timezone-aware, in the direction of the order.
             cursor: Continue from here: the `next_cursor` of an earlier page, with the same filters, order and
                 window.
             window: Only customers in this window: a `Window` from `plan_windows`, or a mapping decoded from its

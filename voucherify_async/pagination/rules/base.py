@@ -128,7 +128,7 @@ class Batch:
         cut: Returns the state after the first n items. For n = `len(items)` that is the state of the walk itself.
         more: Whether more items follow; `None` if that is unknown.
         total: The `total` of the response; `None` if it is missing.
-        stuck: The response was empty and had `has_more: true`.
+        stuck: Whether the response was empty and had `has_more: true`.
     """
 
     __slots__ = ("cut", "items", "more", "stuck", "total")
@@ -233,7 +233,12 @@ class _RuleAdapter:
 
 
 class SinglePage:
-    """The rule for a list that has only one page."""
+    """The rule for a list that has only one page.
+
+    Attributes:
+        name: The name of the rule, which is stored in cursors.
+        state_type: The type of the rule's states.
+    """
 
     name: str = "single"
     state_type: Any = int

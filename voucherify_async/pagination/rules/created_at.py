@@ -86,6 +86,10 @@ class CreatedAtRule:
         descending: Newest first.
         starting_after: Start after this time; `None` for the beginning of the list.
         window: Deliver only the customers of this window.
+
+    Attributes:
+        name: The name of the rule, which is stored in cursors.
+        state_type: The type of the rule's states.
     """
 
     name: str = "created_at"
@@ -135,8 +139,7 @@ class CreatedAtWalk(TimestampWalk):
     _low: dt.datetime | None = None
     _high: dt.datetime | None = None
     _pages_read = 0
-    _margin = MILLISECOND
-    """How long before a large group the requests for it start."""
+    _margin = MILLISECOND  # how long before a large group the requests for it start
 
     def narrow(self, low: dt.datetime | None, high: dt.datetime | None) -> None:
         """Deliver only what was created from `low` on and before `high`; `None` is no limit."""

@@ -17,6 +17,10 @@ class EndDateRule:
 
     Args:
         before: Start with the items before this time; `None` for the newest.
+
+    Attributes:
+        name: The name of the rule, which is stored in cursors.
+        state_type: The type of the rule's states.
     """
 
     name: str = "end_date"

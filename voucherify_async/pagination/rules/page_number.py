@@ -119,6 +119,10 @@ class PageNumberRule:
 
     Args:
         first: The number of the page to start with.
+
+    Attributes:
+        name: The name of the rule, which is stored in cursors.
+        state_type: The type of the rule's states.
     """
 
     name: str = "page"

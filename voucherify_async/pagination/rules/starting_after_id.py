@@ -33,6 +33,10 @@ class IdRule:
 
     Args:
         after: Start after the item with this id; `None` for the beginning of the list.
+
+    Attributes:
+        name: The name of the rule, which is stored in cursors.
+        state_type: The type of the rule's states.
     """
 
     name: str = "id"

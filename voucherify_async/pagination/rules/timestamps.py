@@ -95,10 +95,10 @@ class TimestampState(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         timestamp_us: The last delivered timestamp, in microseconds since 1970; `None` before the first one.
         delivered: Digests of the items delivered at that timestamp. With a `position`: of the last items before it.
-        delivered_up_to: All items with that timestamp and a digest up to this one have been delivered, too.
+        delivered_up_to: A digest: all items with that timestamp and a digest up to this one have been delivered, too.
         undated: Digests of delivered items without a timestamp that may be repeated.
-        compared_in_seconds: The service compares timestamps in whole seconds.
-        has_fractions: Some timestamps have fractions of a second.
+        compared_in_seconds: Whether the service compares timestamps in whole seconds.
+        has_fractions: Whether some timestamps have fractions of a second.
         position: The number of items before the next one. A negative position cannot be resumed.
         upcoming: With a `position`: digests of the items after it.
         max_page_size: The largest page that the service returns, as far as is known.
@@ -156,8 +156,21 @@ class TimestampWalk:
     """A running walk by timestamp.
 
     Groups are numbered by the milliseconds since 1970, negated if the walk is newest first, so the numbers
-    increase along the walk. Only groups from `min_group` to `max_group` are delivered; both may change during the
-    walk.
+    increase along the walk.
+
+    Attributes:
+        state: The state after the last delivered item.
+        base: The caller's query.
+        stream: Whether the caller reads the whole list rather than a single page.
+        sign: 1 if the walk is oldest first, -1 if it is newest first.
+        compared_in_seconds: Whether the service compares timestamps in whole seconds, as far as is known.
+        has_fractions: Whether some timestamps have fractions of a second.
+        max_page_size: The largest page that the service returns, as far as is known.
+        min_group: The first group to deliver; may change during the walk.
+        max_group: The last group to deliver; may change during the walk.
+        since: The timestamp after which the next page starts, timezone-aware; `None` for the first page.
+        largest_response: The number of items in the largest response.
+        undated: Digests of the delivered items without a timestamp, each with the group of the next item that has one.
     """
 
     def __init__(

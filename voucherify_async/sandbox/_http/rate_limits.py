@@ -46,7 +46,7 @@ class Quota:
 
     Attributes:
         limit: Calls per period.
-        period: Seconds.
+        period: The length of a period, in seconds.
         fixed: Count in fixed windows of one period. A window opens with the first call after the previous window
             has ended. By default, the window slides: no interval of one period contains more than `limit` calls.
 
