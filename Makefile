@@ -60,7 +60,7 @@ coverage: $(VENV)/.test ## Run the tests and measure their coverage, which takes
 RUNS := 3
 
 test-stress: $(VENV)/.test ## Run the tests three times on a busy machine; RUNS=1 PATHS=tests/unit does less.
-	$(BIN)/python -m tests.stress --runs $(RUNS) -m '($(TESTS)) and not interop' -n auto --dist worksteal $(PATHS)
+	$(BIN)/python -m tests.stress --runs $(RUNS) -m '($(TESTS)) and not interop' -n 8 --dist worksteal $(PATHS)
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak
