@@ -48,6 +48,7 @@ _EXPORTS = {
         "TransportError",
         "UnsupportedMediaTypeError",
         "VoucherifyError",
+        "WebhookSignatureError",
     ),
     "models.base": (
         "UNSET",
@@ -176,6 +177,7 @@ if TYPE_CHECKING:
     from voucherify_async.errors import TransportError as TransportError
     from voucherify_async.errors import UnsupportedMediaTypeError as UnsupportedMediaTypeError
     from voucherify_async.errors import VoucherifyError as VoucherifyError
+    from voucherify_async.errors import WebhookSignatureError as WebhookSignatureError
     from voucherify_async.models.activity import CustomerActivity as CustomerActivity
     from voucherify_async.models.async_actions import AsyncAction as AsyncAction
     from voucherify_async.models.async_actions import AsyncActionReceipt as AsyncActionReceipt

@@ -33,7 +33,8 @@ VoucherifyError
 │  ├─ AsyncActionFailedError        the job failed
 │  └─ AsyncActionTimeoutError       the job did not finish in time; it continues
 ├─ SyncStateError                   the state file of a sync cannot be used; `reason` says why
-└─ SyncTimeoutError                 the sync did not finish in time; its open jobs continue; also a TimeoutError
+├─ SyncTimeoutError                 the sync did not finish in time; its open jobs continue; also a TimeoutError
+└─ WebhookSignatureError            a webhook was not signed with the secret of the project
 
 Invalid arguments raise a `ValueError` that names the argument, before anything is sent.
 """
@@ -82,6 +83,7 @@ __all__ = [
     "TransportError",
     "UnsupportedMediaTypeError",
     "VoucherifyError",
+    "WebhookSignatureError",
     "status_error_class",
 ]
 
@@ -397,6 +399,10 @@ class SyncStateError(VoucherifyError):
 
 class SyncTimeoutError(VoucherifyError, TimeoutError):
     """A sync did not finish in time. Its open background jobs continue; `report`, a `SyncReport`, lists them."""
+
+
+class WebhookSignatureError(VoucherifyError):
+    """A request to a webhook has no signature, or was not signed with the secret of the project."""
 
 
 _BY_STATUS: Final[dict[int, type[APIStatusError]]] = {

@@ -31,6 +31,7 @@ LAYERS = [
     "_sync",
     "resources",
     "client",
+    "webhooks",
     "otel",
     "sandbox",
     "pytest_plugin",
