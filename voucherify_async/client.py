@@ -6,12 +6,10 @@ import platform
 import ssl as ssl_module
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, TypeVar, overload
-
-import msgspec
 
 from voucherify_async._transport.auth import ApiKeys, Auth, OAuthClientCredentials
 from voucherify_async._transport.clock import Clock
@@ -54,7 +52,7 @@ from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequen
 from voucherify_async.pagination.pager import Listing, Pager
 from voucherify_async.pagination.rules import PageNumberRule, Rule
 from voucherify_async.pagination.rules.base import WalkRule
-from voucherify_async.resources._inputs import check_limit
+from voucherify_async.resources._inputs import check_decodable, check_limit
 
 if TYPE_CHECKING:
     from voucherify_async.resources.async_actions import AsyncActionsResource
@@ -403,7 +401,7 @@ class VoucherifyClient:
             raise ValueError(f"method must be an HTTP method, not {method!r}")
         if repeatable not in (None, True, False):
             raise ValueError(f"repeatable must be True, False or None, not {repeatable!r}")
-        _check_into("into", into)
+        check_decodable("into", into)
         result_type: Any = into  # a type expression, such as Any or a union
         method = method.upper()
         may_repeat = method in _IDEMPOTENT_METHODS if repeatable is None else repeatable
@@ -484,7 +482,7 @@ class VoucherifyClient:
             raise ValueError(f"items must be the name of a property, not {items!r}")
         if rule is not None and not (hasattr(rule, "name") and hasattr(rule, "state_type")):
             raise ValueError(f"rule must be a rule of voucherify_async.pagination or your own, not {rule!r}")
-        _check_into("into", into)
+        check_decodable("into", into)
         filters = dict(query or {})
         limit = check_limit(filters.pop("limit", None))
         listing = Listing[Any](
@@ -536,21 +534,6 @@ def _file_parts(files: Any) -> dict[str, FilePart]:
         if not is_sequence(part) or [type(value) for value in part] != [str, bytes, str]:
             raise ValueError(f"files[{name!r}] must be a file name, the content as bytes, and a content type")
     return {name: FilePart(*part) for name, part in files.items()}
-
-
-def _check_into(name: str, into: Any) -> None:
-    try:
-        _check_decodable(into)
-    except TypeError as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"{name} must be a type that msgspec can decode, not {into!r}: {reason}") from None
-
-
-@lru_cache(maxsize=256)
-def _check_decodable(into: Any) -> None:
-    msgspec.json.Decoder(into)
-    # A decoder reports classes that msgspec does not support only when it decodes; the schema reports them here.
-    msgspec.json.schema(into)
 
 
 def _check_path(path: str) -> str:

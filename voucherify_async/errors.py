@@ -319,7 +319,7 @@ class DecodeError(VoucherifyError):
     Attributes:
         status: HTTP status code of the response.
         body: The beginning of the response body; empty if it may contain a secret.
-        item_id: The id of the invalid list item, if it has one; `None` if the error is not about one item.
+        item_id: The id of the invalid object or list item, if it has one; `None` if the error is not about one object.
         position: The index of the invalid list item in the page, from 0; `None` if the error is not about one item.
     """
 

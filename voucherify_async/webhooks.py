@@ -274,10 +274,10 @@ class SeenEvents:
         return len(self._expiry_times)
 
 
-def _content(body: object) -> bytes:
+def _content(body: str | bytes) -> bytes:
     if isinstance(body, str):
         return body.encode("utf-8", "surrogatepass")
-    if isinstance(body, bytes | bytearray | memoryview):
+    if isinstance(body, bytes | bytearray):
         return bytes(body)
     raise ValueError(f"body must be the body of the request as text or bytes, not {type(body).__name__}")
 

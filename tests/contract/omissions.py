@@ -36,5 +36,6 @@ UNDOCUMENTED: Final = {
     "customers.sync": "Calls `update_in_bulk` as often as the source requires.",
     "customers.sync_csv": "Calls `import_csv` as often as the file requires.",
     "customers.sync_metadata": "Calls `update_metadata_in_bulk` as often as the source requires.",
+    "customers.with_metadata": "Changes only the type that the metadata of responses is decoded to.",
 }
 """What the package offers and the documents do not describe."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, TypedDict, assert_type
 
 import msgspec
 
@@ -32,10 +32,32 @@ from voucherify_async import (
     Window,
 )
 from voucherify_async.models import BulkUpdateResult, JobResult
+from voucherify_async.resources import CustomersResource
 
 
 class Meta(msgspec.Struct):
     tier: str
+
+
+class Details(TypedDict):
+    tier: str
+
+
+async def typed_metadata(voucherify: VoucherifyClient) -> None:
+    customers = voucherify.customers.with_metadata(Meta)
+    assert_type(customers, CustomersResource[Meta])
+    ada = await customers.get("a")
+    assert_type(ada, Customer[Meta])
+    assert_type(ada.metadata, Meta | None)
+    assert_type(await customers.create(name="Ada"), Customer[Meta])
+    assert_type(await customers.update("a", ada), Customer[Meta])
+    assert_type(customers.list(), Pager[Customer[Meta]])
+    async with customers.stream() as stream:
+        assert_type(stream, AsyncIterator[Customer[Meta]])
+    assert_type(await voucherify.customers.with_metadata(Details).get("a"), Customer[Details])
+    assert_type(voucherify.customers, CustomersResource)
+    assert_type(await customers.with_metadata(Details).get("a"), Customer[Details])
+    voucherify.customers.with_metadata(5)  # type: ignore[arg-type]
 
 
 async def results(voucherify: VoucherifyClient) -> None:

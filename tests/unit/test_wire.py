@@ -353,7 +353,7 @@ class TestLongTexts:
         assert error.message == "Bad Gateway"
 
     def test_a_body_that_may_contain_a_secret_is_not_kept(self) -> None:
-        operation = Operation[Any]("x", "GET", "/x", Any, confidential=True)
+        operation = Operation("x", "GET", "/x", object, confidential=True)
         assert status_error(operation, RawResponse(502, {}, b"secret"), now=0.0).body == ""
 
     @pytest.mark.parametrize("body", [{"error": {"message": "m" * 10**6}}, {"error": "m" * 10**6}])

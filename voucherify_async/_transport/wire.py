@@ -406,12 +406,30 @@ def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], respo
     try:
         return decode_json(decoder, response.body)
     except msgspec.ValidationError as error:
-        problem = f"the response does not match the expected type: {error}"
+        identity = _object_id(response.body)
+        which = "" if identity is None else f" (id {identity})"
+        problem = f"the response{which} does not match the expected type: {error}"
+        raise decode_error(operation, response, problem, item_id=identity) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = f"the response is not JSON: {error}"
     except RecursionError:
         problem = "the response is nested too deeply"
     raise decode_error(operation, response, problem)
+
+
+class _WithId(msgspec.Struct):
+    id: str | None = None
+
+
+_WITH_ID: Final = msgspec.json.Decoder(_WithId)
+
+
+def _object_id(body: bytes) -> str | None:
+    """The id of the object in a body; `None` if it has none."""
+    try:
+        return _WITH_ID.decode(body).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def decode_error(

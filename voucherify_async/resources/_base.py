@@ -8,8 +8,10 @@ that type, so that a type checker refuses a method whose annotation says somethi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, get_origin
 
 from voucherify_async._transport.operation import Body, Operation, Query, Request
 from voucherify_async._transport.session import SessionManager
@@ -18,9 +20,12 @@ from voucherify_async.pagination.pager import Listing, OnInvalid, Pager
 from voucherify_async.pagination.rules import IdRule, Rule, WalkRule
 from voucherify_async.resources._inputs import check_limit, check_on_invalid
 
-__all__ = ["Resource", "id_rule"]
+__all__ = ["ANY_METADATA", "Resource", "id_rule"]
 
 T = TypeVar("T")
+
+ANY_METADATA: Final[Any] = dict[str, Any]
+"""The type of metadata of which no type is known."""
 
 _NO_PATH: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -28,9 +33,15 @@ _NO_PATH: Final[Mapping[str, str]] = MappingProxyType({})
 class Resource:
     """The base class of all sections."""
 
-    def __init__(self, sessions: SessionManager) -> None:
-        """Do not call this directly: use the properties of `VoucherifyClient`."""
+    def __init__(self, sessions: SessionManager, metadata: Any = ANY_METADATA) -> None:
+        """Do not call this directly: use the properties of `VoucherifyClient`.
+
+        Args:
+            sessions: The session manager.
+            metadata: The type of the metadata in responses.
+        """
         self._sessions = sessions
+        self._metadata = metadata
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._sessions.pool.settings.base_url}>"
@@ -46,6 +57,8 @@ class Resource:
             once: Whether these arguments make the call non-idempotent.
             **path: The parameters of the operation's path.
         """
+        if self._metadata is not ANY_METADATA:
+            operation = _with_metadata(operation, self._metadata)
         target = encode_path(operation.path, path) if path else operation.path
         return await self._sessions.send(Request(operation, target, body, once=once))
 
@@ -83,6 +96,8 @@ class Resource:
         on_invalid: OnInvalid = "raise",
         part: str = "",
     ) -> Listing[T]:
+        if self._metadata is not ANY_METADATA:
+            operation = _with_metadata(operation, self._metadata)
         return Listing(
             sessions=self._sessions,
             operation=operation,
@@ -93,6 +108,15 @@ class Resource:
             on_invalid=check_on_invalid(on_invalid),
             part=part,
         )
+
+
+@lru_cache(maxsize=256)
+def _with_metadata(operation: Operation[T], metadata: Any) -> Operation[T]:
+    """The operation with another type of metadata, if its result has any."""
+    model = get_origin(operation.into)
+    if model is None or "metadata" not in model.__struct_fields__:
+        return operation
+    return replace(operation, into=model[metadata])
 
 
 def id_rule(starting_after_id: str | None, cursor: str | None) -> IdRule:

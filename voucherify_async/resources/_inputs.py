@@ -41,6 +41,7 @@ __all__ = [
     "CustomerInput",
     "check_callback",
     "check_count",
+    "check_decodable",
     "check_delimiter",
     "check_instants",
     "check_limit",
@@ -123,6 +124,22 @@ def check_keywords(given: Iterable[str], known: Iterable[str]) -> None:
     """Check keyword arguments that are declared as a `TypedDict`, as Python checks declared parameters."""
     if unexpected := sorted(set(given) - set(known)):
         raise TypeError(f"unexpected keyword argument: {', '.join(unexpected)}")
+
+
+def check_decodable(name: str, into: Any) -> None:
+    """Check that msgspec can decode into a type."""
+    try:
+        _check_decodable(into)
+    except TypeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{name} must be a type that msgspec can decode, not {into!r}: {reason}") from None
+
+
+@lru_cache(maxsize=256)
+def _check_decodable(into: Any) -> None:
+    msgspec.json.Decoder(into)
+    # A decoder reports classes that msgspec does not support only when it decodes; the schema reports them here.
+    msgspec.json.schema(into)
 
 
 def check_texts(**texts: str | None) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import NoneType
-from typing import IO, Any, Final, Literal, Unpack
+from typing import IO, Any, Final, Generic, Literal, TypeVar, Unpack
 
 from voucherify_async._sync.report import SyncReport
 from voucherify_async._sync.spec import SyncOptions
@@ -22,6 +22,7 @@ from voucherify_async.models.customers import (
     CustomerParams,
     CustomerSegment,
     CustomerUpsert,
+    M,
     NewCustomer,
     PermanentDeletion,
 )
@@ -30,7 +31,7 @@ from voucherify_async.pagination.pager import OnInvalid, Pager
 from voucherify_async.pagination.rules import SinglePage
 from voucherify_async.pagination.stream import Stream, plan
 from voucherify_async.pagination.windows import Window
-from voucherify_async.resources._base import Resource, id_rule
+from voucherify_async.resources._base import ANY_METADATA, Resource, id_rule
 from voucherify_async.resources._customer_list import (
     CustomerFilters,
     CustomerOrder,
@@ -41,6 +42,7 @@ from voucherify_async.resources._customer_sync import CustomerSync, delete_missi
 from voucherify_async.resources._inputs import (
     CustomerInput,
     check_count,
+    check_decodable,
     check_instants,
     check_limit,
     check_page,
@@ -56,13 +58,16 @@ from voucherify_async.resources._inputs import (
 
 __all__ = ["CustomerFilters", "CustomerOrder", "CustomersResource"]
 
+N = TypeVar("N")
+
 _BULK: Final[dict[str, Any]] = {"repeatable": False, "limit_kind": "bulk_api_calls"}
 _PLAN_CONCURRENCY: Final = 16
 """Concurrent requests while windows are planned."""
 
-_CREATE: Final = Operation("customers.create", "POST", "/v1/customers", Customer[dict[str, Any]])
-_GET: Final = Operation("customers.get", "GET", "/v1/customers/{customer_id}", Customer[dict[str, Any]])
-_UPDATE: Final = Operation("customers.update", "PUT", "/v1/customers/{customer_id}", Customer[dict[str, Any]])
+_CUSTOMER: Final[type[Customer[Any]]] = Customer[ANY_METADATA]
+_CREATE: Final = Operation("customers.create", "POST", "/v1/customers", _CUSTOMER)
+_GET: Final = Operation("customers.get", "GET", "/v1/customers/{customer_id}", _CUSTOMER)
+_UPDATE: Final = Operation("customers.update", "PUT", "/v1/customers/{customer_id}", _CUSTOMER)
 _DELETE: Final = Operation(
     "customers.delete", "DELETE", "/v1/customers/{customer_id}", NoneType, removes=True
 )
@@ -70,7 +75,7 @@ _DELETE_PERMANENTLY: Final = Operation(
     "customers.delete_permanently", "POST", "/v1/customers/{customer_id}/permanent-deletion",
     PermanentDeletion, repeatable=False,
 )  # fmt: skip
-_LIST: Final = Operation("customers.list", "GET", "/v1/customers", Customer[dict[str, Any]])
+_LIST: Final = Operation("customers.list", "GET", "/v1/customers", _CUSTOMER)
 _LIST_ACTIVITY: Final = Operation(
     "customers.list_activity", "GET", "/v1/customers/{customer_id}/activity", CustomerActivity
 )
@@ -99,12 +104,36 @@ _UPDATE_METADATA_IN_BULK: Final = Operation(
 )
 
 
-class CustomersResource(Resource):
+class CustomersResource(Resource, Generic[M]):
     """The customers of the project.
 
     A customer is identified by its `id` or by its `source_id`, the customer's id in your own system. For every
-    property, `UNSET` (the default) keeps the current value, and `None` clears it.
+    property, `UNSET` (the default) keeps the current value, and `None` clears it. `M` is the type of their metadata, by
+    default `dict[str, Any]`.
     """
+
+    def with_metadata(self, metadata: type[N]) -> CustomersResource[N]:
+        """Return the same resource with typed metadata: its methods return `Customer[metadata]`.
+
+        ::
+
+            class Meta(msgspec.Struct):
+                tier: str
+
+            ada = await voucherify.customers.with_metadata(Meta).get("crm-1")
+            print(ada.metadata.tier if ada.metadata else None)
+
+        Metadata of another shape raises a `DecodeError` that names the customer and the property; `list` and `stream`
+        pass it to `on_invalid`.
+
+        Args:
+            metadata: A msgspec Struct, a dataclass, a `TypedDict`, or any other type that msgspec decodes.
+
+        Raises:
+            ValueError: msgspec cannot decode the type.
+        """
+        check_decodable("metadata", metadata)
+        return CustomersResource(self._sessions, metadata)
 
     async def create(
         self,
@@ -114,7 +143,7 @@ class CustomersResource(Resource):
         id: str | UnsetType = UNSET,  # noqa: A002  # the API's name
         source_id: str | UnsetType = UNSET,
         **fields: Unpack[CustomerParams],
-    ) -> Customer:
+    ) -> Customer[M]:
         """Create a customer, or update the one that has this `id` or `source_id`.
 
         Without either id, every call creates a new customer, and the request is not retried after it was sent.
@@ -149,7 +178,7 @@ class CustomersResource(Resource):
             body = customer_body(NewCustomer, id=id, source_id=source_id, **fields)
         return await self._call(_CREATE, body, once=id is UNSET and source_id is UNSET)
 
-    async def get(self, customer_id: str) -> Customer:
+    async def get(self, customer_id: str) -> Customer[M]:
         """Fetch a customer by its `id` or `source_id`.
 
         Raises:
@@ -163,7 +192,7 @@ class CustomersResource(Resource):
 
     async def update(
         self, customer_id: str, changes: CustomerInput | None = None, /, **fields: Unpack[CustomerParams]
-    ) -> Customer:
+    ) -> Customer[M]:
         """Update properties of a customer; those left out keep their values.
 
         Args:
@@ -261,7 +290,7 @@ class CustomersResource(Resource):
         window: Window | Mapping[str, Any] | None = None,
         on_invalid: OnInvalid = "raise",
         **filters: Unpack[CustomerFilters],
-    ) -> Pager[Customer]:
+    ) -> Pager[Customer[M]]:
         """List the customers, newest first by default.
 
         Ordered by ``-created_at`` (default) or ``created_at``, iteration has no limit and yields each customer once,
@@ -304,7 +333,7 @@ class CustomersResource(Resource):
 
     def stream(
         self, *, concurrency: int = 8, on_invalid: OnInvalid = "raise", **filters: Unpack[CustomerFilters]
-    ) -> AbstractAsyncContextManager[AsyncIterator[Customer]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Customer[M]]]:
         """Read all customers, or those that match the filters, with concurrent requests.
 
         ::
