@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, TypeVar, overload
 
 from voucherify_async._transport.auth import ApiKeys, Auth, OAuthClientCredentials
-from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.hooks import Hook, Hooks
 from voucherify_async._transport.operation import Body, Operation, Query, Request, Response, ResponseInfo
 from voucherify_async._transport.pool import ConnectionPool, Connector, PoolSettings
@@ -35,7 +34,6 @@ from voucherify_async._transport.settings import (
     check_seconds,
     read_setting,
 )
-from voucherify_async._transport.token_manager import TokenManager
 from voucherify_async._transport.wire import (
     FilePart,
     check_strings,
@@ -193,19 +191,22 @@ class VoucherifyClient:
                 headers=defaults,
             )
         )
+        limiter = (
+            AdaptiveRateLimiter(clock=pool.clock) if rate_limiter is UNSET else _check_limiter(rate_limiter)
+        )
+        project = Project(resolved, limiter, pool.clock)
         options = CallOptions(
-            auth=_with_token_refresh(resolved, pool.clock),
-            project=Project(pool.clock),
+            auth=project.auth,
+            project=project,
             timeouts=_as_timeouts(timeout),
             deadline=_check_deadline(deadline),
             retry=retry,
             headers=check_headers("headers", headers or {}),
-            rate_limiter=AdaptiveRateLimiter(clock=pool.clock)
-            if rate_limiter is UNSET
-            else _check_limiter(rate_limiter),
+            rate_limiter=limiter,
             hooks=Hooks(hooks),
         )
         self._sessions = SessionManager(pool, options)
+        self._sessions.projects.add(resolved, project)
 
     @classmethod
     def _from_sessions(cls, sessions: SessionManager) -> Self:
@@ -245,9 +246,9 @@ class VoucherifyClient:
         Arguments that are left out keep the client's values.
 
         Args:
-            auth: The authentication of another project. The view waits only for the rate limits of that project; it has
-                a new rate limiter with the same settings, unless `rate_limiter` is passed or the client has one of a
-                class of your own.
+            auth: The authentication of another project. Views with equal authentication share the token and the rate
+                limits of that project: a rate limiter with the client's settings, unless `rate_limiter` is passed or the
+                client has one of a class of your own. Headers with credentials are not taken over.
             timeout: As in the constructor.
             deadline: As in the constructor.
             retry: As in the constructor.
@@ -259,14 +260,17 @@ class VoucherifyClient:
         """
         changes: dict[str, Any] = {}
         if auth is not UNSET:
-            clock = self._sessions.clock
             resolved = _resolve_auth(auth, None, None)
             del auth  # error reporters show the local variables of a traceback
             if isinstance(resolved, ConfigurationError):
                 raise resolved
-            changes["auth"] = _with_token_refresh(resolved, clock)
-            changes["project"] = Project(clock)
-            changes["rate_limiter"] = limiter_for_project(self._sessions.options.rate_limiter, clock)
+            project = self._project(resolved)
+            changes |= {"auth": project.auth, "project": project, "rate_limiter": project.limiter}
+            # Credentials in headers are those of the client's project.
+            own_headers = self._sessions.options.headers
+            changes["headers"] = {
+                name: value for name, value in own_headers.items() if not credentials_in({name: value})
+            }
         if timeout is not UNSET:
             changes["timeouts"] = _as_timeouts(timeout)
         if deadline is not UNSET:
@@ -274,10 +278,20 @@ class VoucherifyClient:
         if retry is not UNSET:
             changes["retry"] = _check_retry(retry)
         if headers is not UNSET:
-            changes["headers"] = {**self._sessions.options.headers, **check_headers("headers", headers)}
+            own_headers = changes.get("headers", self._sessions.options.headers)
+            changes["headers"] = {**own_headers, **check_headers("headers", headers)}
         if rate_limiter is not UNSET:
             changes["rate_limiter"] = _check_limiter(rate_limiter)
         return self._from_sessions(self._sessions.with_options(**changes))
+
+    def _project(self, auth: Auth | OAuthClientCredentials) -> Project:
+        sessions = self._sessions
+        project = sessions.projects.find(auth)
+        if project is None:
+            limiter = limiter_for_project(sessions.options.rate_limiter, sessions.clock)
+            project = Project(auth, limiter, sessions.clock)
+            sessions.projects.add(auth, project)
+        return project
 
     @property
     def base_url(self) -> str:
@@ -571,10 +585,6 @@ def _resolve_auth(
     if app_id is not None or app_token is not None:
         return ConfigurationError("auth replaces app_id and app_token: pass one or the other")
     return auth
-
-
-def _with_token_refresh(auth: Auth | OAuthClientCredentials, clock: Clock) -> Auth:
-    return TokenManager(auth, clock) if isinstance(auth, OAuthClientCredentials) else auth
 
 
 def _check_limiter(limiter: RateLimiter | None) -> RateLimiter | None:

@@ -25,11 +25,9 @@ TABLE = b"Source_id,Name\n" + b"".join(b"crm-%d,Ada\n" % number for number in ra
 
 
 async def imported(client: VoucherifyClient, file: Any) -> int:
-    receipt = await client.customers.import_csv(file)
-    result = (await client.async_actions.wait(receipt.async_action_id)).result
+    result = (await client.async_actions.wait(await client.customers.import_csv(file))).result
     assert result is not None
-    done: int = result["done_count"] if isinstance(result, dict) else (result.done_count or 0)
-    return done
+    return int(result.done_count or 0)
 
 
 Ways = Callable[[VoucherifyClient, Path], Awaitable[object]]

@@ -67,6 +67,24 @@ class TestCreate:
         assert eve.birthdate == dt.date(1990, 1, 2)
         assert (await voucherify.customers.create({"id": "cust_d"})).id == "cust_d"
 
+    async def test_from_the_json_of_a_customer(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
+        ada = await voucherify.customers.create(source_id="a", name="Ada", address=Address(city="Paris"))
+        copy = await voucherify.customers.create(ada.to_dict(), source_id="b")
+        assert (copy.source_id, copy.name, copy.address) == ("b", "Ada", ada.address)
+        report = await voucherify.customers.sync([{**ada.to_dict(), "source_id": "c"}])
+        assert report.succeeded == 1
+        assert (await voucherify.customers.get("c")).name == "Ada"
+        with pytest.raises(ValueError, match=r"customer: .*birthdate"):
+            await voucherify.customers.create({**ada.to_dict(), "birthdate": "today"})
+
+    async def test_a_copy_without_metadata_keeps_those_of_the_target(
+        self, voucherify: VoucherifyClient
+    ) -> None:
+        await voucherify.customers.create(source_id="b", metadata={"tier": "gold"})
+        ada = await voucherify.customers.create(source_id="a", name="Ada")
+        copy = await voucherify.customers.create(ada, source_id="b")
+        assert (copy.name, copy.metadata) == ("Ada", {"tier": "gold"})
+
     async def test_a_model_without_any_id(self, voucherify: VoucherifyClient, sandbox: Sandbox) -> None:
         ada = await voucherify.customers.create(name="Ada")
         with pytest.raises(ValueError, match=f"customer {ada.id} has no source_id: pass source_id or id"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,48 @@ async def test_a_limiter_that_is_given_is_taken() -> None:
     assert (own.acquired, given.acquired) == (2, 1)
 
 
+async def test_views_of_one_project_share_what_is_its_own(sandbox: Sandbox) -> None:
+    async with sandbox.client() as client:
+        for _ in range(3):
+            auth = OAuthClientCredentials(sandbox.app_id, sandbox.app_token)
+            await client.with_options(auth=auth).customers.list()
+        again = client.with_options(auth=ApiKeys(sandbox.app_id, sandbox.app_token))
+        await client.customers.list()
+        assert again.rate_limit is client.rate_limit is not None
+    assert [exchange.path for exchange in sandbox.requests].count("/v1/oauth/token") == 1
+
+
+async def test_projects_that_are_not_used_are_forgotten() -> None:
+    client = VoucherifyClient("first", "secret-1")
+    known = client.with_options(auth=ApiKeys("known", "secret")).rate_limit
+    for number in range(1_100):
+        client.with_options(auth=ApiKeys(str(number), "secret"))
+        client.with_options(auth=ApiKeys("first", "secret-1"))
+    assert known is None
+    client.with_options(auth=Unhashable())
+
+
+class Unhashable:
+    __hash__ = None  # type: ignore[assignment]
+
+    def headers(self) -> dict[str, str]:
+        return {"X-App-Id": "unhashable"}
+
+
+async def test_credentials_in_headers_are_those_of_the_clients_project() -> None:
+    headers = {"Authorization": "Bearer first-secret", "X-Shop": "1"}
+    async with (
+        raw_server(CUSTOMER) as server,
+        VoucherifyClient("first", "secret-1", base_url=server.base_url, headers=headers) as client,
+    ):
+        await client.with_options(auth=ApiKeys("second", "secret-2")).customers.get("a")
+        await client.with_options(auth=Unhashable(), headers={"X-More": "2"}).customers.get("a")
+    for request in server.requests:
+        assert b"first-secret" not in request
+        assert b"X-Shop: 1" in request
+    assert b"X-More: 2" in server.requests[1]
+
+
 async def test_each_has_its_own_token(sandbox: Sandbox) -> None:
     async with sandbox.client() as client:
         other = client.with_options(auth=OAuthClientCredentials(sandbox.app_id, sandbox.app_token))
@@ -172,3 +215,71 @@ async def test_limiters_of_both_kinds(limiter: Plain) -> None:
         await client.customers.get("a")
         await client.customers.update_in_bulk([{"source_id": "a"}])
     assert limiter.released == ["api_calls", "api_calls", "bulk_api_calls"]
+
+
+class Odd(Plain):
+    """A limiter whose methods return what is given, one after the other."""
+
+    def __init__(self, *answers: Any, released: Any = None) -> None:
+        super().__init__()
+        self.answers, self.result = list(answers), released
+
+    def acquire(self, kind: str, max_wait: float, /) -> Any:
+        return self.answers.pop(0)
+
+    def release(self, kind: str, rate_limit: object, wait: float | None, /) -> Any:
+        super().release(kind, rate_limit, wait)
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+async def test_a_plain_limiter_need_not_wait_itself() -> None:
+    async with (
+        raw_server(CUSTOMER) as server,
+        VoucherifyClient(
+            "id", "secret", base_url=server.base_url, rate_limiter=Odd(5, 5, 2.5, None)
+        ) as client,
+    ):
+        clock = use_clock(client)
+        await client.customers.get("a")
+    assert clock.slept == [5, 2.5]
+
+
+@pytest.mark.parametrize("answer", [True, False, -1, float("nan"), "soon", {}])
+async def test_a_limiter_that_returns_no_time(answer: Any) -> None:
+    async with (
+        raw_server(CUSTOMER) as server,
+        VoucherifyClient("id", "secret", base_url=server.base_url, rate_limiter=Odd(answer)) as client,
+    ):
+        with pytest.raises(
+            ConfigurationError, match=r"rate_limiter\.acquire must return None or a number of seconds"
+        ):
+            await client.customers.get("a")
+    assert not server.requests
+
+
+@pytest.mark.parametrize("released", [1, True, "x", ConnectionError("gone")])
+async def test_a_release_does_not_change_the_outcome(released: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with (
+        raw_server(CUSTOMER) as server,
+        VoucherifyClient(
+            "id", "secret", base_url=server.base_url, rate_limiter=Odd(None, released=released)
+        ) as client,
+    ):
+        assert (await client.customers.get("a")).id
+    failed = "customers.get: the rate limiter failed to release a permit" in caplog.text
+    assert failed is isinstance(released, Exception)
+
+
+async def test_a_release_may_return_any_awaitable() -> None:
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.001, future.set_result, None)
+    async with (
+        raw_server(CUSTOMER) as server,
+        VoucherifyClient(
+            "id", "secret", base_url=server.base_url, rate_limiter=Odd(None, released=future)
+        ) as client,
+    ):
+        await client.customers.get("a")
+    assert future.done()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from tests.support.clocks import use_clock
 from tests.support.wire import CUSTOMER, raw_server, respond
-from voucherify_async import NotFoundError, OAuthClientCredentials, VoucherifyClient
+from voucherify_async import NotFoundError, OAuthClientCredentials, ResponseInfo, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
 
 
@@ -98,3 +99,17 @@ async def test_a_header_that_is_repeated() -> None:
     assert {"X-One", "X-Two"} <= set(headers)
     assert "X-Three" not in headers
     assert "X-One" in repr(headers)
+
+
+async def test_blocks_may_end_in_any_order(voucherify: VoucherifyClient) -> None:
+    async def generate() -> AsyncGenerator[list[ResponseInfo]]:
+        with voucherify.record_responses() as responses:
+            yield responses
+
+    first, second = generate(), generate()
+    outer, inner = await anext(first), await anext(second)
+    await first.aclose()
+    await voucherify.customers.list()
+    await asyncio.create_task(second.aclose())  # in another context
+    await voucherify.customers.list()
+    assert (len(outer), len(inner)) == (0, 1)

@@ -16,10 +16,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.pretty import pretty_repr
 
 from voucherify_async import models
 from voucherify_async._transport.operation import Operation, RawResponse
 from voucherify_async._transport.wire import status_error
+from voucherify_async.errors import DecodeError
 from voucherify_async.models import (
     UNSET,
     AccessToken,
@@ -38,6 +40,7 @@ from voucherify_async.models import (
     TokenIntrospection,
 )
 from voucherify_async.models.base import decode_json
+from voucherify_async.pagination import Page
 
 MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]
 INPUTS = {
@@ -268,6 +271,35 @@ def test_dates_with_times_in_lists_and_mappings() -> None:
 
 
 @pytest.mark.parametrize(
+    "rest", [rb'"name": "\ud83d"', b'"new": "\xff"', rb'"metadata": {"a": "\udc00 x"}']
+)
+def test_a_date_with_a_time_beside_what_is_replaced(rest: bytes) -> None:
+    body = b'{"id": "a", "birthdate": "1990-01-02T00:00:00Z", ' + rest + b"}"
+    customer = decode_json(msgspec.json.Decoder(Customer[dict[str, Any]]), body)
+    assert customer.birthdate == dt.date(1990, 1, 2)
+
+
+@pytest.mark.parametrize("data", [rb'{"a": "\ud800"}', b'{"a": "\xff"}'])
+def test_an_event_with_broken_text_is_converted(data: bytes) -> None:
+    event = msgspec.json.decode(b'{"id": "a", "data": ' + data + b"}", type=CustomerActivity)
+    assert event.to_dict()["data"] == event.data == {"a": "\ufffd"}
+    assert json.loads(event.to_json())["id"] == "a"
+    assert Page((event,)).to_dict()["items"] == [event.to_dict()]
+
+
+def test_an_event_that_is_nested_too_deeply_is_not_converted() -> None:
+    event = CustomerActivity(id="a", raw_data=msgspec.Raw(b"[" * 3_000 + b"]" * 3_000))
+    with pytest.raises(DecodeError):
+        event.to_dict()
+
+
+@pytest.mark.parametrize("token", [AccessToken(access_token="hush"), TokenIntrospection(access_token="hush")])
+def test_tokens_are_not_shown_by_rich(token: Any) -> None:
+    assert "hush" not in pretty_repr(token)
+    assert "expires_at" in pretty_repr(token)
+
+
+@pytest.mark.parametrize(
     "birthdate", ["1990-01", "1990-01-02 00:00", "1990-13-02T00:00:00Z", 5, {}, "x", "T", "1990-01-02T", True]
 )
 def test_what_is_no_date(birthdate: Any) -> None:
@@ -283,7 +315,9 @@ def test_numbers_may_have_decimals() -> None:
             if models.Number in typing.get_args(field.type) or field.type == models.Number | None:
                 value = decode(kind, {"id": "a", "access_token": "t", field.encode_name: 1234.56})
                 assert getattr(value, field.name) == 1234.56
-                whole = getattr(decode(kind, {"id": "a", field.encode_name: 5}), field.name)
+                whole = getattr(
+                    decode(kind, {"id": "a", "access_token": "t", field.encode_name: 5}), field.name
+                )
                 assert (whole, type(whole)) == (5, int)
                 numbers += 1
     assert numbers > 30

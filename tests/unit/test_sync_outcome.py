@@ -61,6 +61,7 @@ VERDICTS = {
     errors.AsyncActionTimeoutError: STOP,
     errors.SyncStateError: STOP,
     errors.SyncTimeoutError: STOP,
+    errors.WebhookSignatureError: STOP,
 }
 
 

@@ -13,6 +13,7 @@ from voucherify_async._tasks import gather
 from voucherify_async._transport.clock import Clock
 from voucherify_async.errors import NotFoundError, VoucherifyError
 from voucherify_async.models.async_actions import AsyncAction
+from voucherify_async.models.base import Number
 
 __all__ = ["MAX_FAILURES", "OPEN", "JobPoller", "JobService", "pauses"]
 
@@ -75,10 +76,10 @@ class OpenJob:
     ended: asyncio.Future[AsyncAction | None]
     progressed: float
     due: float
-    progress: int = 0
+    progress: Number = 0
     strange_since: float | None = None
 
-    def note(self, progress: int | None, now: float) -> None:
+    def note(self, progress: Number | None, now: float) -> None:
         """Update the due time, assuming that the job goes on as fast as since the last poll."""
         if progress is not None and progress > self.progress:
             self.due = now + (100 - progress) * (now - self.progressed) / (progress - self.progress)

@@ -23,7 +23,7 @@ from voucherify_async.errors import (
     VoucherifyError,
 )
 from voucherify_async.models.async_actions import AsyncAction, BulkUpdateResult, JobResult
-from voucherify_async.models.base import lazy_json
+from voucherify_async.models.base import Number, lazy_json
 
 _MAX_TEXT: Final = 1_000
 """Characters kept of each text of a failure: there can be one failure per item."""
@@ -107,7 +107,9 @@ def read_bulk_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
         )
         for error in found.errors or ()
     ]
-    return JobOutcome(None if found.errors is None else reports, found.done_count, found.failed_count)
+    return JobOutcome(
+        None if found.errors is None else reports, _whole(found.done_count), _whole(found.failed_count)
+    )
 
 
 def read_import_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
@@ -116,7 +118,7 @@ def read_import_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
     indexes = _indexes(batch)
     reports = [
         ReportedFailure(
-            failure.row - 1
+            int(failure.row) - 1
             if failure.row is not None and 1 <= failure.row <= len(batch)
             else indexes.get(failure.source_id),
             failure.source_id,
@@ -125,7 +127,15 @@ def read_import_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:
         )
         for failure in found.failed or ()
     ]
-    return JobOutcome(None if found.failed is None else reports, found.done_count, found.failed_count)
+    return JobOutcome(
+        None if found.failed is None else reports, _whole(found.done_count), _whole(found.failed_count)
+    )
+
+
+def _whole(count: Number | None) -> int | None:
+    if count is not None and count != int(count):
+        raise DecodeError(f"a part of the response cannot be decoded: {count} is not a count")
+    return None if count is None else int(count)
 
 
 def _indexes(batch: Batch) -> dict[str | None, int]:

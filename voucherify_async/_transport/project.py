@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
-from voucherify_async._transport.clock import Clock
-from voucherify_async._transport.rate_limit import RateGate, RateLimit
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final
 
-__all__ = ["Project"]
+from voucherify_async._transport.auth import Auth, OAuthClientCredentials
+from voucherify_async._transport.clock import Clock
+from voucherify_async._transport.rate_limit import RateGate, RateLimit, RateLimiter
+from voucherify_async._transport.token_manager import TokenManager
+
+__all__ = ["Project", "Projects"]
+
+_MAX_PROJECTS: Final = 1_000
+"""How many projects a client remembers; the one that was used least recently is forgotten first."""
 
 
 class Project:
-    """The rate limit of one project, as its responses report it.
+    """The authentication of one project, and the rate limit that its responses report.
 
     Attributes:
+        auth: The authentication.
+        limiter: The rate limiter of the project, unless a view has another one.
         gate: Delays calls while the service rejects them for a rate limit.
         rate_limit: The rate limit as the last response reported it; `None` if none has reported it yet.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, auth: Auth | OAuthClientCredentials, limiter: RateLimiter | None, clock: Clock
+    ) -> None:
+        self.auth = TokenManager(auth, clock) if isinstance(auth, OAuthClientCredentials) else auth
+        self.limiter = limiter
         self.gate = RateGate(clock)
         self.rate_limit: RateLimit | None = None
+
+
+class Projects:
+    """The projects of a client by their authentication, so that its views of one project share the rate limit."""
+
+    def __init__(self) -> None:
+        self._projects: OrderedDict[Hashable, Project] = OrderedDict()
+
+    def find(self, auth: Auth | OAuthClientCredentials) -> Project | None:
+        """The project with this authentication, if it is known."""
+        project = self._projects.get(_key(auth))
+        if project is not None:
+            self._projects.move_to_end(_key(auth))
+        return project
+
+    def add(self, auth: Auth | OAuthClientCredentials, project: Project) -> None:
+        """Remember a project."""
+        self._projects[_key(auth)] = project
+        if len(self._projects) > _MAX_PROJECTS:
+            self._projects.popitem(last=False)
+
+
+def _key(auth: Auth | OAuthClientCredentials) -> Hashable:
+    key: object = auth
+    try:
+        hash(key)
+    except TypeError:
+        return id(key)
+    return key

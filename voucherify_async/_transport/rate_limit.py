@@ -26,10 +26,10 @@ import asyncio
 import datetime as dt
 import math
 import re
-from collections.abc import Awaitable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.pacing import UNTIL_RESPONSE, AdaptivePace, Pace, Ramp, WindowPace
@@ -192,7 +192,7 @@ class RateLimiter(Protocol):
     def acquire(self, kind: str, max_wait: float, /) -> Awaitable[float | None] | float | None:
         """Acquire a permit to send one request, waiting at most `max_wait` seconds, time in a queue included.
 
-        May be a coroutine, or a plain function for a limiter that never waits. Return at once if the wait is known to be longer.
+        May be a coroutine, or a plain function for a limiter that does not wait itself. Return at once if the wait is known to be longer.
 
         Args:
             kind: The limit that the request counts against.
@@ -206,10 +206,11 @@ class RateLimiter(Protocol):
 
     def release(
         self, kind: str, rate_limit: RateLimit | None, wait: float | None, /
-    ) -> Coroutine[Any, Any, None] | None:
+    ) -> Awaitable[object] | None:
         """Release a permit after the request has ended. Called once for each permit.
 
-        May be a plain function or a coroutine. A coroutine runs to its end even if the call is cancelled.
+        May be a plain function or a coroutine. A coroutine runs to its end even if the call is cancelled. An error is
+        logged, as the call may have succeeded.
 
         Args:
             kind: As for `acquire`.

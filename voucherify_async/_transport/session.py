@@ -67,7 +67,7 @@ from voucherify_async._transport.operation import (
     ResponseInfo,
 )
 from voucherify_async._transport.pool import ConnectionPool
-from voucherify_async._transport.project import Project
+from voucherify_async._transport.project import Project, Projects
 from voucherify_async._transport.rate_limit import (
     TIME_RESOLUTION,
     AdaptiveRateLimiter,
@@ -84,6 +84,7 @@ from voucherify_async._transport.wire import JSON, decode, request_id_of, status
 from voucherify_async.errors import (
     APIStatusError,
     AuthenticationError,
+    ConfigurationError,
     DecodeError,
     PoolTimeoutError,
     ProxyError,
@@ -103,10 +104,18 @@ _BUILTIN_LIMITERS: Final = frozenset[type]({LocalRateLimiter, AdaptiveRateLimite
 _CACHED_CONTENT_TYPES: Final = frozenset({None, JSON})
 """The content types of nearly all requests; their merged headers are cached."""
 
-_recorders: Final[ContextVar[tuple[tuple[ConnectionPool, list[ResponseInfo]], ...]]] = ContextVar(
-    "voucherify_async_recorders", default=()
-)
-"""The lists of `record_responses` blocks around the current code, each with the pool whose responses it collects."""
+
+@dataclass(slots=True, eq=False)
+class _Recorder:
+    """The responses that a `record_responses` block collects: those to calls over its pool."""
+
+    pool: ConnectionPool
+    responses: list[ResponseInfo] = field(default_factory=list[ResponseInfo])
+    is_closed: bool = False
+
+
+_recorders: Final[ContextVar[tuple[_Recorder, ...]]] = ContextVar("voucherify_async_recorders", default=())
+"""The `record_responses` blocks around the current code."""
 
 _MAX_FREE_RETRIES: Final = 100
 """The most free retries of one call; each removes a stale connection from the pool, so more mean a faulty server."""
@@ -136,6 +145,7 @@ class SessionManager:
         *,
         client: CallOptions | None = None,
         token_managers: WeakSet[TokenManager] | None = None,
+        projects: Projects | None = None,
     ) -> None:
         """Create a session manager.
 
@@ -144,11 +154,13 @@ class SessionManager:
             options: The settings of the calls.
             client: The settings with which the token is requested, if `options` belong to a view.
             token_managers: The token managers of all views of the client.
+            projects: The projects of all views of the client.
         """
         self.pool = pool
         self.options = options
         self._client = client or options
         self._token_managers = WeakSet[TokenManager]() if token_managers is None else token_managers
+        self.projects = Projects() if projects is None else projects
         if isinstance(options.auth, TokenManager):
             self._token_managers.add(options.auth)
         self.clock = pool.clock
@@ -159,7 +171,9 @@ class SessionManager:
         """A session manager with other options that shares the pool."""
         options = replace(self.options, **changes)
         client = options if "auth" in changes else self._client
-        return SessionManager(self.pool, options, client=client, token_managers=self._token_managers)
+        return SessionManager(
+            self.pool, options, client=client, token_managers=self._token_managers, projects=self.projects
+        )
 
     async def aclose(self) -> None:
         """Close the pool and cancel all token refreshes in progress."""
@@ -170,12 +184,14 @@ class SessionManager:
     @contextmanager
     def record_responses(self) -> Generator[list[ResponseInfo]]:
         """Collect what is known of each successful response to calls made in the block."""
-        responses: list[ResponseInfo] = []
-        token = _recorders.set((*_recorders.get(), (self.pool, responses)))
+        recorder = _Recorder(self.pool)
+        _recorders.set((*_recorders.get(), recorder))
         try:
-            yield responses
+            yield recorder.responses
         finally:
-            _recorders.reset(token)
+            # Blocks may end in any order, and in another task than they began in, for example those of generators.
+            recorder.is_closed = True
+            _recorders.set(tuple(other for other in _recorders.get() if other is not recorder))
 
     def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
         """Make a call, with retries, and return the decoded response.
@@ -283,15 +299,20 @@ class SessionManager:
             self._release_slot(call)
             limiter, call.limiter = call.limiter, None
             if limiter is not None:
-                released = limiter.release(
-                    call.request.operation.limit_kind, call.rate_limit, call.server_wait
-                )
-                if released is not None:
-                    await run_to_end(released)
+                await self._release_permit(call, limiter)
         if _logger.isEnabledFor(logging.DEBUG):
             outcome = call.status if isinstance(result, RawResponse) else type(result).__name__
             _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
+
+    async def _release_permit(self, call: Call, limiter: RateLimiter) -> None:
+        """Release a permit. An error of the user's limiter is logged: it must not replace the outcome of the call."""
+        try:
+            released = limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
+            if isinstance(released, Awaitable):
+                await run_to_end(_awaited(released))
+        except Exception:
+            _logger.exception("%s: the rate limiter failed to release a permit", call.name)
 
     def _record_rate_limit(self, call: Call, response: RawResponse) -> None:
         """Record the rate limit that a response reports."""
@@ -372,11 +393,27 @@ class SessionManager:
             ):
                 wait = await limiter.line(kind).acquire(max_wait, max_pause)
             else:
-                acquired = limiter.acquire(kind, min(max_wait, max_pause))
-                wait = await acquired if isinstance(acquired, Awaitable) else acquired
+                wait = await self._acquire_from(limiter, kind, min(max_wait, max_pause))
             if wait is None:
                 call.limiter = limiter
         return wait
+
+    async def _acquire_from(self, limiter: RateLimiter, kind: str, max_wait: float) -> float | None:
+        """Acquire a permit of a user's limiter; wait here for one that does not wait itself."""
+        ends_at = self.clock.monotonic() + max_wait
+        while True:
+            remaining = max(0.0, ends_at - self.clock.monotonic())
+            acquired = limiter.acquire(kind, remaining)
+            wait = await acquired if isinstance(acquired, Awaitable) else acquired
+            if wait is None:
+                return None
+            if not isinstance(wait, int | float) or isinstance(wait, bool) or not wait >= 0:
+                raise ConfigurationError(
+                    f"rate_limiter.acquire must return None or a number of seconds from 0, not {wait!r}"
+                )
+            if wait == 0 or wait > remaining:
+                return wait
+            await self.clock.sleep(wait)
 
     async def _wait_for_permit(self, call: Call, known: float) -> None:
         started = self.clock.monotonic()
@@ -415,9 +452,9 @@ class SessionManager:
             raise
         if ResponseEvent in self.options.hooks.wanted:
             self._emit_response(call, response, final=True)
-        for pool, responses in _recorders.get():
-            if pool is self.pool:
-                responses.append(ResponseInfo(**self._response_info(call)))
+        for recorder in _recorders.get():
+            if recorder.pool is self.pool and not recorder.is_closed:
+                recorder.responses.append(ResponseInfo(**self._response_info(call)))
         return data
 
     def _failure(self, call: Call, result: RawResponse | VoucherifyError) -> VoucherifyError:
@@ -534,3 +571,7 @@ class SessionManager:
             may_have_been_applied=own.may_have_been_applied if own else call.may_have_been_applied,
             cancelled=isinstance(error, asyncio.CancelledError),
         )
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> None:
+    await awaitable

@@ -403,18 +403,30 @@ def decode_by(decoder: msgspec.json.Decoder[T], operation: Operation[Any], respo
     Raises:
         DecodeError: The body does not match the decoder's type.
     """
+    is_mismatch = False
     try:
         return decode_json(decoder, response.body)
     except msgspec.ValidationError as error:
-        identity = _object_id(response.body)
-        which = "" if identity is None else f" (id {identity})"
-        problem = f"the response{which} does not match the expected type: {error}"
-        raise decode_error(operation, response, problem, item_id=identity) from None
+        problem, is_mismatch = str(error), True
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = f"the response is not JSON: {error}"
     except RecursionError:
         problem = "the response is nested too deeply"
+    # Not in the except blocks: the traceback of a `__context__` would show the whole body.
+    if is_mismatch:
+        raise _mismatch_error(operation, response, problem)
     raise decode_error(operation, response, problem)
+
+
+def _mismatch_error(operation: Operation[Any], response: RawResponse, problem: str) -> DecodeError:
+    """The error for JSON of another type, with the id of the object that it is about.
+
+    Not in the function that raises it: error reporters show the local variables of a traceback.
+    """
+    identity = None if operation.confidential else _object_id(response.body)
+    which = "" if identity is None else f" (id {identity})"
+    text = f"the response{which} does not match the expected type: {problem}"
+    return decode_error(operation, response, text, item_id=identity)
 
 
 class _WithId(msgspec.Struct):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Generic
 import msgspec
 
 from voucherify_async.errors import DecodeError
-from voucherify_async.models.base import Model, lazy_json
+from voucherify_async.models.base import Model, Number, lazy_json
 
 if sys.version_info >= (3, 13):
     from typing import TypeVar
@@ -56,8 +56,8 @@ class BulkUpdateResult(Model, frozen=True, kw_only=True):
         reports_available_till: Time until which the reports can be downloaded, timezone-aware.
     """
 
-    done_count: int | None = None
-    failed_count: int | None = None
+    done_count: Number | None = None
+    failed_count: Number | None = None
     errors: tuple[BulkError, ...] | None = None
     reports: tuple[str, ...] | None = None
     reports_available_till: dt.datetime | None = None
@@ -75,7 +75,7 @@ class ImportFailure(Model, frozen=True, kw_only=True):
 
     source_id: str | None = None
     code: str | None = None
-    row: int | None = None
+    row: Number | None = None
     reason: str | None = None
 
 
@@ -91,8 +91,8 @@ class JobResult(Model, frozen=True, kw_only=True):
 
     message: str | None = None
     failed: tuple[ImportFailure, ...] | None = None
-    done_count: int | None = None
-    failed_count: int | None = None
+    done_count: Number | None = None
+    failed_count: Number | None = None
 
 
 _RESULT_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
@@ -161,8 +161,8 @@ class AsyncAction(Model, Generic[R_co], frozen=True, kw_only=True, dict=True, gc
     type: str | None = None
     status: str | None = None
     operation_status: str | None = None
-    progress: int | None = None
-    processing_time: int | None = None
+    progress: Number | None = None
+    processing_time: Number | None = None
     request_id: str | None = None
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None

@@ -53,14 +53,18 @@ __all__ = [
 
 
 def plain_dict(value: Any) -> dict[str, Any]:
-    """Convert an object to plain Python values, as JSON has them."""
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))
+    """Convert an object to plain Python values, as JSON has them.
+
+    Raises:
+        DecodeError: A part of a response in it cannot be decoded, as for `lazy_json`.
+    """
+    plain: dict[str, Any] = lazy_json(msgspec.Raw(msgspec.json.encode(value)))
     return plain
 
 
 def json_text(value: Any) -> str:
     """Encode an object as JSON."""
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value).decode("utf-8", "replace")
 
 
 Number = int | float
@@ -129,10 +133,14 @@ def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
             if repaired is None:
                 raise
         except msgspec.DecodeError:
-            repaired = _JSON_ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
+            repaired = _replace_surrogates(body)
             if repaired == body:
                 raise
         body = repaired
+
+
+def _replace_surrogates(body: bytes) -> bytes:
+    return _JSON_ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
 
 
 def _cut_times(body: bytes, problem: str) -> bytes | None:
@@ -140,7 +148,8 @@ def _cut_times(body: bytes, problem: str) -> bytes | None:
     match = _DATE_PROBLEM.fullmatch(problem)
     if match is None:
         return None
-    root: Any = msgspec.json.decode(body)
+    # What a model ignores must not keep it from being read here either.
+    root: Any = msgspec.json.decode(_replace_surrogates(body).decode("utf-8", "replace"))
     steps = _PATH_STEP.findall(match[1])
     objects: list[Any] = [root]
     for step in steps[:-1]:

@@ -350,8 +350,8 @@ class Customer(Model, Generic[M], frozen=True, kw_only=True):
     def to_upsert(self) -> CustomerUpsert:
         """Convert to an input for `create`, `sync` or `update_in_bulk`, for example to copy it to another project.
 
-        Fields without a value are `None`, which clears them in the target, except the deprecated `birthday`, which
-        is left out. Metadata is merged key by key.
+        Fields without a value are `None`, which clears them in the target, except metadata and the deprecated
+        `birthday`, which are left out. Metadata is merged key by key.
 
         Raises:
             ValueError: The customer has no `source_id`.
@@ -372,7 +372,7 @@ def writable_fields(customer: Customer[Any]) -> dict[str, Any]:
         "birthday": UNSET if customer.birthday is None else customer.birthday,
         "birthdate": customer.birthdate,
         "address": None if address is None else Address(**msgspec.structs.asdict(address)),
-        "metadata": None if metadata is None else msgspec.to_builtins(metadata),
+        "metadata": UNSET if metadata is None else msgspec.to_builtins(metadata),
     }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from voucherify_async.models.base import Model
+from typing import Any
+
+from voucherify_async.models.base import Model, Number
 
 __all__ = ["AccessToken", "TokenIntrospection"]
 
@@ -11,8 +13,8 @@ class _TokenDetails(Model, frozen=True, kw_only=True):
     """The properties of a token, without the token itself."""
 
     client_id: str | None = None
-    expires_at: int | None = None
-    expires_in: int | None = None
+    expires_at: Number | None = None
+    expires_in: Number | None = None
     scope: str | None = None
     token_type: str | None = None
 
@@ -30,6 +32,9 @@ class AccessToken(_TokenDetails, frozen=True, kw_only=True):
     """
 
     access_token: str
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("expires_at", self.expires_at), ("scope", self.scope)]
 
     def __repr__(self) -> str:
         return f"AccessToken(expires_at={self.expires_at!r}, scope={self.scope!r})"
@@ -50,6 +55,9 @@ class TokenIntrospection(_TokenDetails, frozen=True, kw_only=True):
 
     active: bool | None = None
     access_token: str | None = None
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("active", self.active), ("expires_at", self.expires_at), ("scope", self.scope)]
 
     def __repr__(self) -> str:
         return f"TokenIntrospection(active={self.active!r}, expires_at={self.expires_at!r}, scope={self.scope!r})"

@@ -22,7 +22,7 @@ from voucherify_async._transport.operation import Operation, Query, RawResponse,
 from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
-from voucherify_async.models.base import decode_json, is_mapping, json_text, plain_dict
+from voucherify_async.models.base import Number, decode_json, is_mapping, json_text, plain_dict
 from voucherify_async.pagination.cursor_tokens import decode_token, encode_token, fingerprint
 from voucherify_async.pagination.prefetch import fetch_ahead
 from voucherify_async.pagination.rules.base import (
@@ -148,7 +148,8 @@ class Listing(Generic[T]):
                 error = invalid.error
                 del page, items, invalid  # error reporters show the local variables of a traceback
                 raise error from None
-        answer = PageAnswer(items, page.has_more, page.total, page.more_starting_after, limit)
+        total = None if page.total is None else int(page.total)
+        answer = PageAnswer(items, page.has_more, total, page.more_starting_after, limit)
         return answer, request_id_of(response)
 
     def _decode_item(self, response: RawResponse, index: int, raw: msgspec.Raw) -> Any:
@@ -202,7 +203,7 @@ def _page_decoder(items: str, into: Any) -> msgspec.json.Decoder[Any]:
     fields: list[Any] = [
         ("items", tuple[into, ...], msgspec.field(name=items)),
         ("has_more", bool | None, None),
-        ("total", int | None, None),
+        ("total", Number | None, None),
         ("more_starting_after", str | None, None),
     ]
     return msgspec.json.Decoder(msgspec.defstruct("ListPage", fields, kw_only=True))

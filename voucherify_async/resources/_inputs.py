@@ -206,6 +206,7 @@ def merge_customer(
         ValueError: The customer or a field has a wrong type or value. The message names it.
     """
     check_keywords(fields, into.__struct_fields__)
+    customer = _as_customer(name, customer)
     own: Mapping[str, Any]
     if is_mapping(customer):
         own = customer
@@ -224,6 +225,16 @@ def merge_customer(
         name, into, {**own, **{key: given[key] for key in fields if given[key] is not UNSET}}
     )
     return encode_json(name, merged), merged
+
+
+def _as_customer(name: str, value: Any) -> Any:
+    """Convert the JSON of a customer that the service returned, such as `Customer.to_dict`, to a `Customer`."""
+    if not is_mapping(value) or value.get("object") != "customer":
+        return value
+    try:
+        return msgspec.convert(value, Customer[dict[str, Any]])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{name or 'the item'}: {error}") from None
 
 
 def customer_body(into: type[CustomerFields], **fields: Any) -> Body:
@@ -308,6 +319,7 @@ def upsert_body(customers: Iterable[CustomerUpsert | Customer[Any] | Mapping[str
 
 def check_upsert(name: str, customer: CustomerUpsert | Customer[Any] | Mapping[str, Any]) -> CustomerUpsert:
     """Check a customer of a bulk update, and return it as a `CustomerUpsert`."""
+    customer = _as_customer(name, customer)
     if isinstance(customer, Customer):
         customer = customer.to_upsert()
     if not is_mapping(customer) and not isinstance(customer, CustomerUpsert):

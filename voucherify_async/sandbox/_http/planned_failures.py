@@ -169,6 +169,7 @@ def _check_pattern(operation: Sequence[Any]) -> tuple[str, str]:
         raise ValueError(
             f"operation must have a path such as '/v1/customers/*', without a query, not {path!r}"
         )
+    path = re.sub(r"\{\w+\}", "*", path).rstrip("/")  # a template, as in errors and hooks
     if any("*" in segment and segment != "*" for segment in path.split("/")):
         raise ValueError(f"operation must have a path in which * stands for a whole segment, not {path!r}")
     return method.upper(), path
