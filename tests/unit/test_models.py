@@ -281,7 +281,7 @@ def test_a_date_with_a_time_beside_what_is_replaced(rest: bytes) -> None:
 
 @pytest.mark.parametrize("data", [rb'{"a": "\ud800"}', b'{"a": "\xff"}'])
 def test_an_event_with_broken_text_is_converted(data: bytes) -> None:
-    event = msgspec.json.decode(b'{"id": "a", "data": ' + data + b"}", type=CustomerActivity)
+    event = CustomerActivity(id="a", raw_data=msgspec.Raw(data))
     assert event.to_dict()["data"] == event.data == {"a": "\ufffd"}
     assert json.loads(event.to_json())["id"] == "a"
     assert Page((event,)).to_dict()["items"] == [event.to_dict()]

@@ -84,6 +84,8 @@ def test_one_operation_is_hit_and_no_other(planned: PlannedFailures) -> None:
         (("PUT", "/v1/customers/*"), ("GET", "/v1/customers/a"), False),
         (("PUT", "/v1/customers/*"), ("PUT", "/v1/customers/a/b"), False),
         (("PUT", "/v1/*/*"), ("PUT", "/v1/vouchers/a"), True),
+        (("PUT", "/v1/customers/{customer_id}"), ("PUT", "/v1/customers/a"), True),
+        (("GET", "/v1/customers/a/"), ("GET", "/v1/customers/a"), True),
         (("GET", "/v1/vouchers"), ("GET", "/v1/vouchers"), True),
         (
             ("POST", "/v1/customers/*/permanent-deletion"),
