@@ -270,9 +270,7 @@ def test_dates_with_times_in_lists_and_mappings() -> None:
     assert found[0].birthday == dt.date(1990, 1, 2)
 
 
-@pytest.mark.parametrize(
-    "rest", [rb'"name": "\ud83d"', b'"new": "\xff"', rb'"metadata": {"a": "\udc00 x"}']
-)
+@pytest.mark.parametrize("rest", [rb'"name": "\ud83d"', b'"new": "\xff"', rb'"metadata": {"a": "\udc00 x"}'])
 def test_a_date_with_a_time_beside_what_is_replaced(rest: bytes) -> None:
     body = b'{"id": "a", "birthdate": "1990-01-02T00:00:00Z", ' + rest + b"}"
     customer = decode_json(msgspec.json.Decoder(Customer[dict[str, Any]]), body)

@@ -299,14 +299,17 @@ class SessionManager:
             self._release_slot(call)
             limiter, call.limiter = call.limiter, None
             if limiter is not None:
-                await self._release_permit(call, limiter)
+                if type(limiter) in _BUILTIN_LIMITERS:
+                    limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
+                else:
+                    await self._release_permit(call, limiter)
         if _logger.isEnabledFor(logging.DEBUG):
             outcome = call.status if isinstance(result, RawResponse) else type(result).__name__
             _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
 
     async def _release_permit(self, call: Call, limiter: RateLimiter) -> None:
-        """Release a permit. An error of the user's limiter is logged: it must not replace the outcome of the call."""
+        """Release a permit of a user's limiter. An error is logged: it must not replace the outcome of the call."""
         try:
             released = limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
             if isinstance(released, Awaitable):
