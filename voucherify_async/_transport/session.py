@@ -297,19 +297,26 @@ class SessionManager:
                 call.status = result.status
         finally:
             self._release_slot(call)
-            limiter, call.limiter = call.limiter, None
-            if limiter is not None:
-                if type(limiter) in _BUILTIN_LIMITERS:
-                    limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
-                else:
-                    await self._release_permit(call, limiter)
+            releasing = self._release_permit(call)
+            if releasing is not None:
+                await releasing
         if _logger.isEnabledFor(logging.DEBUG):
             outcome = call.status if isinstance(result, RawResponse) else type(result).__name__
             _logger.debug("%s: attempt %d: %s", call.name, call.attempt, outcome)
         return result
 
-    async def _release_permit(self, call: Call, limiter: RateLimiter) -> None:
-        """Release a permit of a user's limiter. An error is logged: it must not replace the outcome of the call."""
+    def _release_permit(self, call: Call) -> Coroutine[Any, Any, None] | None:
+        """Release the permit of the call, if it holds one; return what there is to wait for, if anything."""
+        limiter, call.limiter = call.limiter, None
+        if limiter is None:
+            return None
+        if type(limiter) not in _BUILTIN_LIMITERS:
+            return self._release_to_users_limiter(call, limiter)
+        limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
+        return None
+
+    async def _release_to_users_limiter(self, call: Call, limiter: RateLimiter) -> None:
+        """Release a permit. An error is logged: it must not replace the outcome of the call."""
         try:
             released = limiter.release(call.request.operation.limit_kind, call.rate_limit, call.server_wait)
             if isinstance(released, Awaitable):
