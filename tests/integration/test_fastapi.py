@@ -5,7 +5,7 @@ import datetime as dt
 import json
 import sys
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, Optional, TypeVar
 
 import httpx
 import msgspec
@@ -449,6 +449,7 @@ async def test_metadata_of_another_type(http: httpx.AsyncClient) -> None:
     assert (await http.get("/metadata/typed")).json() == (await http.get("/customer")).json()
     assert adapter_of(Customer).dump_python(TYPED)["metadata"] == {"tier": "gold"}
     assert adapter_of(Customer[Meta]).dump_python(ADA)["metadata"] == {"tier": "gold"}
+    assert adapter_of(Customer).dump_python(TYPED, exclude={"metadata": {"tier"}})["metadata"] == {}
     nested = Customer(id="c", metadata={"a": [Meta("gold")]})
     assert adapter_of(Customer).dump_python(nested, mode="json")["metadata"] == {"a": [{"tier": "gold"}]}
 
@@ -543,6 +544,7 @@ class Box(msgspec.Struct, Generic[V]):
     ("source", "metadata"),
     [
         (Pair, Pair(1, "b")),
+        (Other, Other("o")),
         (Node, Node(Node(), [Node(Node())])),
         (Left, Left(1)),
         (Right, Right(1)),
@@ -568,8 +570,23 @@ def test_dumps_of_metadata_can_be_validated(source: Any, metadata: Any) -> None:
     assert Anything(value=customer).model_dump_json().encode() == b'{"value":' + shown + b"}"
 
 
-def test_schemas_of_structs_of_the_same_name() -> None:
-    one, other = (msgspec.defstruct("Same", [(name, int)], module=__name__) for name in "ab")
+@app.post("/node")
+async def take_node(customer: Customer[Node]) -> Customer[Node]:
+    return customer
+
+
+async def test_recursive_metadata_in_a_body(http: httpx.AsyncClient) -> None:
+    metadata = {"child": {"child": None, "children": []}, "children": []}
+    answer = await http.post("/node", json={"id": "c", "metadata": metadata})
+    assert answer.json()["metadata"] == metadata
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    node = next(schema for name, schema in schemas.items() if name.startswith("Node"))
+    assert node["properties"].keys() == {"child", "children"}
+
+
+@pytest.mark.parametrize("wrap", [lambda struct: struct, lambda struct: Optional[struct]])  # noqa: UP045
+def test_schemas_of_structs_of_the_same_name(wrap: Any) -> None:
+    one, other = (wrap(msgspec.defstruct("Same", [(name, int)], module=__name__)) for name in "ab")
     adapter = adapter_of(tuple[Customer[one], Customer[other]])  # type: ignore[valid-type]
     required = [schema.get("required") for schema in adapter.json_schema()["$defs"].values()]
     assert required.count(["id"]) == 2

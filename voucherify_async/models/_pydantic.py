@@ -82,15 +82,16 @@ def _serializer_of(model: type[msgspec.Struct]) -> SchemaSerializer:
     return serializer  # type: ignore[no-any-return]
 
 
-def attributes(model: type[msgspec.Struct]) -> list[tuple[str, str]]:
+@lru_cache(maxsize=256)
+def attributes(model: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
     """The JSON name of every property and the attribute that holds its value.
 
     For a raw JSON field such as `raw_data`, this is the attribute with the decoded value, `data`.
     """
-    return [
+    return tuple(
         (field.encode_name, field.encode_name if hasattr(model, field.encode_name) else field.name)
         for field in msgspec.structs.fields(model)
-    ]
+    )
 
 
 def core_schema_of(source: Any, handler: GetCoreSchemaHandler, outer: tuple[str, ...] = ()) -> CoreSchema:
@@ -138,6 +139,7 @@ def core_schema_of(source: Any, handler: GetCoreSchemaHandler, outer: tuple[str,
 
 
 def _check_arguments(source: Any) -> None:
+    """Raise a `TypeError` if a type argument contains a class that msgspec cannot decode."""
     unknown: list[Any] = []
 
     def add(custom: Any) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def _check_arguments(source: Any) -> None:
             msgspec.json.schema(argument, schema_hook=add)
         if unknown:
             raise TypeError(
-                f"msgspec cannot decode {unknown[0]!r} in {source!r}: use a Struct, a dataclass or a TypedDict"
+                f"msgspec cannot decode {unknown[0]!r} in {source!r}: use a Struct or a dataclass"
             )
 
 
@@ -169,24 +171,23 @@ def _has_parameter(hint: Any) -> bool:
 
 
 def _with_fallback(schema: CoreSchema) -> CoreSchema:
-    """Serialize values that are not of the declared type as msgspec does: nothing checks type arguments."""
+    """Serialize a value that is not of the declared type as msgspec does: nothing checks type arguments."""
     from pydantic_core import core_schema  # noqa: PLC0415
 
     fallback = core_schema.any_schema(
-        serialization=core_schema.plain_serializer_function_ser_schema(_plain_json)
+        serialization=core_schema.wrap_serializer_function_ser_schema(
+            lambda value, serialize: serialize(msgspec.json.decode(msgspec.json.encode(value))),
+            schema=core_schema.any_schema(),
+        )
     )
-    either = core_schema.union_schema([schema, fallback])
+    # Only the serializer has the fallback: the JSON schema has the declared type.
     return core_schema.no_info_after_validator_function(
         lambda value: value,
         schema,
         serialization=core_schema.wrap_serializer_function_ser_schema(
-            lambda value, serialize: serialize(value), schema=either
+            lambda value, serialize: serialize(value), schema=core_schema.union_schema([schema, fallback])
         ),
     )
-
-
-def _plain_json(value: Any) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _serialize(
@@ -277,12 +278,12 @@ def _validation_error(struct: type[msgspec.Struct], value: Any, error: Exception
 
 
 def _reference(hint: Any) -> str:
-    """A unique name of a type, from which pydantic derives its name in JSON schemas."""
+    """A unique name of a type, from which pydantic derives the name of its JSON schema."""
     origin = get_origin(hint) or hint
-    if not isinstance(origin, type):
-        return repr(hint)
-    arguments = "".join(f"[{_reference(argument)}]" for argument in get_args(hint))
-    return f"{origin.__module__}.{origin.__qualname__}{arguments}:{id(origin)}"
+    is_class = isinstance(origin, type)
+    name = f"{origin.__module__}.{origin.__qualname__}:{id(origin)}" if is_class else repr(origin)
+    arguments = ",".join(_reference(argument) for argument in get_args(hint))
+    return f"{name}[{arguments}]" if arguments else name
 
 
 _CONTAINERS: Final[frozenset[Any]] = frozenset({dict, list, tuple})
