@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
+import sys
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, NamedTuple, Optional, TypeVar
 
 import httpx
 import msgspec
@@ -14,13 +16,17 @@ from fastapi import Body, FastAPI
 from voucherify_async import (
     Address,
     AsyncAction,
+    AsyncActionReceipt,
     Customer,
     CustomerActivity,
     CustomerRedeemable,
+    CustomerSegment,
     CustomerUpsert,
     FilterConditions,
     Page,
     RedeemableFilters,
+    SyncFailure,
+    SyncReport,
 )
 from voucherify_async.models import CustomerAddress, CustomerLoyalty, LoyaltyCampaign
 
@@ -327,3 +333,322 @@ async def test_every_reference_in_openapi_json_resolves(http: httpx.AsyncClient)
     body = document["paths"]["/upsert"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/CustomerUpsert"}
     assert "UnsetType" not in json.dumps(document)
+
+
+ACTIVITY = msgspec.json.decode(b'{"id":"e","type":"customer.updated","data":{"a":1}}', type=CustomerActivity)
+ACTION = msgspec.json.decode(
+    b'{"id":"a","type":"CUSTOMERS.BULK_UPDATE","result":{"done_count":2}}', type=AsyncAction
+)
+
+
+def adapter_of(source: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(source)
+
+
+@app.get("/either")
+async def either() -> Customer | CustomerActivity:
+    return ACTIVITY
+
+
+@app.get("/segments")
+async def segments() -> list[CustomerSegment | Customer]:
+    return [ADA, CustomerSegment(id="seg_1")]
+
+
+async def test_unions_of_models(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/either")).json()["data"] == {"a": 1}
+    ada, segment = (await http.get("/segments")).json()
+    assert ada == (await http.get("/customer")).json()
+    assert segment == {"id": "seg_1", "name": None, "object": None}
+
+
+@dataclasses.dataclass
+class Other:
+    id: str
+
+
+@pytest.mark.parametrize("value", [ACTIVITY, Other("o"), Meta("gold"), "text", ["id"], None])
+def test_only_dictionaries_become_models(value: Any) -> None:
+    with pytest.raises(pydantic.ValidationError, match="Expected `object`, got"):
+        adapter_of(Customer).validate_python(value)
+
+
+class Anything(pydantic.BaseModel):
+    value: Any
+
+
+@app.get("/page/any")
+async def page_of_any() -> Page[Any]:
+    return Page((ADA, ACTIVITY))
+
+
+@app.get("/page/bare")
+async def page_of_unknown() -> Page:  # type: ignore[type-arg]  # what is tested
+    return Page((ADA, ACTIVITY))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ADA,
+        ACTIVITY,
+        ACTION,
+        AsyncActionReceipt(async_action_id="aa_1"),
+        CustomerUpsert(source_id="a"),
+        SyncFailure(position=1, raw_item=msgspec.Raw(b'{"source_id":"a"}')),
+        SyncReport(
+            failures=(SyncFailure(position=1),),
+            jobs=(),
+            read=1,
+            sent=1,
+            succeeded=0,
+            failed=1,
+            invalid=0,
+            resent=0,
+        ),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_models_where_the_type_is_any(model: Any) -> None:
+    shown = adapter_of(type(model)).dump_python(model)
+    assert Anything(value=model).model_dump() == {"value": shown}
+    assert Anything(value=[model]).model_dump()["value"] == [shown]
+    in_json = adapter_of(type(model)).dump_json(model)
+    assert Anything(value=model).model_dump_json().encode() == b'{"value":' + in_json + b"}"
+
+
+async def test_pages_of_any_items(http: httpx.AsyncClient) -> None:
+    expected = [(await http.get("/customer")).json(), (await http.get("/either")).json()]
+    assert (await http.get("/page/any")).json()["items"] == expected
+    assert (await http.get("/page/bare")).json()["items"] == expected
+
+
+def test_models_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unused(Customer[Any], frozen=True):
+        pass
+
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    assert not hasattr(Unused, "__pydantic_serializer__")
+
+
+TYPED = Customer(id="c", metadata=Meta("gold"))
+
+
+@app.get("/metadata/struct")
+async def struct_as_metadata() -> Customer:
+    return TYPED  # type: ignore[return-value]  # what is tested
+
+
+@app.get("/metadata/typed")
+async def dictionary_as_metadata() -> Customer[Meta]:
+    return ADA  # type: ignore[return-value]  # what is tested
+
+
+async def test_metadata_of_another_type(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/metadata/struct")).json()["metadata"] == {"tier": "gold"}
+    assert (await http.get("/metadata/typed")).json() == (await http.get("/customer")).json()
+    assert adapter_of(Customer).dump_python(TYPED)["metadata"] == {"tier": "gold"}
+    assert adapter_of(Customer[Meta]).dump_python(ADA)["metadata"] == {"tier": "gold"}
+    assert adapter_of(Customer).dump_python(TYPED, exclude={"metadata": {"tier"}})["metadata"] == {}
+    nested = Customer(id="c", metadata={"a": [Meta("gold")]})
+    assert adapter_of(Customer).dump_python(nested, mode="json")["metadata"] == {"a": [{"tier": "gold"}]}
+
+
+def test_metadata_of_an_instance_is_validated() -> None:
+    adapter = adapter_of(Customer[Meta])
+    assert adapter.validate_python(TYPED) is TYPED
+    assert adapter.validate_python(ADA).metadata == Meta("gold")
+    assert adapter.validate_python(Customer(id="c")).metadata is None
+    with pytest.raises(pydantic.ValidationError) as caught:
+        adapter.validate_python(Customer(id="c", metadata={"tier": 5}))
+    assert caught.value.errors()[0]["loc"] == ("metadata", "tier")
+    with pytest.raises(pydantic.ValidationError) as caught:
+        adapter.validate_python(Customer(id="c", metadata=5))
+    assert caught.value.errors()[0]["loc"] == ("metadata",)
+    assert adapter_of(Customer).validate_python(TYPED) is TYPED
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        (b'{"done_count":2}', {"done_count": 2, "failed_count": None}),
+        (b'[{"done_count":2}]', [{"done_count": 2}]),
+        (b'"text"', "text"),
+        (b"null", None),
+    ],
+)
+def test_results_of_any_type(result: bytes, shown: Any) -> None:
+    body = b'{"id":"a","type":"CUSTOMERS.BULK_UPDATE","result":' + result + b"}"
+    action = msgspec.json.decode(body, type=AsyncAction)
+    dump = adapter_of(AsyncAction).dump_python(
+        action, exclude={"result": {"errors", "reports", "reports_available_till"}}
+    )
+    assert dump["result"] == shown
+    activity = msgspec.json.decode(b'{"id":"a","data":' + result + b"}", type=CustomerActivity)
+    assert adapter_of(CustomerActivity).dump_python(activity)["data"] == json.loads(result)
+
+
+class Unsupported(pydantic.BaseModel):
+    tier: str
+
+
+@pytest.mark.parametrize("source", [Customer[Unsupported], Customer[dict[str, Unsupported]]])
+def test_metadata_that_msgspec_cannot_decode(source: Any) -> None:
+    with pytest.raises(TypeError, match="msgspec cannot decode .*Unsupported.*: use a Struct"):
+        adapter_of(source)
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
+
+
+class Node(msgspec.Struct):
+    child: Node | None = None
+    children: list[Node] = []
+
+
+class Left(msgspec.Struct, tag=True):
+    x: int
+
+
+class Right(msgspec.Struct, tag="right", tag_field="side"):
+    x: int
+
+
+class Up(msgspec.Struct, tag=1):
+    x: int
+
+
+class Down(msgspec.Struct, tag=2):
+    x: int
+
+
+class Row(msgspec.Struct, array_like=True):
+    x: int
+    y: int
+
+
+class Rows(msgspec.Struct):
+    rows: list[Row]
+
+
+V = TypeVar("V")
+
+
+class Box(msgspec.Struct, Generic[V]):
+    value: V
+
+
+@pytest.mark.parametrize(
+    ("source", "metadata"),
+    [
+        (Pair, Pair(1, "b")),
+        (Other, Other("o")),
+        (Node, Node(Node(), [Node(Node())])),
+        (Left, Left(1)),
+        (Right, Right(1)),
+        (Up | Down, Up(1)),
+        (Up | Down, Down(1)),
+        (list[Up | Down], [Down(1), Up(1)]),
+        (Row, Row(1, 2)),
+        (Rows, Rows([Row(1, 2)])),
+        (Box[Up], Box(Up(1))),
+        (Box, Box(1)),
+        (dict[str, Node], {"a": Node(Node())}),
+    ],
+)
+def test_dumps_of_metadata_can_be_validated(source: Any, metadata: Any) -> None:
+    adapter = adapter_of(Customer[source])
+    customer = Customer(id="c", metadata=metadata)
+    assert adapter.validate_python(customer) == customer
+    assert adapter.validate_python(adapter.dump_python(customer)) == customer
+    shown = adapter.dump_json(customer)
+    assert json.loads(shown)["metadata"] == json.loads(msgspec.json.encode(metadata))
+    assert adapter.validate_json(shown) == customer
+    assert adapter.json_schema(mode="serialization")["properties"].keys() == customer.to_dict().keys()
+    assert Anything(value=customer).model_dump_json().encode() == b'{"value":' + shown + b"}"
+
+
+@app.post("/node")
+async def take_node(customer: Customer[Node]) -> Customer[Node]:
+    return customer
+
+
+async def test_recursive_metadata_in_a_body(http: httpx.AsyncClient) -> None:
+    metadata = {"child": {"child": None, "children": []}, "children": []}
+    answer = await http.post("/node", json={"id": "c", "metadata": metadata})
+    assert answer.json()["metadata"] == metadata
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    node = next(schema for name, schema in schemas.items() if name.startswith("Node"))
+    assert node["properties"].keys() == {"child", "children"}
+
+
+@pytest.mark.parametrize("wrap", [lambda struct: struct, lambda struct: Optional[struct]])  # noqa: UP045
+def test_schemas_of_structs_of_the_same_name(wrap: Any) -> None:
+    one, other = (wrap(msgspec.defstruct("Same", [(name, int)], module=__name__)) for name in "ab")
+    adapter = adapter_of(tuple[Customer[one], Customer[other]])  # type: ignore[valid-type]
+    required = [schema.get("required") for schema in adapter.json_schema()["$defs"].values()]
+    assert required.count(["id"]) == 2
+    assert required.count(["a"]) == required.count(["b"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "location", "problem"),
+    [
+        (Customer, {}, (), "Value error, Object missing required field `id`"),
+        (Customer, {"id": 5}, ("id",), "Value error, Expected `str`, got `int`"),
+        (
+            Customer,
+            {"id": "c", "address": {"city": 5}},
+            ("address", "city"),
+            "Value error, Expected `str | null`, got `int`",
+        ),
+        (
+            Customer[list[Meta]],
+            {"id": "c", "metadata": [{"tier": "a"}, {"tier": 5}]},
+            ("metadata", 1, "tier"),
+            "Value error, Expected `str`, got `int`",
+        ),
+        (
+            Customer[dict[str, Meta]],
+            {"id": "c", "metadata": {"a": {"tier": 5}}},
+            ("metadata", "...", "tier"),
+            "Value error, Expected `str`, got `int`",
+        ),
+        (
+            Customer[dict[int, str]],
+            {"id": "c", "metadata": {"a": "b"}},
+            ("metadata",),
+            "Value error, Expected `int`, got `str`",
+        ),
+    ],
+)
+def test_locations_of_errors(source: Any, value: Any, location: Any, problem: str) -> None:
+    for validate, given in (
+        (adapter_of(source).validate_python, value),
+        (adapter_of(source).validate_json, json.dumps(value)),
+    ):
+        with pytest.raises(pydantic.ValidationError) as caught:
+            validate(given)
+        [error] = caught.value.errors()
+        assert (error["loc"], error["msg"]) == (location, problem)
+
+
+async def test_location_in_a_response(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/upsert", json={"source_id": "a", "address": {"city": 5}})
+    assert answer.json()["detail"][0]["loc"] == ["body", "address", "city"]
+
+
+def test_input_that_contains_itself() -> None:
+    value: dict[str, Any] = {"id": "c"}
+    value["metadata"] = value
+    with pytest.raises(pydantic.ValidationError):
+        adapter_of(Customer).validate_python(value)
+
+
+def test_dates_with_a_time() -> None:
+    sent = {"id": "c", "birthdate": "1990-01-02T00:00:00Z"}
+    assert adapter_of(Customer).validate_python(sent).birthdate == dt.date(1990, 1, 2)
+    with pytest.raises(pydantic.ValidationError, match="birthdate"):
+        adapter_of(CustomerUpsert).validate_python({"source_id": "c", "birthdate": "1990-01-02T00:00:00Z"})

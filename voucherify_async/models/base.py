@@ -26,6 +26,7 @@ from voucherify_async.errors import DecodeError
 from voucherify_async.models._pydantic import (
     DATACLASS_PARAMS,
     DataclassFields,
+    PydanticSerializer,
     attributes,
     core_schema_of,
 )
@@ -78,6 +79,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     # dataclass. These attributes make models look like dataclasses.
     __dataclass_fields__: ClassVar[DataclassFields] = DataclassFields()
     __dataclass_params__: ClassVar[Any] = DATACLASS_PARAMS
+    __pydantic_serializer__: ClassVar[PydanticSerializer] = PydanticSerializer()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the properties that are set as plain Python values, as JSON has them."""
