@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import hmac
 import io
 import os
 import re
@@ -28,7 +29,8 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
-    "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "sandbox",
+    "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "metadata",
+    "webhooks", "sandbox",
     "fail next", "pytest",
 ]  # fmt: skip
 
@@ -131,6 +133,17 @@ async def check_sync(found: Any, voucherify: VoucherifyClient, saved: Any, out: 
 
 async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     assert out.startswith("404 not_found Cannot find customer with id nobody@example.com v-")
+
+
+async def check_metadata(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert out == "gold\n"
+
+
+async def check_webhooks(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    body = b'{"type":"customer.created","data":{"a":1},"event":{"id":"ev_1"}}'
+    signature = hmac.new(b"webhook-secret", body, "sha256").hexdigest()
+    assert [found["receive"](body, signature), found["receive"](body, signature)] == [204, 204]
+    assert [found["receive"](body, "x"), found["receive"](body, None)] == [401, 401]
 
 
 async def check_responses(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

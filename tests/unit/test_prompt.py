@@ -138,9 +138,12 @@ def test_the_length_of_a_pager_says_what_to_write() -> None:
     assert LIST  # although it has no length
 
 
-async def test_awaiting_a_page_says_what_to_write() -> None:
-    with pytest.raises(TypeError, match="a Page is read already: use it without await"):
-        await Page((1,))
+async def test_awaiting_a_page_says_that_it_cannot_be_awaited() -> None:
+    """By Python's own message: with an `__await__`, frameworks would take a page for something to wait for."""
+    page: Any = Page((1,))
+    assert not inspect.isawaitable(page)
+    with pytest.raises(TypeError, match=r"Page can't be used in 'await' expression|can't be awaited"):
+        await page
 
 
 def test_the_version() -> None:

@@ -86,10 +86,6 @@ class Page(Generic[T]):
         """Count the items."""
         return len(self.items)
 
-    def __await__(self) -> NoReturn:
-        """Reject `await`: a page is read already."""
-        raise TypeError("a Page is read already: use it without await")
-
     def __repr__(self) -> str:
         """Show the number of items instead of the items."""
         return f"<Page: {len(self.items)} items, total={self.total}, has_more={self.has_more}>"
