@@ -286,7 +286,7 @@ def test_an_event_with_broken_text_is_converted(data: bytes) -> None:
 
 
 def test_an_event_that_is_nested_too_deeply_is_not_converted() -> None:
-    event = CustomerActivity(id="a", raw_data=msgspec.Raw(b"[" * 3_000 + b"]" * 3_000))
+    event = CustomerActivity(id="a", raw_data=msgspec.Raw(b"[" * 100_000 + b"]" * 100_000))
     with pytest.raises(DecodeError):
         event.to_dict()
 
