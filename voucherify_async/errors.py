@@ -92,6 +92,10 @@ _MAX_DETAILS: Final = 500
 """The longest details to show in a message, in characters."""
 
 
+_CONTROL_CHARACTERS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+"""Characters of responses that must not reach a log: a line break would begin an entry of its own."""
+
+
 class _Common(TypedDict, total=False):
     """Keyword arguments of every error; see `VoucherifyError`."""
 
@@ -142,7 +146,7 @@ class VoucherifyError(Exception):
             text = f"{self.operation}: {text}"
         if self.request_id:
             text = f"{text} [request {self.request_id}]"
-        return text
+        return text.translate(_CONTROL_CHARACTERS)
 
 
 class ConfigurationError(VoucherifyError):

@@ -71,3 +71,11 @@ def test_an_async_action_error_keeps_the_action() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert again.action == AsyncAction(id="aa_1", status="FAILED")
     assert again.may_have_been_applied
+
+
+def test_a_message_of_the_service_is_one_line_without_control_characters() -> None:
+    error = errors.BadRequestError(
+        "No\r\nERROR: forged \x1b[31m", status=400, details="a\u0085b", request_id="v-1\n"
+    )
+    assert str(error) == "400: No  ERROR: forged  [31m (a b) [request v-1 ]"
+    assert error.message.startswith("No\r\n")
