@@ -15,7 +15,7 @@ from voucherify_async._transport.auth import ApiKeys, Auth, OAuthClientCredentia
 from voucherify_async._transport.hooks import Hook, Hooks
 from voucherify_async._transport.operation import Body, Operation, Query, Request, Response, ResponseInfo
 from voucherify_async._transport.pool import ConnectionPool, Connector, PoolSettings
-from voucherify_async._transport.project import Project
+from voucherify_async._transport.project import Projects
 from voucherify_async._transport.rate_limit import (
     AdaptiveRateLimiter,
     RateLimit,
@@ -46,7 +46,8 @@ from voucherify_async._transport.wire import (
     json_value,
 )
 from voucherify_async.errors import ConfigurationError
-from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
+from voucherify_async.models._json import is_mapping, is_sequence
+from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.pagination.pager import Listing, Pager
 from voucherify_async.pagination.rules import PageNumberRule, Rule
 from voucherify_async.pagination.rules.base import WalkRule
@@ -194,7 +195,8 @@ class VoucherifyClient:
         limiter = (
             AdaptiveRateLimiter(clock=pool.clock) if rate_limiter is UNSET else _check_limiter(rate_limiter)
         )
-        project = Project(resolved, limiter, pool.clock)
+        projects = Projects(pool.clock)
+        project = projects.get(resolved, limiter)
         options = CallOptions(
             auth=project.auth,
             project=project,
@@ -205,8 +207,7 @@ class VoucherifyClient:
             rate_limiter=limiter,
             hooks=Hooks(hooks),
         )
-        self._sessions = SessionManager(pool, options)
-        self._sessions.projects.add(resolved, project)
+        self._sessions = SessionManager(pool, options, projects)
 
     @classmethod
     def _from_sessions(cls, sessions: SessionManager) -> Self:
@@ -264,7 +265,8 @@ class VoucherifyClient:
             del auth  # error reporters show the local variables of a traceback
             if isinstance(resolved, ConfigurationError):
                 raise resolved
-            project = self._project(resolved)
+            limiter = limiter_for_project(self._sessions.options.rate_limiter, self._sessions.clock)
+            project = self._sessions.projects.get(resolved, limiter)
             changes |= {"auth": project.auth, "project": project, "rate_limiter": project.limiter}
             # Credentials in headers are those of the client's project.
             own_headers = self._sessions.options.headers
@@ -283,15 +285,6 @@ class VoucherifyClient:
         if rate_limiter is not UNSET:
             changes["rate_limiter"] = _check_limiter(rate_limiter)
         return self._from_sessions(self._sessions.with_options(**changes))
-
-    def _project(self, auth: Auth | OAuthClientCredentials) -> Project:
-        sessions = self._sessions
-        project = sessions.projects.find(auth)
-        if project is None:
-            limiter = limiter_for_project(sessions.options.rate_limiter, sessions.clock)
-            project = Project(auth, limiter, sessions.clock)
-            sessions.projects.add(auth, project)
-        return project
 
     @property
     def base_url(self) -> str:

@@ -27,7 +27,8 @@ from typing import Any, Final
 import msgspec
 
 from voucherify_async.errors import WebhookSignatureError
-from voucherify_async.models.base import Model, lazy_json
+from voucherify_async.models._json import lazy_json
+from voucherify_async.models.base import Model
 
 __all__ = [
     "EventSource",
@@ -146,7 +147,7 @@ _KEYS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def verify_signature(body: str | bytes, signature: str | bytes | None, secret: str | Sequence[str]) -> bool:
-    """Whether the service signed a request: compares the signature in constant time.
+    """Check, in constant time, whether the service signed a request.
 
     The service signs the compact form of the JSON, so the body may have been received with or without white space.
 

@@ -39,7 +39,7 @@ from voucherify_async.models import (
     PermanentDeletion,
     TokenIntrospection,
 )
-from voucherify_async.models.base import decode_json
+from voucherify_async.models._json import decode_json
 from voucherify_async.pagination import Page
 
 MODELS = [kind for _, kind in inspect.getmembers(models, inspect.isclass) if issubclass(kind, Model)]

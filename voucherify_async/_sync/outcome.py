@@ -22,8 +22,9 @@ from voucherify_async.errors import (
     TransportError,
     VoucherifyError,
 )
+from voucherify_async.models._json import lazy_json
 from voucherify_async.models.async_actions import AsyncAction, BulkUpdateResult, JobResult
-from voucherify_async.models.base import Number, lazy_json
+from voucherify_async.models.base import Number
 
 _MAX_TEXT: Final = 1_000
 """Characters kept of each text of a failure: there can be one failure per item."""

@@ -12,7 +12,7 @@ from voucherify_async._sync.report import FailedItems, SyncStats
 from voucherify_async._sync.results import INVALID_ITEM, SyncFailure
 from voucherify_async._sync.spec import JobSpec, SyncSettings
 from voucherify_async._sync.state import ItemStatus, SyncState
-from voucherify_async.models.base import is_mapping
+from voucherify_async.models._json import is_mapping
 
 __all__ = ["SourceReader"]
 

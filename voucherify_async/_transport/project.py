@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Final
+from weakref import WeakSet
 
 from voucherify_async._transport.auth import Auth, OAuthClientCredentials
 from voucherify_async._transport.clock import Clock
@@ -37,23 +38,28 @@ class Project:
 
 
 class Projects:
-    """The projects of a client by their authentication, so that its views of one project share the rate limit."""
+    """The projects of a client and its views, by their authentication: views of one project share its rate limit."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._projects: OrderedDict[Hashable, Project] = OrderedDict()
+        self._token_managers = WeakSet[TokenManager]()  # of forgotten projects too, while anything uses them
 
-    def find(self, auth: Auth | OAuthClientCredentials) -> Project | None:
-        """The project with this authentication, if it is known."""
-        project = self._projects.get(_key(auth))
-        if project is not None:
-            self._projects.move_to_end(_key(auth))
-        return project
-
-    def add(self, auth: Auth | OAuthClientCredentials, project: Project) -> None:
-        """Remember a project."""
-        self._projects[_key(auth)] = project
+    def get(self, auth: Auth | OAuthClientCredentials, limiter: RateLimiter | None) -> Project:
+        """The project with this authentication; a new one, with this limiter, if it is not known."""
+        key = _key(auth)
+        project = self._projects.setdefault(key, Project(auth, limiter, self._clock))
+        self._projects.move_to_end(key)
+        if isinstance(project.auth, TokenManager):
+            self._token_managers.add(project.auth)
         if len(self._projects) > _MAX_PROJECTS:
             self._projects.popitem(last=False)
+        return project
+
+    async def aclose(self) -> None:
+        """Cancel all token refreshes in progress."""
+        for manager in list(self._token_managers):
+            await manager.aclose()
 
 
 def _key(auth: Auth | OAuthClientCredentials) -> Hashable:

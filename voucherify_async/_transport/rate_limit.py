@@ -192,7 +192,8 @@ class RateLimiter(Protocol):
     def acquire(self, kind: str, max_wait: float, /) -> Awaitable[float | None] | float | None:
         """Acquire a permit to send one request, waiting at most `max_wait` seconds, time in a queue included.
 
-        May be a coroutine, or a plain function for a limiter that does not wait itself. Return at once if the wait is known to be longer.
+        May be a coroutine, or a plain function for a limiter that does not wait itself. Return at once if the wait is
+        known to be longer.
 
         Args:
             kind: The limit that the request counts against.
@@ -396,7 +397,7 @@ def limiter_for_project(limiter: RateLimiter | None, clock: Clock) -> RateLimite
     """A limiter for another project with the settings of a given one; a limiter of the user's own class is shared."""
     if type(limiter) is AdaptiveRateLimiter:
         return AdaptiveRateLimiter(clock=clock)
-    if isinstance(limiter, LocalRateLimiter) and type(limiter) is LocalRateLimiter:
+    if type(limiter) is LocalRateLimiter:
         return LocalRateLimiter(limiter.limit, limiter.period, clock=clock)
     return limiter
 

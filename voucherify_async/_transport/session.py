@@ -29,12 +29,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Collection, Coroutine, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Collection, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
-from weakref import WeakSet
 
 import msgspec
 
@@ -76,6 +74,7 @@ from voucherify_async._transport.rate_limit import (
     read_rate_limit,
     server_wait,
 )
+from voucherify_async._transport.recording import pause_recording, record, recorders_of
 from voucherify_async._transport.retry import Outcome, RetryPolicy
 from voucherify_async._transport.secrets import Secrets, credentials_in
 from voucherify_async._transport.settings import Timeouts, check_headers
@@ -104,19 +103,6 @@ _BUILTIN_LIMITERS: Final = frozenset[type]({LocalRateLimiter, AdaptiveRateLimite
 _CACHED_CONTENT_TYPES: Final = frozenset({None, JSON})
 """The content types of nearly all requests; their merged headers are cached."""
 
-
-@dataclass(slots=True, eq=False)
-class _Recorder:
-    """The responses that a `record_responses` block collects: those to calls over its pool."""
-
-    pool: ConnectionPool
-    responses: list[ResponseInfo] = field(default_factory=list[ResponseInfo])
-    is_closed: bool = False
-
-
-_recorders: Final[ContextVar[tuple[_Recorder, ...]]] = ContextVar("voucherify_async_recorders", default=())
-"""The `record_responses` blocks around the current code."""
-
 _MAX_FREE_RETRIES: Final = 100
 """The most free retries of one call; each removes a stale connection from the pool, so more mean a faulty server."""
 
@@ -142,27 +128,22 @@ class SessionManager:
         self,
         pool: ConnectionPool,
         options: CallOptions,
+        projects: Projects,
         *,
         client: CallOptions | None = None,
-        token_managers: WeakSet[TokenManager] | None = None,
-        projects: Projects | None = None,
     ) -> None:
         """Create a session manager.
 
         Args:
             pool: The connection pool.
             options: The settings of the calls.
-            client: The settings with which the token is requested, if `options` belong to a view.
-            token_managers: The token managers of all views of the client.
             projects: The projects of all views of the client.
+            client: The settings with which the token is requested, if `options` belong to a view.
         """
         self.pool = pool
         self.options = options
+        self.projects = projects
         self._client = client or options
-        self._token_managers = WeakSet[TokenManager]() if token_managers is None else token_managers
-        self.projects = Projects() if projects is None else projects
-        if isinstance(options.auth, TokenManager):
-            self._token_managers.add(options.auth)
         self.clock = pool.clock
         self._auth_headers = Headers({})
         self._header_cache: dict[str | None, Headers] = {}
@@ -171,27 +152,16 @@ class SessionManager:
         """A session manager with other options that shares the pool."""
         options = replace(self.options, **changes)
         client = options if "auth" in changes else self._client
-        return SessionManager(
-            self.pool, options, client=client, token_managers=self._token_managers, projects=self.projects
-        )
+        return SessionManager(self.pool, options, self.projects, client=client)
 
     async def aclose(self) -> None:
         """Close the pool and cancel all token refreshes in progress."""
         await self.pool.aclose()
-        for manager in list(self._token_managers):
-            await manager.aclose()
+        await self.projects.aclose()
 
-    @contextmanager
-    def record_responses(self) -> Generator[list[ResponseInfo]]:
+    def record_responses(self) -> AbstractContextManager[list[ResponseInfo]]:
         """Collect what is known of each successful response to calls made in the block."""
-        recorder = _Recorder(self.pool)
-        _recorders.set((*_recorders.get(), recorder))
-        try:
-            yield recorder.responses
-        finally:
-            # Blocks may end in any order, and in another task than they began in, for example those of generators.
-            recorder.is_closed = True
-            _recorders.set(tuple(other for other in _recorders.get() if other is not recorder))
+        return record(self.pool)
 
     def send(self, request: Request[T]) -> Coroutine[Any, Any, T]:
         """Make a call, with retries, and return the decoded response.
@@ -365,9 +335,9 @@ class SessionManager:
     async def _fetch_token(self, credentials: OAuthClientCredentials) -> AccessToken:
         # All views share the token, so the client's own settings apply, not those of the calling view. Nobody who
         # records responses expects the one with the token: this task has a context of its own.
-        _recorders.set(())
+        pause_recording()
         options = replace(self._client, auth=credentials.keys, deadline=MAX_REFRESH_SECONDS)
-        return await SessionManager(self.pool, options).send(token_request(credentials.scope))
+        return await SessionManager(self.pool, options, self.projects).send(token_request(credentials.scope))
 
     async def _wait_without_slot(self, call: Call, wait: float) -> None:
         """Release the slot while waiting for a permit, then acquire it again."""
@@ -462,9 +432,8 @@ class SessionManager:
             raise
         if ResponseEvent in self.options.hooks.wanted:
             self._emit_response(call, response, final=True)
-        for recorder in _recorders.get():
-            if recorder.pool is self.pool and not recorder.is_closed:
-                recorder.responses.append(ResponseInfo(**self._response_info(call)))
+        for recorder in recorders_of(self.pool):
+            recorder.responses.append(ResponseInfo(**self._response_info(call)))
         return data
 
     def _failure(self, call: Call, result: RawResponse | VoucherifyError) -> VoucherifyError:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from voucherify_async.errors import ConfigurationError
-from voucherify_async.models.base import is_mapping
+from voucherify_async.models._json import is_mapping
 
 __all__ = [
     "Region",

@@ -25,7 +25,8 @@ from voucherify_async.errors import (
     RateLimitError,
     status_error_class,
 )
-from voucherify_async.models.base import as_utc, decode_json, is_array, is_mapping
+from voucherify_async.models._json import decode_json, is_array, is_mapping
+from voucherify_async.models.base import as_utc
 
 __all__ = [
     "JSON",

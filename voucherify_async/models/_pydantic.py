@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union, get_arg
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from voucherify_async.models._json import decode_json
+
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, SerializationInfo, SerializerFunctionWrapHandler
     from pydantic_core import CoreSchema, SchemaSerializer, ValidationError
@@ -221,8 +223,6 @@ def _serialize(
 
 
 def _validator(source: Any) -> Callable[[Any, Any], Any]:
-    from voucherify_async.models.base import decode_json  # noqa: PLC0415  # it imports this module
-
     struct: type[msgspec.Struct] = get_origin(source) or source
     decoder = msgspec.json.Decoder(source)
     is_input = struct.__struct_config__.forbid_unknown_fields

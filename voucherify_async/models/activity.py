@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from voucherify_async.models.base import Model, lazy_json
+from voucherify_async.models._json import lazy_json
+from voucherify_async.models.base import Model
 
 __all__ = ["CustomerActivity"]
 

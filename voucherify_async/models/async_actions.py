@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Generic
 import msgspec
 
 from voucherify_async.errors import DecodeError
-from voucherify_async.models.base import Model, Number, lazy_json
+from voucherify_async.models._json import lazy_json
+from voucherify_async.models.base import Model, Number
 
 if sys.version_info >= (3, 13):
     from typing import TypeVar

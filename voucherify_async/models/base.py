@@ -1,4 +1,4 @@
-"""The base class of the models, and helpers for decoding JSON.
+"""The base class of the models, and what all of them need.
 
 All models tolerate changes of the API. In a response, any property except an object's id may be absent or null,
 and is then `None`. Unknown properties are ignored. Enumerations are plain `str`, so new values are accepted. Amounts,
@@ -8,21 +8,13 @@ points and counts may have decimals, and dates a time, which is cut off.
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Final,
-    TypeGuard,
-    TypeVar,
-)
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from voucherify_async.errors import DecodeError
+from voucherify_async.models._json import json_text, plain_dict
 from voucherify_async.models._pydantic import (
     DATACLASS_PARAMS,
     DataclassFields,
@@ -42,30 +34,7 @@ __all__ = [
     "Number",
     "UnsetType",
     "as_utc",
-    "decode_json",
-    "is_array",
-    "is_mapping",
-    "is_object",
-    "is_sequence",
-    "json_text",
-    "lazy_json",
-    "plain_dict",
 ]
-
-
-def plain_dict(value: Any) -> dict[str, Any]:
-    """Convert an object to plain Python values, as JSON has them.
-
-    Raises:
-        DecodeError: A part of a response in it cannot be decoded, as for `lazy_json`.
-    """
-    plain: dict[str, Any] = lazy_json(msgspec.Raw(msgspec.json.encode(value)))
-    return plain
-
-
-def json_text(value: Any) -> str:
-    """Encode an object as JSON."""
-    return msgspec.json.encode(value).decode("utf-8", "replace")
 
 
 Number = int | float
@@ -101,110 +70,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Build the schema with which pydantic, and FastAPI, validate and serialize the model."""
         return core_schema_of(source, handler)
-
-
-T = TypeVar("T")
-
-_JSON_ESCAPE: Final = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
-"""A JSON string escape; group 1 matches if it is an unpaired surrogate."""
-
-
-_DATE_PROBLEM: Final = re.compile(r"Invalid RFC3339 encoded date - at `\$(.+)`")
-_PATH_STEP: Final = re.compile(r"\[[^\]]*\]|[^.\[]+")
-_DATE_WITH_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT")
-
-
-def decode_json(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode JSON that msgspec rejects although a model can represent it.
-
-    Each unpaired surrogate escape is replaced with U+FFFD. The time is cut off where a date is expected.
-
-    Raises:
-        msgspec.DecodeError: It is not JSON, or not of the decoder's type.
-        UnicodeDecodeError: It is not UTF-8.
-        RecursionError: It is nested too deeply.
-    """
-    while True:
-        try:
-            return decoder.decode(body)
-        except msgspec.ValidationError as error:
-            repaired = _cut_times(body, str(error))
-            if repaired is None:
-                raise
-        except msgspec.DecodeError:
-            repaired = _replace_surrogates(body)
-            if repaired == body:
-                raise
-        body = repaired
-
-
-def _replace_surrogates(body: bytes) -> bytes:
-    return _JSON_ESCAPE.sub(lambda match: rb"\ufffd" if match[1] else match[0], body)
-
-
-def _cut_times(body: bytes, problem: str) -> bytes | None:
-    """Cut the time off the dates to which a problem refers; `None` if that does not solve it."""
-    match = _DATE_PROBLEM.fullmatch(problem)
-    if match is None:
-        return None
-    # What a model ignores must not keep it from being read here either.
-    root: Any = msgspec.json.decode(_replace_surrogates(body).decode("utf-8", "replace"))
-    steps = _PATH_STEP.findall(match[1])
-    objects: list[Any] = [root]
-    for step in steps[:-1]:
-        objects = [child for value in objects for child in _children(value, step)]
-    name, was_cut = steps[-1], False
-    for value in filter(is_object, objects):
-        date = value.get(name)
-        if isinstance(date, str) and _DATE_WITH_TIME.match(date):
-            value[name], was_cut = date[:10], True
-    return msgspec.json.encode(root) if was_cut else None
-
-
-def _children(value: Any, step: str) -> Iterator[Any]:
-    """The values to which one step of the path in an error of msgspec refers."""
-    if step.startswith("["):  # an index or a key: the others may need the same
-        yield from value.values() if is_object(value) else value or ()
-    elif is_object(value) and step in value:
-        yield value[step]
-
-
-_ANY_DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
-
-
-def lazy_json(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any] = _ANY_DECODER) -> Any:
-    """Decode a raw JSON value; ``null`` becomes `None`, and bytes that are not UTF-8 become U+FFFD.
-
-    Raises:
-        DecodeError: It contains a number too large for a float, is nested too deeply, or is not of the decoder's type.
-    """
-    try:
-        return decode_json(decoder, bytes(raw).decode("utf-8", "replace").encode())
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise DecodeError(f"a part of the response cannot be decoded: {error}") from None
-
-
-def is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether the value is a mapping."""
-    return type(value) is dict or isinstance(value, Mapping)  # isinstance with an ABC is ten times slower
-
-
-def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether the value is a decoded JSON object."""
-    return isinstance(value, dict)
-
-
-def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether the value is a sequence."""
-    return isinstance(value, Sequence)
-
-
-def is_array(value: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
-    """Whether the value is a list or a tuple."""
-    return isinstance(value, list | tuple)
 
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

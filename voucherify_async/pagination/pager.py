@@ -22,7 +22,8 @@ from voucherify_async._transport.operation import Operation, Query, RawResponse,
 from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
-from voucherify_async.models.base import Number, decode_json, is_mapping, json_text, plain_dict
+from voucherify_async.models._json import decode_json, is_mapping, json_text, plain_dict
+from voucherify_async.models.base import Number
 from voucherify_async.pagination.cursor_tokens import decode_token, encode_token, fingerprint
 from voucherify_async.pagination.prefetch import fetch_ahead
 from voucherify_async.pagination.rules.base import (

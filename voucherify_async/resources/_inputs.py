@@ -29,7 +29,8 @@ from voucherify_async._transport.wire import (
     is_flat,
     json_value,
 )
-from voucherify_async.models.base import UNSET, UnsetType, is_mapping, is_sequence
+from voucherify_async.models._json import is_mapping, is_sequence
+from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.models.customers import Customer, CustomerFields, CustomerUpsert, writable_fields
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import OnInvalid

@@ -26,7 +26,7 @@ import msgspec
 
 from voucherify_async._transport.operation import Query
 from voucherify_async.errors import PaginationError, PaginationStalledError
-from voucherify_async.models.base import is_mapping
+from voucherify_async.models._json import is_mapping
 
 __all__ = [
     "DEFAULT_PAGE_SIZE",

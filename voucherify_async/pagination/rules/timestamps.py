@@ -40,7 +40,8 @@ import msgspec
 
 from voucherify_async._transport.operation import Query
 from voucherify_async.errors import PaginationStalledError
-from voucherify_async.models.base import EPOCH, as_utc, is_mapping
+from voucherify_async.models._json import is_mapping
+from voucherify_async.models.base import EPOCH, as_utc
 from voucherify_async.pagination.rules.base import (
     DEFAULT_PAGE_SIZE,
     MAX_PAGE_SIZE,

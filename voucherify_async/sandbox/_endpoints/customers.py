@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from voucherify_async._transport.wire import format_instant
-from voucherify_async.models.base import is_array, is_mapping
+from voucherify_async.models._json import is_array, is_mapping
 from voucherify_async.sandbox._endpoints._event_data import event_json
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, Router, read_file, read_json
 from voucherify_async.sandbox._store.errors import ApiError, bad_query, not_found, too_large

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, Final
 from urllib.parse import unquote
 
-from voucherify_async.models.base import is_array
+from voucherify_async.models._json import is_array
 from voucherify_async.sandbox._http.faults import FaultDecision
 from voucherify_async.sandbox._http.routing import Router, matches
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from voucherify_async._transport.wire import format_instant
-from voucherify_async.models.base import is_array, is_mapping
+from voucherify_async.models._json import is_array, is_mapping
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.gc import gc_paused
 from voucherify_async.sandbox._store.jobs import CsvTable, read_columns

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from voucherify_async._transport.secrets import credentials_in
-from voucherify_async.models.base import is_array, is_mapping
+from voucherify_async.models._json import is_array, is_mapping
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._store.validation import is_too_deep
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from voucherify_async.models.base import is_array, is_mapping
+from voucherify_async.models._json import is_array, is_mapping
 from voucherify_async.sandbox._http.faults import Faults, Latency, to_range
 from voucherify_async.sandbox._http.planned_failures import PlannedFailure
 from voucherify_async.sandbox._http.rate_limits import Quota

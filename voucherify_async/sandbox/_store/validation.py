@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from voucherify_async.models.base import is_mapping
+from voucherify_async.models._json import is_mapping
 from voucherify_async.sandbox._seed.vouchers import Redeemable
 from voucherify_async.sandbox._store.errors import ApiError, bad_query
 
