@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from aioresponses import aioresponses
 
+from tests.support.wire import raw_server, respond
 from voucherify_async import (
     Address,
     Customer,
@@ -442,3 +443,13 @@ class TestAsyncActions:
         assert len(rest) == 13
         nothing = voucherify.async_actions.list(end_date=dt.datetime(2020, 1, 1, tzinfo=UTC))
         assert await nothing.to_list() == []
+
+
+async def test_a_total_with_decimals() -> None:
+    answer = respond(200, b'{"customers": [], "total": 0.0, "has_more": false}')
+    async with (
+        raw_server(answer) as server,
+        VoucherifyClient("id", "token", base_url=server.base_url) as client,
+    ):
+        page = await client.customers.list()
+    assert (page.total, type(page.total)) == (0, int)
