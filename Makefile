@@ -28,10 +28,6 @@ $(VENV)/.interop: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group interop
 	@touch $@
 
-$(VENV)/.conformance: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --group conformance
-	@touch $@
-
 $(VENV)/.bench: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group bench
 	@touch $@
@@ -70,7 +66,7 @@ interop: $(VENV)/.test $(VENV)/.interop ## Run the tests with the official clien
 
 REQUESTS := 2000
 
-conformance: $(VENV)/.conformance ## Hold the sandbox to the published documents; REQUESTS=300 sends fewer requests.
+conformance: $(VENV)/.test ## Hold the sandbox to the published documents; REQUESTS=300 sends fewer requests.
 	$(BIN)/python -m tests.contract.conformance --requests $(REQUESTS)
 
 lint: $(VENV)/.lint ## Check style and format.

@@ -60,7 +60,6 @@ _EXPORTS = {
         "Address",
         "Customer",
         "CustomerAddress",
-        "CustomerSegment",
         "CustomerUpsert",
         "PermanentDeletion",
     ),
@@ -68,6 +67,7 @@ _EXPORTS = {
         "AccessToken",
         "TokenIntrospection",
     ),
+    "models.segments": ("Segment",),
     "models.redeemables": (
         "CustomerRedeemable",
         "FilterConditions",
@@ -186,7 +186,6 @@ if TYPE_CHECKING:
     from voucherify_async.models.customers import Address as Address
     from voucherify_async.models.customers import Customer as Customer
     from voucherify_async.models.customers import CustomerAddress as CustomerAddress
-    from voucherify_async.models.customers import CustomerSegment as CustomerSegment
     from voucherify_async.models.customers import CustomerUpsert as CustomerUpsert
     from voucherify_async.models.customers import PermanentDeletion as PermanentDeletion
     from voucherify_async.models.oauth import AccessToken as AccessToken
@@ -194,6 +193,7 @@ if TYPE_CHECKING:
     from voucherify_async.models.redeemables import CustomerRedeemable as CustomerRedeemable
     from voucherify_async.models.redeemables import FilterConditions as FilterConditions
     from voucherify_async.models.redeemables import RedeemableFilters as RedeemableFilters
+    from voucherify_async.models.segments import Segment as Segment
     from voucherify_async.pagination.pager import Page as Page
     from voucherify_async.pagination.pager import Pager as Pager
     from voucherify_async.pagination.windows import Window as Window

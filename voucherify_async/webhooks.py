@@ -29,12 +29,11 @@ import msgspec
 from voucherify_async.errors import WebhookSignatureError
 from voucherify_async.models._json import lazy_json
 from voucherify_async.models.base import Model
+from voucherify_async.models.events import Event, EventDetails, decode_event
 
 __all__ = [
-    "EventSource",
     "SeenEvents",
     "WebhookEvent",
-    "WebhookEventDetails",
     "WebhookSource",
     "construct_event",
     "parse_event",
@@ -45,40 +44,6 @@ _STRING_OR_SPACE: Final = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|[ \t\r\n]+', re.DO
 """A JSON string, as group 1, or white space outside of strings. Takes linear time, whatever anybody may send."""
 
 _NO_DATA: Final = msgspec.Raw(b"null")
-
-
-class EventSource(Model, frozen=True, kw_only=True):
-    """Who caused an event.
-
-    Attributes:
-        channel: The channel, for example ``API``.
-        user: The user of the dashboard, if one caused it.
-        api_key: The API key, if a call caused it, without its secret.
-    """
-
-    channel: str | None = None
-    user: dict[str, Any] | None = None
-    api_key: dict[str, Any] | None = None
-
-
-class WebhookEventDetails(Model, frozen=True, kw_only=True):
-    """The event behind a webhook.
-
-    Attributes:
-        id: The id of the event.
-        type: The type of the event, for example ``customer.created``.
-        created_at: Time of the event, timezone-aware.
-        entity_id: The id of the object that the event is about.
-        group_id: The id of the request that caused the event.
-        event_source: Who caused the event.
-    """
-
-    id: str | None = None
-    type: str | None = None
-    created_at: dt.datetime | None = None
-    entity_id: str | None = None
-    group_id: str | None = None
-    event_source: EventSource | None = None
 
 
 class WebhookSource(Model, frozen=True, kw_only=True):
@@ -117,7 +82,7 @@ class WebhookEvent(Model, frozen=True, kw_only=True, dict=True, gc=True):
     type: str | None = None
     raw_data: msgspec.Raw = msgspec.field(default=_NO_DATA, name="data")
     source: WebhookSource | None = None
-    event: WebhookEventDetails | None = None
+    event: EventDetails | None = None
 
     def __repr__(self) -> str:
         return f"WebhookEvent(id={self.id!r}, event_type={self.event_type!r})"
@@ -140,6 +105,20 @@ class WebhookEvent(Model, frozen=True, kw_only=True, dict=True, gc=True):
             DecodeError: The payload is nested too deeply, or contains a number too large for a float.
         """
         return lazy_json(self.raw_data)
+
+    @cached_property
+    def payload(self) -> Event:
+        """`data` as the class of `event_type`. Decoded on first access.
+
+        The name of the class is the type, so ``voucher.created`` is `VoucherCreated`. The classes are in
+        `voucherify_async.models`. An event of another type, and a payload without the envelope, is an `UnknownEvent`.
+
+        Raises:
+            DecodeError: The payload is not as the class declares it. `data` has it as plain Python values.
+        """
+        from voucherify_async.models.webhook_events import WEBHOOK_EVENTS  # noqa: PLC0415  # imports 20 modules
+
+        return decode_event(WEBHOOK_EVENTS, self.event_type, self.event_id, self.raw_data)
 
 
 _ENVELOPE: Final = msgspec.json.Decoder(WebhookEvent)

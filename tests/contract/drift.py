@@ -6,6 +6,7 @@ Differences are names, so that they can be listed in `omissions.py`:
 - ``customers.list``: a method of the package
 - ``customers.list(page)``: a query parameter or a property of a request body, or a parameter of a method
 - ``Customer.name``: a nested property of a request, or a property of a response, or a field of a model
+- ``event customer.created``: a type of event
 """
 
 import importlib
@@ -24,15 +25,42 @@ import msgspec
 import typing_extensions
 
 from tests.support.internals import listing
+from voucherify_async import models as api_models
 from voucherify_async import resources
 from voucherify_async._transport.operation import Operation
+from voucherify_async.models.webhook_events import WEBHOOK_EVENTS
 from voucherify_async.pagination.pager import Listing, Pager, _page_decoder
 
+from .events import DescribedEvent
 from .omissions import NOT_OFFERED, UNDOCUMENTED
 from .overlay import Json, operations, response_contents
 
 SECTIONS: Final = {"customers": "customers", "async_actions": "async-actions", "oauth": "oauth"}
 """The covered sections: the module in `voucherify_async.resources`, and the published document."""
+
+ENTITIES: Final = {
+    "ApplicableTo": api_models.ApplicableTo,
+    "campaign": api_models.Campaign,
+    "category": api_models.Category,
+    "customer": api_models.Customer,
+    "earning_rule": api_models.EarningRule,
+    "loyalty_tier": api_models.LoyaltyTier,
+    "order": api_models.Order,
+    "product": api_models.Product,
+    "promotion_stack": api_models.PromotionStack,
+    "promotion_tier": api_models.PromotionTier,
+    "publication": api_models.Publication,
+    "redemption": api_models.Redemption,
+    "redemption_rollback": api_models.Redemption,
+    "reward": api_models.Reward,
+    "reward_assignment": api_models.RewardAssignment,
+    "segment": api_models.Segment,
+    "sku": api_models.Sku,
+    "validation_rules": api_models.ValidationRule,
+    "validation_rules_assignment": api_models.ValidationRuleAssignment,
+    "voucher": api_models.Voucher,
+}
+"""The models that several sections of the API have in common, by the value of their property ``object``, or by the name of their schema."""
 
 Models = tuple[type[msgspec.Struct], ...]
 Schemas = list[Json]
@@ -61,9 +89,12 @@ class Drift:
         return [f"{problem}: {name}" for problem, names in checks for name in sorted(names)]
 
 
-def find_drift(documents: Mapping[str, Json]) -> Drift:
-    """Compare the package with the documents, which are given by section."""
-    comparison = _Comparison()
+def find_drift(documents: Mapping[str, Json], begun: "Comparison | None" = None) -> Drift:
+    """Compare the package with the documents, which are given by section.
+
+    A comparison of events may have begun; it is not changed.
+    """
+    comparison = Comparison(begun)
     for spec in documents.values():
         for path, method, documented in operations(spec):
             comparison.compare_operation(spec, path, method, documented)
@@ -91,17 +122,18 @@ def resource_class(section: str) -> type[Any]:
     return found
 
 
-class _Comparison:
-    """Collects the differences, operation by operation."""
+class Comparison:
+    """Collects the differences, operation by operation and event by event."""
 
-    def __init__(self) -> None:
-        self._drift = Drift()
+    def __init__(self, begun: "Comparison | None" = None) -> None:
+        self.drift: Drift = Drift(set(begun.drift.not_offered if begun else ()))
         self._operations = package_operations()
         self._by_call = {(op.method, _template(op.path)): op for op in self._operations.values()}
         self._classes = {section: resource_class(section) for section in SECTIONS}
         self._documented_operations: set[str] = set()
-        self._fields: set[str] = set()
-        self._documented_fields: set[str] = set()
+        self.documented_events: set[str] = set(begun.documented_events if begun else ())
+        self.fields: set[str] = set(begun.fields if begun else ())
+        self.documented_fields: set[str] = set(begun.documented_fields if begun else ())
         self._compared: set[object] = set()
 
     def result(self) -> Drift:
@@ -111,9 +143,34 @@ class _Comparison:
             for name, _ in inspect.getmembers(owner, inspect.isfunction)
             if not name.startswith("_")
         }
-        self._drift.undocumented |= (methods | self._operations.keys()) - self._documented_operations
-        self._drift.undocumented |= self._fields - self._documented_fields
-        return self._drift
+        self.drift.undocumented |= (methods | self._operations.keys()) - self._documented_operations
+        self.drift.undocumented |= self.fields - self.documented_fields
+        self.drift.undocumented |= {
+            f"event {name}" for name in WEBHOOK_EVENTS.keys() - self.documented_events
+        }
+        return self.drift
+
+    def compare_event(self, described: DescribedEvent) -> None:
+        """Compare the data of one type of event with the class of that type."""
+        self.documented_events.add(described.type)
+        if described.type in WEBHOOK_EVENTS:
+            event_class = WEBHOOK_EVENTS[described.type]
+            self.compare_value(described.spec, described.type, [described.schema], event_class)
+        else:
+            self.drift.not_offered.add(f"event {described.type}")
+
+    def note_section(self, spec: Json) -> None:
+        """Regard what a section that the package does not cover yet says of the models that it has in common with others.
+
+        A section may describe what only it needs, such as the result of a validation: the models need not have that.
+        """
+        section = Comparison()
+        for name, schema in spec["components"]["schemas"].items():
+            kinds = [resolved(spec, kind) for kind in _properties(spec, [schema]).get("object", [])]
+            names = {name, *(value for kind in kinds for value in kind.get("enum", [kind.get("default")]))}
+            for model in [ENTITIES[name] for name in names & ENTITIES.keys()][:1]:
+                section.compare_value(spec, "", [schema], model)
+        self.documented_fields |= section.documented_fields
 
     def compare_operation(self, spec: Json, path: str, method: str, documented: Json) -> None:
         operation = self._by_call.get((method.upper(), _template(path)))
@@ -122,17 +179,17 @@ class _Comparison:
         if operation is not None:
             self._documented_operations.add(operation.name)
         if operation is None or function is None:
-            self._drift.not_offered.add(f"{method.upper()} {path}")
+            self.drift.not_offered.add(f"{method.upper()} {path}")
             return
         shared = spec["paths"][path].get("parameters", [])
-        parameters = [_resolved(spec, part) for part in [*shared, *documented.get("parameters", [])]]
+        parameters = [resolved(spec, part) for part in [*shared, *documented.get("parameters", [])]]
         query = {part["name"]: [part["schema"]] for part in parameters if part["in"] == "query"}
-        contents = _resolved(spec, documented.get("requestBody", {})).get("content", {}).values()
+        contents = resolved(spec, documented.get("requestBody", {})).get("content", {}).values()
         body: Schemas = [content["schema"] for content in contents]
         self._compare_request(spec, operation, function, query, body)
         answers = [content["schema"] for status, content in response_contents(documented) if status[0] == "2"]
         into = _response_type(self._classes[section], function, operation)
-        self._compare_value(spec, f"{operation.name}.response", answers, into)
+        self.compare_value(spec, f"{operation.name}.response", answers, into)
 
     def _compare_request(
         self,
@@ -162,22 +219,22 @@ class _Comparison:
             for models in carriers.values():
                 annotations += [annotation for _, annotation in _fields(models).get(name, ())]
             if not annotations:
-                self._drift.not_offered.add(f"{operation.name}({name})")
+                self.drift.not_offered.add(f"{operation.name}({name})")
             for annotation in annotations:
-                self._compare_value(spec, f"{operation.name}({name})", schemas, annotation, sent=True)
+                self.compare_value(spec, f"{operation.name}({name})", schemas, annotation, sent=True)
         known = names | carriers.keys() | set(re.findall(r"\{(\w+)\}", operation.path))
         if get_origin(get_type_hints(function)["return"]) is Pager:
             known.add("cursor")  # the position in any list, which the package encodes itself
-        self._drift.undocumented |= {f"{operation.name}({name})" for name in offered.keys() - known}
+        self.drift.undocumented |= {f"{operation.name}({name})" for name in offered.keys() - known}
 
-    def _compare_value(
+    def compare_value(
         self, spec: Json, where: str, schemas: Schemas, annotation: Any, *, sent: bool = False
     ) -> None:
         """Compare the properties of a documented value with the fields of the models that represent it."""
         documented = _properties(spec, schemas)
         models = _sent(_models(annotation)) if sent else _models(annotation)
         if documented and not models:
-            self._drift.not_offered.add(where)
+            self.drift.not_offered.add(where)
         key = (models, frozenset(map(id, schemas)))
         if not models or key in self._compared:
             return
@@ -186,14 +243,15 @@ class _Comparison:
         self._note_fields(models, documented)
         for name, nested in documented.items():
             if name not in fields:
-                self._drift.not_offered.add(f"{' | '.join(model.__name__ for model in models)}.{name}")
+                self.drift.not_offered.add(f"{' | '.join(model.__name__ for model in models)}.{name}")
             for model, of_field in fields.get(name, ()):
-                self._compare_value(spec, f"{model.__name__}.{name}", nested, of_field, sent=sent)
+                self.compare_value(spec, f"{model.__name__}.{name}", nested, of_field, sent=sent)
 
     def _note_fields(self, models: Iterable[type[msgspec.Struct]], documented: Iterable[str]) -> None:
         for model in models:
-            self._fields |= {f"{model.__name__}.{name}" for name in _fields((model,))}
-            self._documented_fields |= {f"{model.__name__}.{name}" for name in documented}
+            names = {name: f"{_definer(model, name).__name__}.{name}" for name in _fields((model,))}
+            self.fields |= set(names.values())
+            self.documented_fields |= {names.get(name, f"{model.__name__}.{name}") for name in documented}
 
 
 # ---------------------------------------------------------------- the documents
@@ -204,7 +262,7 @@ def _template(path: str) -> str:
     return re.sub(r"\{\w+\}", "{}", path)
 
 
-def _resolved(spec: Json, part: Json) -> Json:
+def resolved(spec: Json, part: Json) -> Json:
     """Follow references to the part that they name."""
     while "$ref" in part:
         steps = part["$ref"].removeprefix("#/").split("/")
@@ -226,7 +284,7 @@ def _properties(spec: Json, schemas: Schemas) -> dict[str, Schemas]:
 def _variants(spec: Json, schemas: Schemas) -> Iterator[Json]:
     todo, seen = list(schemas), set[int]()
     while todo:
-        schema = _resolved(spec, todo.pop())
+        schema = resolved(spec, todo.pop())
         if id(schema) in seen:
             continue
         seen.add(id(schema))
@@ -293,6 +351,16 @@ def _sent(models: Models) -> Models:
     """Leave out the models of responses, which a request may accept too, and which ignore unknown fields."""
     strict = tuple(model for model in models if model.__struct_config__.forbid_unknown_fields)
     return strict or models
+
+
+def _definer(model: type[msgspec.Struct], name: str) -> type[msgspec.Struct]:
+    """Return the class that defines a field of an event: not every event of a family need have it."""
+    if not issubclass(model, api_models.Event):
+        return model
+    structs = (base for base in reversed(model.__mro__) if issubclass(base, api_models.Event))
+    return next(
+        base for base in structs if name in {field.encode_name for field in msgspec.structs.fields(base)}
+    )
 
 
 def _fields(models: Models) -> dict[str, list[tuple[type[msgspec.Struct], Any]]]:

@@ -20,11 +20,11 @@ from voucherify_async import (
     Customer,
     CustomerActivity,
     CustomerRedeemable,
-    CustomerSegment,
     CustomerUpsert,
     FilterConditions,
     Page,
     RedeemableFilters,
+    Segment,
     SyncFailure,
     SyncReport,
 )
@@ -351,15 +351,15 @@ async def either() -> Customer | CustomerActivity:
 
 
 @app.get("/segments")
-async def segments() -> list[CustomerSegment | Customer]:
-    return [ADA, CustomerSegment(id="seg_1")]
+async def segments() -> list[Segment | Customer]:
+    return [ADA, Segment(id="seg_1")]
 
 
 async def test_unions_of_models(http: httpx.AsyncClient) -> None:
     assert (await http.get("/either")).json()["data"] == {"a": 1}
     ada, segment = (await http.get("/segments")).json()
     assert ada == (await http.get("/customer")).json()
-    assert segment == {"id": "seg_1", "name": None, "object": None}
+    assert segment == Segment(id="seg_1").to_dict()
 
 
 @dataclasses.dataclass

@@ -29,7 +29,7 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
 COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
-    "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "metadata",
+    "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "metadata", "activity",
     "webhooks", "sandbox",
     "fail next", "pytest",
 ]  # fmt: skip
@@ -92,6 +92,8 @@ async def test_block(
         def save(items: Any, *, resume_at: str | None) -> None:
             saved.append((items, resume_at))
 
+        if name == "activity":
+            await voucherify.customers.create(source_id="ada@example.com")
         found: dict[str, Any] = {"voucherify": voucherify, "save": save}
         block = compile(BLOCKS[name], f"README.md: {name}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if (awaitable := eval(block, found)) is not None:
@@ -137,6 +139,10 @@ async def check_errors(found: Any, voucherify: VoucherifyClient, saved: Any, out
 
 async def check_metadata(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     assert out == "gold\n"
+
+
+async def check_activity(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    assert re.fullmatch(r"created at 20\d\d-\d\d-\d\d .+\n", out)
 
 
 async def check_webhooks(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

@@ -19,12 +19,12 @@ from voucherify_async import (
     Customer,
     CustomerActivity,
     CustomerRedeemable,
-    CustomerSegment,
     CustomerUpsert,
     Page,
     Pager,
     PermanentDeletion,
     Response,
+    Segment,
     SyncFailure,
     SyncReport,
     TokenIntrospection,
@@ -74,7 +74,7 @@ async def results(voucherify: VoucherifyClient) -> None:
     assert_type(customers.list(), Pager[Customer])
     assert_type(customers.list_activity("a"), Pager[CustomerActivity])
     assert_type(customers.list_redeemables("a"), Pager[CustomerRedeemable])
-    assert_type(customers.list_segments("a"), Pager[CustomerSegment])
+    assert_type(customers.list_segments("a"), Pager[Segment])
     assert_type(await customers.import_csv("a.csv"), AsyncActionReceipt[JobResult])
     receipt = await customers.update_in_bulk([])
     assert_type(receipt, AsyncActionReceipt[BulkUpdateResult])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from voucherify_async._transport.operation import Operation
-from voucherify_async.models import AccessToken, Customer, CustomerActivity, CustomerSegment
+from voucherify_async.models import AccessToken, Customer, CustomerActivity, Segment
 from voucherify_async.pagination import Pager, SinglePage
 from voucherify_async.resources._base import Resource
 
@@ -23,5 +23,5 @@ class ThingsResource(Resource):
     def list(self) -> Pager[CustomerActivity]:
         return self._list(_LIST, "things", SinglePage(), limit=None, cursor=None)
 
-    def list_wrong(self) -> Pager[CustomerSegment]:
+    def list_wrong(self) -> Pager[Segment]:
         return self._list(_LIST, "things", SinglePage(), limit=None, cursor=None)  # type: ignore[arg-type]  # pyright: ignore[reportReturnType]

@@ -31,12 +31,12 @@ from voucherify_async.models import (
     CustomerActivity,
     CustomerAddress,
     CustomerRedeemable,
-    CustomerSegment,
     CustomerUpsert,
     ImportFailure,
     JobResult,
     Model,
     PermanentDeletion,
+    Segment,
     TokenIntrospection,
 )
 from voucherify_async.models._json import decode_json
@@ -241,7 +241,7 @@ DATE_WITH_TIME = "1990-01-02T00:00:00.000Z"
     [
         (Customer[dict[str, Any]], ("birthdate",)),
         (Customer[dict[str, Any]], ("birthday",)),
-        (models.RedeemableVoucher, ("loyalty_card", "next_expiration_date")),
+        (models.Voucher, ("loyalty_card", "next_expiration_date")),
         (CustomerRedeemable, ("redeemable", "voucher", "loyalty_card", "next_expiration_date")),
     ],
 )
@@ -322,17 +322,17 @@ def test_numbers_may_have_decimals() -> None:
 
 
 def test_dataclass_tools_work() -> None:
-    segment = CustomerSegment(id="seg_1", name="x")
-    assert dataclasses.asdict(segment) == {"id": "seg_1", "name": "x", "object": None}
-    assert dataclasses.fields(CustomerSegment)[1].type == str | None
-    assert dataclasses.replace(segment, name="y").name == "y"
+    schema = models.EventSchema(id="ms_1", name="x")
+    assert dataclasses.asdict(schema) == {"id": "ms_1", "name": "x"}
+    assert dataclasses.fields(models.EventSchema)[1].type == str | None
+    assert dataclasses.replace(schema, name="y").name == "y"
     long = CustomerAddress(city="London" * 20, country="United Kingdom")
     assert pprint.pformat(long) == repr(long)
     assert not dataclasses.is_dataclass(Customer)
 
 
 def test_a_model_is_a_dict_of_what_is_set() -> None:
-    assert dict(CustomerSegment(id="seg_1")) == {"id": "seg_1", "name": None, "object": None}
+    assert dict(models.EventSchema(id="ms_1")) == {"id": "ms_1", "name": None}
     assert dict(CustomerUpsert(source_id="a", name=None)) == {"source_id": "a", "name": None}
     assert dataclasses.asdict(CustomerUpsert(source_id="a", name=None)) == {"source_id": "a", "name": None}
     assert dict(models.FilterConditions(in_=["a"])) == {"$in": ["a"]}
@@ -351,7 +351,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("get", "/v1/customers/{customerId}"): Customer[dict[str, Any]],
     ("put", "/v1/customers/{customerId}"): Customer[dict[str, Any]],
     ("post", "/v1/customers/{customerId}/permanent-deletion"): PermanentDeletion,
-    ("get", "/v1/customers/{customerId}/segments"): ("data", CustomerSegment),
+    ("get", "/v1/customers/{customerId}/segments"): ("data", Segment),
     ("get", "/v1/customers/{customerId}/redeemables"): ("data", CustomerRedeemable),
     ("post", "/v1/customers/importCSV"): models.AsyncActionReceipt,
     ("post", "/v1/customers/metadata/async"): models.AsyncActionReceipt,

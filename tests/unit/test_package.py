@@ -104,10 +104,11 @@ def test_public_names_are_what_a_type_checker_takes_them_for(package: ModuleType
         node for node in source.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     )
     declared = {
-        alias.name: node.module
+        name: node.module
         for node in block.body
         if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
+        for name in (importlib.import_module(node.module).__all__ if alias.name == "*" else (alias.name,))
     }
     assert sorted(declared.keys() - {"__version__"}) == sorted(vars(package)["__all__"])
     for name, module in declared.items():

@@ -17,6 +17,7 @@ import voucherify_async
 from tests.support.service import Service, customers, pager
 from voucherify_async import (
     AdaptiveRateLimiter,
+    CustomerActivity,
     LocalRateLimiter,
     Page,
     Response,
@@ -49,10 +50,11 @@ def public_objects() -> Iterator[Any]:
 def functions_of(kind: type) -> Iterator[Any]:
     for name, member in vars(kind).items():
         function = getattr(member, "fget", getattr(member, "__func__", member))
-        # A client imports its sections when they are first used, so their types are not known before.
+        # The sections of a client and the events of an activity are imported when they are first used, so their types
+        # are not known before.
         if inspect.isfunction(function) and (not name.startswith("_") or name == "__init__"):
             yield function
-        elif isinstance(member, cached_property) and kind is not VoucherifyClient:
+        elif isinstance(member, cached_property) and kind not in (VoucherifyClient, CustomerActivity):
             yield member.func
 
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from tests.support.clocks import FakeClock
 from voucherify_async.errors import DecodeError, WebhookSignatureError
+from voucherify_async.models import EventDetails
 from voucherify_async.webhooks import (
     SeenEvents,
     WebhookEvent,
-    WebhookEventDetails,
     construct_event,
     parse_event,
     verify_signature,
@@ -193,7 +193,7 @@ class TestSeenEvents:
     def test_an_event_without_an_id_is_new(self) -> None:
         seen = SeenEvents()
         assert seen.add(WebhookEvent())
-        assert seen.add(WebhookEvent(event=WebhookEventDetails(type="a")))
+        assert seen.add(WebhookEvent(event=EventDetails(type="a")))
         seen.discard(WebhookEvent())
         assert len(seen) == 0
 

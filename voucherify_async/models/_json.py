@@ -93,8 +93,17 @@ def _children(value: Any, step: str) -> Iterator[Any]:
 _ANY_DECODER: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder()
 
 
-def lazy_json(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any] = _ANY_DECODER) -> Any:
+def lazy_json(
+    raw: msgspec.Raw,
+    decoder: msgspec.json.Decoder[Any] = _ANY_DECODER,
+    what: str = "a part of the response",
+) -> Any:
     """Decode a raw JSON value; ``null`` becomes `None`, and bytes that are not UTF-8 become U+FFFD.
+
+    Args:
+        raw: The JSON.
+        decoder: Decodes it. Default: to plain Python values.
+        what: What it is, for the message of an error.
 
     Raises:
         DecodeError: It contains a number too large for a float, is nested too deeply, or is not of the decoder's type.
@@ -102,7 +111,7 @@ def lazy_json(raw: msgspec.Raw, decoder: msgspec.json.Decoder[Any] = _ANY_DECODE
     try:
         return decode_json(decoder, bytes(raw).decode("utf-8", "replace").encode())
     except (msgspec.DecodeError, RecursionError) as error:
-        raise DecodeError(f"a part of the response cannot be decoded: {error}") from None
+        raise DecodeError(f"{what} cannot be decoded: {error}") from None
 
 
 def plain_dict(value: Any) -> dict[str, Any]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from voucherify_async.models._json import lazy_json
 from voucherify_async.models.base import Model
+
+if TYPE_CHECKING:
+    from voucherify_async.models.customer_events import CustomerEvent
+    from voucherify_async.models.events import UnknownEvent
 
 __all__ = ["CustomerActivity"]
 
@@ -41,6 +45,25 @@ class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
 
     @cached_property
     def data(self) -> Mapping[str, Any] | None:
-        """The event's payload, decoded on first access; `None` if absent."""
+        """What the event is about, as plain Python values; `None` if absent. Decoded on first access.
+
+        Raises:
+            DecodeError: It is nested too deeply, or contains a number too large for a float.
+        """
         data: Mapping[str, Any] | None = lazy_json(self.raw_data)
         return data
+
+    @cached_property
+    def event(self) -> CustomerEvent | UnknownEvent:
+        """What the event is about, as the class of its type. Decoded on first access.
+
+        The name of the class is the type, so ``customer.segment.entered`` is `CustomerSegmentEntered`. The classes are in
+        `voucherify_async.models`. An event of another type is an `UnknownEvent`.
+
+        Raises:
+            DecodeError: It is not as the class declares it. `data` has it as plain Python values.
+        """
+        from voucherify_async.models.customer_events import CUSTOMER_EVENTS  # noqa: PLC0415  # imports 20 modules
+        from voucherify_async.models.events import decode_event  # noqa: PLC0415
+
+        return decode_event(CUSTOMER_EVENTS, self.type, self.id, self.raw_data)

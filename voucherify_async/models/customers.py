@@ -25,7 +25,6 @@ __all__ = [
     "CustomerLoyalty",
     "CustomerParams",
     "CustomerReferrals",
-    "CustomerSegment",
     "CustomerSummary",
     "CustomerUpsert",
     "GiftSummary",
@@ -374,20 +373,6 @@ def writable_fields(customer: Customer[Any]) -> dict[str, Any]:
         "address": None if address is None else Address(**msgspec.structs.asdict(address)),
         "metadata": UNSET if metadata is None else msgspec.to_builtins(metadata),
     }
-
-
-class CustomerSegment(Model, frozen=True, kw_only=True):
-    """A segment that a customer belongs to, or would belong to.
-
-    Attributes:
-        id: The id of the segment.
-        name: The name of the segment.
-        object: Always ``segment``.
-    """
-
-    id: str
-    name: str | None = None
-    object: str | None = None
 
 
 class PermanentDeletionCounts(Model, frozen=True, kw_only=True):

@@ -20,13 +20,13 @@ from voucherify_async.models.customers import (
     Customer,
     CustomerFields,
     CustomerParams,
-    CustomerSegment,
     CustomerUpsert,
     M,
     NewCustomer,
     PermanentDeletion,
 )
 from voucherify_async.models.redeemables import CustomerRedeemable, RedeemableFilters
+from voucherify_async.models.segments import Segment
 from voucherify_async.pagination.pager import OnInvalid, Pager
 from voucherify_async.pagination.rules import SinglePage
 from voucherify_async.pagination.stream import Stream, plan
@@ -83,7 +83,7 @@ _LIST_REDEEMABLES: Final = Operation(
     "customers.list_redeemables", "GET", "/v1/customers/{customer_id}/redeemables", CustomerRedeemable
 )
 _LIST_SEGMENTS: Final = Operation(
-    "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", CustomerSegment
+    "customers.list_segments", "GET", "/v1/customers/{customer_id}/segments", Segment
 )
 _IMPORT_CSV: Final = Operation(
     "customers.import_csv", "POST", "/v1/customers/importCSV", AsyncActionReceipt[JobResult], **_BULK
@@ -464,7 +464,7 @@ class CustomersResource(Resource, Generic[M]):
             query={"order": order, "filters": filters_query(filters)}, customer_id=customer_id,
         )  # fmt: skip
 
-    def list_segments(self, customer_id: str) -> Pager[CustomerSegment]:
+    def list_segments(self, customer_id: str) -> Pager[Segment]:
         """List the segments that a customer belongs to; for an unknown customer, those it would belong to.
 
         Raises:
