@@ -20,7 +20,7 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -136,9 +136,9 @@ def verify_signature(body: str | bytes, signature: str | bytes | None, secret: s
         secret: The secret of the project's webhooks; several while the secret is being changed.
 
     Raises:
-        ValueError: `body` is not text or bytes, or `secret` is empty.
+        ValueError: `body` is not text or bytes, or `secret` is empty or not text.
     """
-    secrets = [secret] if isinstance(secret, str) else list(secret)
+    secrets = [secret] if isinstance(secret, str) else list(secret) if isinstance(secret, Iterable) else []
     if not secrets or not all(isinstance(one, str) and one for one in secrets):
         raise ValueError("secret must be a non-empty string, or a sequence of them")
     content = _content(body)
@@ -185,7 +185,7 @@ def construct_event(
 
     Raises:
         WebhookSignatureError: The signature is missing or wrong. Respond with 401.
-        ValueError: `body` is not text or bytes, or `secret` is empty.
+        ValueError: `body` is not text or bytes, or `secret` is empty or not text.
     """
     if not verify_signature(body, signature, secret):
         raise WebhookSignatureError(

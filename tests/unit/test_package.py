@@ -33,6 +33,7 @@ LAYERS = [
     "client",
     "webhooks",
     "otel",
+    "fastapi",
     "sandbox",
     "pytest_plugin",
 ]

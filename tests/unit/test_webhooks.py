@@ -79,7 +79,7 @@ class TestSignatures:
     def test_garbage_in_the_header(self, signature: Any) -> None:
         assert not verify_signature('{"a":1}', signature, SECRET)
 
-    @pytest.mark.parametrize("secret", ["", [], [""], ["a", ""], [None], [b"a"]])
+    @pytest.mark.parametrize("secret", [None, 5, b"ab", "", [], [""], ["a", ""], [None], [b"a"]])
     def test_a_secret_that_is_none(self, secret: Any) -> None:
         with pytest.raises(ValueError, match="secret must be a non-empty string, or a sequence"):
             verify_signature("{}", "x", secret)
