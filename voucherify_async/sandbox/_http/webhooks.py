@@ -7,6 +7,7 @@ further call to the sandbox, the task also runs the background jobs when they ar
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import random
 from typing import Final
@@ -57,8 +58,8 @@ class WebhookSender:
         Raises:
             ValueError: `url` is not an http(s) URL without credentials, or `secret` is empty.
         """
-        if not is_url(url) or "@" in urlsplit(url).netloc:  # the message omits the URL, which may have credentials
-            raise ValueError(
+        if not is_url(url) or "@" in urlsplit(url).netloc:
+            raise ValueError(  # without the URL, which may have credentials
                 "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks"
             )
         if not isinstance(secret, str) or not secret:
@@ -212,8 +213,9 @@ class WebhookSender:
     async def _post(self, http: aiohttp.ClientSession, body: bytes) -> tuple[int, str | None]:
         """Send a webhook; return the status of the response, and why the attempt failed if it did."""
         headers = {"Content-Type": "application/json", "X-Voucherify-Signature": sign(body, self._secret)}
+        data = io.BytesIO(body)  # aiohttp warns of bytes that are larger than 1 MiB
         try:
-            async with http.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            async with http.post(self._url, data=data, headers=headers, allow_redirects=False) as response:
                 status = response.status  # the rest of the response does not matter
         except TimeoutError:
             return 0, f"no response within {RESPONSE_SECONDS:g} seconds"
