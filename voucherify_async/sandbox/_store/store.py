@@ -253,7 +253,8 @@ class Store:
             self.changes.customers[record.id] = None
         self._indexed_count -= 1
         if self.on_event is not None:
-            self.on_event(self._new_event(record, "customer.deleted", self.now()))
+            number = self.random.getrandbits(2 * HEX_ID_BITS)
+            self.on_event(Event(number, "customer.deleted", self.now(), record.snapshot(), "ACTION"))
 
     def _discard(self, record: Record, *, deleted: bool = False) -> None:
         """Remove a customer from every index in which the change can move it. Call this before the change."""
@@ -267,16 +268,13 @@ class Store:
 
     def record_event(self, record: Record, kind: str, at: dt.datetime, *, category: str = "ACTION") -> Event:
         """Record an event of a customer, with a snapshot of the customer."""
-        event = self._new_event(record, kind, at, category)
+        event = Event(self.random.getrandbits(2 * HEX_ID_BITS), kind, at, record.snapshot(), category)
         record.activity.append(event)
         if self.changes is not None:
             self.changes.customers[record.id] = None
         if self.on_event is not None:
             self.on_event(event)
         return event
-
-    def _new_event(self, record: Record, kind: str, at: dt.datetime, category: str = "ACTION") -> Event:
-        return Event(self.random.getrandbits(2 * HEX_ID_BITS), kind, at, record.snapshot(), category)
 
     def restore(self, record: Record) -> None:
         """Make a customer available to lookups, without an event and without updating the indexes."""
