@@ -317,7 +317,7 @@ async def test_a_receiver_that_fails_gets_the_event_later(
     (warning,) = caplog.records
     assert warning.name == LOGGER
     assert "customer.created" in warning.getMessage()
-    assert "the receiver responded with 503; it is repeated" in warning.getMessage()
+    assert "will be repeated: the receiver responded with 503" in warning.getMessage()
 
 
 async def test_a_receiver_that_does_not_run_yet(example: Any) -> None:
@@ -368,9 +368,9 @@ async def test_a_wrong_secret(example: Any, caplog: pytest.LogCaptureFixture) ->
             (delivery,) = sandbox.webhook_deliveries
             assert (delivery.state, delivery.attempts, delivery.status) == ("failed", 12, 401)
             assert not delivery.delivered
-    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
-        "not delivered: the receiver responded with 401; it is repeated, and so are others that fail",
-        "gave up after 12 attempts: the receiver responded with 401",
+    assert [record.getMessage().partition(" was ")[2] for record in caplog.records] == [
+        "not delivered, and will be repeated: the receiver responded with 401",
+        "not delivered; gave up after 12 attempts: the receiver responded with 401",
     ]
     assert "another" not in caplog.text
 
@@ -445,8 +445,8 @@ async def test_events_beyond_the_limit_are_dropped_and_logged(
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 3
     assert "customer.created" in messages[0]
-    assert messages[1].endswith("event number 1001 that is")
-    assert messages[2] == "closed with 0 webhooks undelivered; 1005 events were dropped before"
+    assert messages[1].endswith("dropped so far: 1001")
+    assert messages[2] == "closed with undelivered webhooks: 0 were pending, and 1005 were dropped before"
 
 
 # ---------------------------------------------------------------- its lifetime
@@ -466,7 +466,7 @@ async def test_closing_does_not_wait_for_a_dead_receiver(caplog: pytest.LogCaptu
             ("failed", "the sandbox was closed"),
         ] * 2
         assert caplog.records[-1].getMessage() == (
-            "closed with 2 webhooks undelivered; 0 events were dropped before"
+            "closed with undelivered webhooks: 2 were pending, and 0 were dropped before"
         )
         sandbox.store.upsert({"source_id": "c"})
         assert len(sandbox.webhook_deliveries) == 2
@@ -686,7 +686,7 @@ async def test_the_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         _, err = await process.communicate()
     assert types(server) == ["customer.created"] * 2
     assert process.returncode == 0
-    assert err.endswith(b"closed with 1 webhooks undelivered; 0 events were dropped before\n")
+    assert err.endswith(b"closed with undelivered webhooks: 1 were pending, and 0 were dropped before\n")
 
 
 @pytest.mark.parametrize(

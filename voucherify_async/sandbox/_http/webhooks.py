@@ -1,7 +1,7 @@
 """Sends webhooks: one after the other, in a task that runs while the sandbox does.
 
 The store calls `WebhookSender` with each event; the task takes it from the queue (`webhook_queue.py`). As there may be no
-further call to the sandbox, the task also runs the background jobs when they are due.
+further call to the sandbox, the task also runs the background jobs that are due, between two webhooks.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class WebhookSender:
             lost = self.queue.clear("the sandbox was closed")
             if lost or self.queue.dropped:
                 _logger.warning(
-                    "closed with %d webhooks undelivered; %d events were dropped before",
+                    "closed with undelivered webhooks: %d were pending, and %d were dropped before",
                     lost,
                     self.queue.dropped,
                 )
@@ -137,10 +137,10 @@ class WebhookSender:
             self.wake()
         elif self.queue.dropped % _REPORT_INTERVAL == 1:
             _logger.warning(
-                "%d webhooks are pending: %s of %s is dropped, event number %d that is",
-                MAX_PENDING,
+                "%s %s is dropped, as %d webhooks are pending; dropped so far: %d",
                 event.kind,
-                event.customer.id,
+                event.id,
+                MAX_PENDING,
                 self.queue.dropped,
             )
 
@@ -185,8 +185,8 @@ class WebhookSender:
         try:
             body = webhook_body(webhook.event, target_url=self._url, app_id=self._app_id)
         except Exception:  # an event that a program has recorded without its objects must not end the task
-            _logger.exception("%s %s has no JSON", delivery.event_type, delivery.event_id)
-            self.queue.discard(webhook, "the event has no JSON")
+            _logger.exception("%s %s cannot be sent", delivery.event_type, delivery.event_id)
+            self.queue.discard(webhook, "the event lacks objects that it is about")
             return
         status, error = await self._post(http, body)
         if error is None and self._random.random() < self._store.quirks.duplicate_webhooks:
@@ -195,7 +195,7 @@ class WebhookSender:
         self.queue.finish(webhook, self._clock.monotonic(), status=status, error=error)
         if delivery.state == "failed":
             _logger.warning(
-                "%s %s: gave up after %d attempts: %s",
+                "%s %s was not delivered; gave up after %d attempts: %s",
                 delivery.event_type,
                 delivery.event_id,
                 delivery.attempts,
@@ -203,7 +203,7 @@ class WebhookSender:
             )
         elif error is not None and not self._failing:
             _logger.warning(
-                "%s %s: not delivered: %s; it is repeated, and so are others that fail",
+                "%s %s was not delivered, and will be repeated: %s",
                 delivery.event_type,
                 delivery.event_id,
                 error,
@@ -220,7 +220,7 @@ class WebhookSender:
         except TimeoutError:
             return 0, f"no response within {RESPONSE_SECONDS:g} seconds"
         except OSError as error:  # of the connection, so the text is from this machine
-            return 0, str(error)
+            return 0, error.strerror or str(error)
         except aiohttp.ClientError:
             return 0, "the connection was closed without a response, or the response is not HTTP"
         return status, None if 200 <= status < 300 else f"the receiver responded with {status}"
