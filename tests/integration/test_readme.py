@@ -31,7 +31,7 @@ COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
     "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "metadata", "activity",
     "webhooks", "sandbox",
-    "fail next", "pytest",
+    "fail next", "sandbox webhooks", "pytest",
 ]  # fmt: skip
 
 
@@ -242,6 +242,12 @@ async def check_sandbox(found: Any, voucherify: VoucherifyClient, saved: Any, ou
 
 async def check_fail_next(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
     await found["test_a_conflict"]()
+
+
+async def check_sandbox_webhooks(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
+    async with raw_server(respond(204, b"")) as receiver:
+        await found["test_a_new_customer_reaches_our_receiver"](receiver.base_url)
+    assert len(receiver.requests) == 1
 
 
 async def check_pytest(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from voucherify_async import AdaptiveRateLimiter, LocalRateLimiter, VoucherifyClient
 from voucherify_async._sync.state import SyncState
+from voucherify_async._transport.clock import Clock
 from voucherify_async._transport.rate_limit import WaitQueue
 from voucherify_async._transport.token_manager import TokenManager
 from voucherify_async.sandbox import Exchange, Sandbox
@@ -208,3 +209,9 @@ def forget_jobs(store: Store) -> None:
     """Lose all jobs, as no call of the API can."""
     store.jobs.clear()
     store._queued_jobs.clear()
+
+
+def use_webhook_clock(sandbox: Sandbox, clock: Clock) -> None:
+    """Replace the clock by which a sandbox waits before it repeats a webhook."""
+    assert sandbox._webhooks is not None
+    sandbox._webhooks._clock = clock

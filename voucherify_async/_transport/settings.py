@@ -25,6 +25,7 @@ __all__ = [
     "check_seconds",
     "environment_proxy",
     "is_loopback",
+    "is_url",
     "read_setting",
 ]
 
@@ -131,7 +132,7 @@ def environment_proxy(base_url: str) -> str | None:
 
 def check_proxy(name: str, proxy: str) -> str:
     """Reject a proxy that is not an http(s) URL; the error omits its credentials."""
-    if not _is_url(proxy):
+    if not is_url(proxy):
         raise ConfigurationError(f"{name} must be an http(s) URL, not {_without_credentials(proxy)!r}")
     return proxy
 
@@ -143,7 +144,7 @@ def read_setting(name: str) -> str | None:
 
 def check_base_url(base_url: str, *, allow_http: bool) -> str:
     """The base URL without a trailing slash. Reject an invalid one, and plain http to other hosts than loopback."""
-    if not _is_url(base_url):
+    if not is_url(base_url):
         raise ConfigurationError(
             f"base_url must be an http(s) URL with a scheme and a host, such as {Region.EUROPE.value}, "
             f"not {_without_credentials(base_url)!r}"
@@ -165,7 +166,8 @@ def check_base_url(base_url: str, *, allow_http: bool) -> str:
     return base_url.rstrip("/")
 
 
-def _is_url(url: object) -> bool:
+def is_url(url: object) -> bool:
+    """Whether the value is an http(s) URL with a host, without spaces and non-ASCII characters."""
     if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
         return False
     try:

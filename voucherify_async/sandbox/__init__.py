@@ -14,6 +14,7 @@ _EXPORTS = {
     "_http.planned_failures": ("PlannedFailure",),
     "_http.rate_limits": ("Quota",),
     "_http.server": ("Sandbox",),
+    "_http.webhook_queue": ("WebhookDelivery",),
     "_store.quirks": ("Quirks",),
     "_store.segments": ("Segment",),
 }
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from voucherify_async.sandbox._http.planned_failures import PlannedFailure as PlannedFailure
     from voucherify_async.sandbox._http.rate_limits import Quota as Quota
     from voucherify_async.sandbox._http.server import Sandbox as Sandbox
+    from voucherify_async.sandbox._http.webhook_queue import WebhookDelivery as WebhookDelivery
     from voucherify_async.sandbox._store.quirks import Quirks as Quirks
     from voucherify_async.sandbox._store.segments import Segment as Segment
 

@@ -24,6 +24,7 @@ from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 _PROGRAM: Final = "python -m voucherify_async.sandbox"
 _SHOW_PROGRESS_FROM: Final = 5_000
 """Fewer customers are generated in less than a second."""
+_SECRET_VARIABLE: Final = "VOUCHERIFY_WEBHOOK_SECRET"  # noqa: S105  # the name of a variable
 _NAMED_FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}
 
 
@@ -111,6 +112,23 @@ def _parser() -> argparse.ArgumentParser:
         help="run background jobs in parallel instead of one after the other",
     )
     parser.add_argument(
+        "--webhooks",
+        metavar="URL",
+        help="send signed webhooks of what happens to customers to this URL",
+    )
+    parser.add_argument(
+        "--webhook-secret-env",
+        metavar="NAME",
+        help="environment variable that holds the secret of the webhooks"
+        f" (default: {_SECRET_VARIABLE}); an argument would be visible to other users",
+    )
+    parser.add_argument(
+        "--webhook-retry-seconds",
+        type=float,
+        default=1.0,
+        help="seconds until a webhook is repeated for the first time (default: %(default)s)",
+    )
+    parser.add_argument(
         "--verbose",
         action="store_true",
         help="print a line for each request: time, method, path, status, milliseconds, and the fault if there was one",
@@ -163,6 +181,7 @@ def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
     given = parser.parse_args(argv)
     progress = _SeedProgress()
     try:
+        secret = _webhook_secret(given.webhooks, given.webhook_secret_env)
         return Sandbox(
             given.customers,
             seed=given.seed,
@@ -178,12 +197,32 @@ def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
             host=given.host,
             allow_hosts=given.allow_host,
             port=given.port,
+            webhooks=given.webhooks,
+            webhook_secret=secret,
+            webhook_retry_seconds=given.webhook_retry_seconds,
             on_progress=progress.show,
         )
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     finally:
         progress.clear()
+
+
+def _webhook_secret(url: str | None, variable: str | None) -> str | None:
+    """The secret of the webhooks; `None` if none are sent.
+
+    Raises:
+        ValueError: There is no secret, or it is not needed.
+    """
+    if url is None:
+        if variable is not None:
+            raise ValueError("--webhook-secret-env needs --webhooks, the URL to send them to")
+        return None
+    name = variable or _SECRET_VARIABLE
+    secret = os.environ.get(name)
+    if not secret:
+        raise ValueError(f"--webhooks needs a secret in the environment variable {name}")
+    return secret
 
 
 class _SeedProgress:

@@ -18,7 +18,7 @@ from voucherify_async.sandbox._seed.vouchers import (
 )
 from voucherify_async.sandbox._store.records import Event, Snapshot
 
-__all__ = ["event_json", "simple_customer"]
+__all__ = ["event_data", "event_json", "simple_customer"]
 
 Json = dict[str, Any]
 
@@ -38,14 +38,18 @@ def event_json(event: Event) -> Json:
     return {
         "id": event.id,
         "type": event.kind,
-        "data": {"data": _data_of(event), "event_source": {"channel": "API"}},
+        "data": {"data": event_data(event), "event_source": {"channel": "API"}},
         "created_at": format_instant(event.at),
-        "group_id": hex_hash_id("v-", event.number),
+        "group_id": event.group_id,
     }
 
 
-def _data_of(event: Event) -> Json:
-    """The data of the event, by its type."""
+def event_data(event: Event) -> Json:
+    """The objects that the event is about, by its type.
+
+    Raises:
+        AssertionError: The event lacks an object that events of its type are about.
+    """
     build = _DATA_BUILDERS.get(event.kind)
     if build is not None:
         return build(event)

@@ -24,6 +24,7 @@ import logging
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ from voucherify_async.sandbox._http.faults import DrawGenerator, FaultDecision, 
 from voucherify_async.sandbox._http.planned_failures import PlannedFailure, PlannedFailures
 from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
+from voucherify_async.sandbox._http.webhook_queue import WebhookDelivery
+from voucherify_async.sandbox._http.webhooks import WebhookSender
 from voucherify_async.sandbox._seed.load import load_customers
 from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host
@@ -115,6 +118,8 @@ class Sandbox:
         faults: The probabilities of injected faults in API calls; may be set at any time.
         on_exchange: Called with each exchange when it is recorded, in the thread of the server, which it must not
             block; `None` by default. An exception that it raises is logged.
+        webhook_deliveries: The deliveries of the 100,000 most recent webhooks, pending ones included, in the order of
+            their events.
     """
 
     def __init__(
@@ -134,6 +139,9 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         allow_hosts: Iterable[str] = (),
+        webhooks: str | None = None,
+        webhook_secret: str | None = None,
+        webhook_retry_seconds: float = 1.0,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
         """Create the initial data. The server does not listen yet.
@@ -158,18 +166,28 @@ class Sandbox:
             port: Port to listen on; 0 chooses a free one.
             allow_hosts: Host names to accept besides `host`, ``localhost`` and any IP address. A ``Host`` header
                 with another name gets 403, as it could be a DNS rebinding attack by a web page.
+            webhooks: The http(s) URL to send webhooks to: what happens to customers through calls and background jobs
+                while the sandbox runs. They are sent one after the other, in the order of the events. One that is not
+                acknowledged with 2xx within 10 seconds is repeated after `webhook_retry_seconds`, then twice as long
+                and so on, 12 attempts in total; meanwhile others are sent. At most 100,000 can be pending: further
+                events are dropped, which is logged. Pending webhooks are lost when the sandbox is closed.
+            webhook_secret: The secret that signs the webhooks; required with `webhooks`.
+            webhook_retry_seconds: Seconds until the first repetition of a webhook. The service takes a minute.
             on_progress: Called while customers are generated, with their number so far and in total: at the start,
                 every 1,000 customers and at the end.
 
         Raises:
-            ValueError: `customers`, `latency`, `job_seconds` or `job_seconds_per_item` is negative or not
-                finite; `latency` is not a valid range; `rate_limit` is less than 1; `host` is empty; `port` is not
-                from 0 to 65535; `load` cannot be read or has an invalid line; or `state` cannot be used.
+            ValueError: `customers`, `latency`, `job_seconds`, `job_seconds_per_item` or `webhook_retry_seconds` is
+                negative or not finite; `latency` is not a valid range; `rate_limit` is less than 1; `host` is empty;
+                `port` is not from 0 to 65535; `webhooks` is not an http(s) URL, or has credentials; `webhook_secret`
+                is empty or missing, or is given without `webhooks`; `load` cannot be read or has an invalid line; or
+                `state` cannot be used.
             FileNotFoundError: The file `load` does not exist.
         """
         _check_not_negative("customers", customers)
         _check_not_negative("job_seconds", job_seconds)
         _check_not_negative("job_seconds_per_item", job_seconds_per_item)
+        _check_not_negative("webhook_retry_seconds", webhook_retry_seconds)
         if not host:
             raise ValueError("host must not be empty; use 0.0.0.0 to listen on every address")
         if not 0 <= port <= 65_535:
@@ -194,6 +212,20 @@ class Sandbox:
         self.host = host
         self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
         self.port = port
+        self._webhooks: WebhookSender | None = None
+        self.webhook_deliveries: deque[WebhookDelivery] = deque()
+        if webhooks is not None:
+            self._webhooks = WebhookSender(
+                self.store,
+                webhooks,
+                webhook_secret,
+                app_id=self.app_id,
+                retry_seconds=webhook_retry_seconds,
+                seed=seed,
+            )
+            self.webhook_deliveries = self._webhooks.queue.deliveries
+        elif webhook_secret is not None:
+            raise ValueError("webhook_secret needs webhooks, the URL to send them to")
         self._runner: web.AppRunner | None = None
         self._thread_stack = ExitStack()
         with ExitStack() as stack:
@@ -301,6 +333,37 @@ class Sandbox:
         """Drop the failures planned with `fail_next`."""
         self._planned_failures.clear()
 
+    async def webhooks_delivered(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # says what is pending
+        """Wait until all webhooks are delivered, those of unfinished background jobs included.
+
+        ::
+
+            await voucherify.customers.create(source_id="crm-1")
+            await sandbox.webhooks_delivered(timeout=5)
+
+        A webhook that has failed for good is not waited for: see `webhook_deliveries`. May be called in any event
+        loop, so a synchronous program calls ``asyncio.run(sandbox.webhooks_delivered())``.
+
+        Args:
+            timeout: Seconds to wait. `None` sets no limit.
+
+        Raises:
+            TimeoutError: Webhooks are still pending, or background jobs are unfinished.
+            RuntimeError: The sandbox was created without `webhooks`, is not running, or is closed meanwhile.
+        """
+        sender = self._webhooks
+        if sender is None:
+            raise RuntimeError("the sandbox sends no webhooks: create it with webhooks=")
+        try:
+            async with asyncio.timeout(timeout):
+                await sender.wait_until_idle()
+        except TimeoutError:
+            jobs = "no" if self.store.next_job_end is None else "some"
+            raise TimeoutError(
+                f"after {timeout} seconds, {len(sender.queue)} webhooks are pending, and {jobs} background jobs "
+                "are unfinished"
+            ) from None
+
     def client(self, **settings: Unpack[ClientSettings]) -> VoucherifyClient:
         """Create a client for this sandbox; `settings` are the arguments of `VoucherifyClient`.
 
@@ -356,14 +419,23 @@ class Sandbox:
         self.port = runner.addresses[0][1]
         self._runner = runner
         self.store.base_url = self.base_url
+        if self._webhooks is not None:
+            self._webhooks.start()
 
     async def aclose(self) -> None:
-        """Stop the server, save the state file and release it. A second call does nothing."""
+        """Stop the server, save the state file and release it. A second call does nothing.
+
+        Webhooks that are still pending are not sent.
+        """
         runner, self._runner = self._runner, None
         self._fault_injector.close()
         self._planned_failures.clear()
-        if runner is not None:
-            await runner.cleanup()
+        try:
+            if runner is not None:
+                await runner.cleanup()
+        finally:
+            if self._webhooks is not None:
+                await self._webhooks.aclose()
         if self._state is not None and not self._state.closed:
             with closing(self._state):
                 self._state.save(self.store)
@@ -481,6 +553,8 @@ class Sandbox:
         self._check_host(call.request)
         self._authenticate(call.request.headers, section=call.segments[1] if len(call.segments) > 1 else "")
         status, content = self._answer(call.request, call.body, call.request_id)
+        if self._webhooks is not None:
+            self._webhooks.wake()  # to run the background job that the call may have started
         if self._state is not None:
             self._state.save(self.store)
         return status, None if content is None else msgspec.json.encode(content)

@@ -34,7 +34,7 @@ _CUSTOMER_FIELDS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """Switches for undocumented behavior of customer lists and background jobs.
+    """Switches for undocumented behavior of customer lists, background jobs and webhooks.
 
     A correct client works with any combination of them.
 
@@ -62,10 +62,11 @@ class Quirks:
             fetched by its id at once.
         omit: Fields to leave out of responses: ``has_more`` and ``total`` of the customer list, or any other field
             of customers, both single and in lists.
+        duplicate_webhooks: The probability that an acknowledged webhook is sent once more.
 
     Raises:
-        ValueError: `omit` names a field that cannot be left out, `page_cap` is not from 1 to 100, or `read_lag` is
-            not from 0 to 86,400.
+        ValueError: `omit` names a field that cannot be left out, `page_cap` is not from 1 to 100, `read_lag` is
+            not from 0 to 86,400, or `duplicate_webhooks` is not a probability.
     """
 
     strict_cursor: bool = True
@@ -80,12 +81,17 @@ class Quirks:
     parallel_jobs: bool = False
     read_lag: float = 0.0
     omit: frozenset[str] = frozenset()
+    duplicate_webhooks: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.page_cap <= _MAX_PAGE:
             raise ValueError(f"page_cap must be from 1 to {_MAX_PAGE}, not {self.page_cap!r}")
         if not 0 <= self.read_lag <= _MAX_LAG:
             raise ValueError(f"read_lag must be from 0 to {_MAX_LAG} seconds, not {self.read_lag!r}")
+        if not 0 <= self.duplicate_webhooks <= 1:
+            raise ValueError(
+                f"duplicate_webhooks must be a probability from 0 to 1, not {self.duplicate_webhooks!r}"
+            )
         if isinstance(self.omit, str):
             raise ValueError(f"omit must be a set of names, not {self.omit!r}")
         # A copy, as a mutable set could later be changed without validation.

@@ -115,6 +115,11 @@ class Event(msgspec.Struct, gc=False):
         return hex_hash_id("evcus_", self.number)
 
     @property
+    def group_id(self) -> str:
+        """The id of the request that caused the event, for example ``v-0b4c590350857970df``."""
+        return hex_hash_id("v-", self.number)
+
+    @property
     def campaign_id(self) -> str | None:
         """The id of the campaign that the event is about, if any."""
         return None if self.about.campaign is None else self.about.campaign.id

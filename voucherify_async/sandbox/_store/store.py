@@ -20,6 +20,8 @@ and filter, at most `_MAX_INDEXES`, the least recently used dropped first.
   the number of customers, someone has bypassed `put` and `remove`, and all indexes are dropped.
 
 Changes. With a state file, `changes` collects the ids of everything that changed since the last save.
+
+Events. `on_event` gets each event when it is recorded, and those of deleted customers, whose activity is gone.
 """
 
 from __future__ import annotations
@@ -97,6 +99,7 @@ class Store:
         job_seconds_per_item: Seconds that each item adds to a job; may be set at any time.
         base_url: The URL under which job reports can be downloaded.
         changes: Changes since the last save; `None` if they are not tracked.
+        on_event: Called with each event of a customer, when it happens; `None` if nobody listens.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Store:
         self.tokens: dict[str, Token] = {}
         self.base_url = ""
         self.changes: Changes | None = None
+        self.on_event: Callable[[Event], None] | None = None
         self._by_source_id: dict[str, Record] = {}
         self._queued_jobs: deque[Job] = deque()
         self._job_time: dt.datetime | None = None
@@ -248,6 +252,9 @@ class Store:
         if self.changes is not None:
             self.changes.customers[record.id] = None
         self._indexed_count -= 1
+        if self.on_event is not None:
+            number = self.random.getrandbits(2 * HEX_ID_BITS)
+            self.on_event(Event(number, "customer.deleted", self.now(), record.snapshot(), "ACTION"))
 
     def _discard(self, record: Record, *, deleted: bool = False) -> None:
         """Remove a customer from every index in which the change can move it. Call this before the change."""
@@ -265,6 +272,8 @@ class Store:
         record.activity.append(event)
         if self.changes is not None:
             self.changes.customers[record.id] = None
+        if self.on_event is not None:
+            self.on_event(event)
         return event
 
     def restore(self, record: Record) -> None:
@@ -379,6 +388,11 @@ class Store:
         self.jobs = {job.id: job for job in jobs}
         waiting = [job for job in self.jobs.values() if not job.ended]
         self._queued_jobs = deque(sorted(waiting, key=attrgetter("ends")))
+
+    @property
+    def next_job_end(self) -> float | None:
+        """When the next slice of a background job ends, in epoch seconds; `None` if all jobs have ended."""
+        return self._queued_jobs[0].ends if self._queued_jobs else None
 
     def advance(self) -> None:
         """Run the job slices that are due by the clock, in the order of their ends."""
