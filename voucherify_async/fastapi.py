@@ -190,7 +190,7 @@ _PROBLEMS: Final[dict[type[errors.VoucherifyError], _Problem]] = {
     errors.PayloadTooLargeError: _Problem(413, "too_large", "The request has too much data."),
     errors.UnsupportedMediaTypeError: _INTERNAL,
     errors.LockedError: _Problem(409, "locked", "Another operation is changing the object. Try again later."),
-    errors.RateLimitError: _BUSY,
+    errors.RateLimitError: _Problem(429, "rate_limited", "There are too many requests. Try again later."),
     errors.DecodeError: _FAILED,
     errors.InvalidCursorError: _Problem(400, "invalid_cursor", "The cursor is damaged, or belongs to another list."),
     errors.AsyncActionError: _Problem(502, "job_failed", "A background job failed. Parts of it may have been applied."),
@@ -210,12 +210,13 @@ def error_response(error: errors.VoucherifyError) -> JSONResponse:
     404   not found
     409   conflict; the object is locked
     413   the service rejected a call as too large
+    429   rate limit, with ``Retry-After`` if the time is known
     500   to be fixed in the application: settings, keys, permissions, plan (401, 402, 403), requests that the service
           does not support (405, 406, 415), lists that cannot be continued, the state file of a sync
     502   the service failed (5xx, other statuses, responses that do not match the API), the connection or proxy failed,
           a background job failed
-    503   rate limit, with ``Retry-After`` if the time is known, also if the limit would exceed the deadline; no free
-          connection; the state file of a sync is in use
+    503   the rate limit would exceed the deadline, with ``Retry-After``; no free connection; the state file of a sync is
+          in use
     504   timeout, deadline, a job or sync that is not finished, and an unknown outcome
     ===== ============================================================================================================
 

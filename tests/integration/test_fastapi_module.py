@@ -217,7 +217,7 @@ class TestErrors:
             (409, 409, "conflict"),
             (422, 400, "rejected"),
             (423, 409, "locked"),
-            (429, 503, "busy"),
+            (429, 429, "rate_limited"),
             (500, 502, "service_failed"),
             (503, 502, "service_failed"),
         ],

@@ -42,7 +42,7 @@ EXPECTED: dict[type[VoucherifyError], tuple[int, str]] = {
     errors.PayloadTooLargeError: (413, "too_large"),
     errors.UnsupportedMediaTypeError: (500, "internal_error"),
     errors.LockedError: (409, "locked"),
-    errors.RateLimitError: (503, "busy"),
+    errors.RateLimitError: (429, "rate_limited"),
     errors.ServerError: (502, "service_failed"),
     errors.DecodeError: (502, "service_failed"),
     errors.PaginationError: (500, "internal_error"),
@@ -134,7 +134,7 @@ def test_retry_after(retry_after: float | None, header: str | None) -> None:
     late.retry_after = retry_after
     for error in (limited, late):
         assert error_response(error).headers.get("Retry-After") == header
-    assert error_response(limited).status_code == 503
+    assert error_response(limited).status_code == 429
     assert error_response(late).status_code == (504 if retry_after is None else 503)
     assert body_of(late)["code"] == ("timeout" if retry_after is None else "busy")
 
