@@ -18,13 +18,12 @@ import argparse
 import datetime as dt
 import os
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiohttp import web
 
-from voucherify_async import DecodeError, WebhookSignatureError
+from voucherify_async import Customer, DecodeError, WebhookSignatureError
+from voucherify_async.models import CustomerCreated, CustomerDeleted, CustomerUpdated
 from voucherify_async.webhooks import SeenEvents, WebhookEvent, construct_event
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -36,18 +35,18 @@ NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 class CustomerCopy:
     """The customers by id. A real program would keep them in its database."""
 
-    customers: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    customers: dict[str, Customer] = field(default_factory=dict[str, Customer])
     changed_at: dict[str, dt.datetime] = field(default_factory=dict[str, dt.datetime])
 
-    async def save(self, event: WebhookEvent, customer: dict[str, Any]) -> None:
+    async def save(self, event: WebhookEvent, customer: Customer) -> None:
         """Handle ``customer.created`` and ``customer.updated``, which have the whole customer."""
-        if self._is_newest(event, customer["id"]):
-            self.customers[customer["id"]] = customer
+        if self._is_newest(event, customer.id):
+            self.customers[customer.id] = customer
 
-    async def delete(self, event: WebhookEvent, customer: dict[str, Any]) -> None:
+    async def delete(self, event: WebhookEvent, customer: Customer) -> None:
         """Handle ``customer.deleted``."""
-        if self._is_newest(event, customer["id"]):
-            self.customers.pop(customer["id"], None)
+        if self._is_newest(event, customer.id):
+            self.customers.pop(customer.id, None)
 
     def _is_newest(self, event: WebhookEvent, customer_id: str) -> bool:
         """Whether no later event of the customer has been handled: a webhook that is repeated may be overtaken."""
@@ -63,12 +62,8 @@ class Receiver:
 
     def __init__(self, secret: str, customers: CustomerCopy) -> None:
         self._secret = secret
+        self._customers = customers
         self._seen = SeenEvents()  # of this process; several processes need a table with a unique key
-        self._handlers: dict[str, Callable[[WebhookEvent, dict[str, Any]], Awaitable[None]]] = {
-            "customer.created": customers.save,
-            "customer.updated": customers.save,
-            "customer.deleted": customers.delete,
-        }
 
     async def receive(self, request: web.Request) -> web.Response:
         """Handle a request."""
@@ -77,17 +72,21 @@ class Receiver:
         body = await request.read()
         try:
             event = construct_event(body, request.headers.get("X-Voucherify-Signature"), self._secret)
+            payload = event.payload
         except WebhookSignatureError as error:
             return web.Response(status=401, text=str(error))
+        except DecodeError as error:
+            return web.Response(status=400, text=str(error))
         if event.event_type is None:
             return web.Response(status=400, text="this is not an event")
-        handle = self._handlers.get(event.event_type)
-        if handle is None:
-            return web.Response(status=204)  # the service need not repeat an event that nobody wants
-        try:
-            customer = event.data["customer"]
-            name = customer["source_id"] or customer["id"]
-        except (DecodeError, LookupError, TypeError):
+        match payload:
+            case CustomerCreated(customer=customer) | CustomerUpdated(customer=customer):
+                handle = self._customers.save
+            case CustomerDeleted(customer=customer):
+                handle = self._customers.delete
+            case _:
+                return web.Response(status=204)  # the service need not repeat an event that nobody wants
+        if customer is None:
             return web.Response(status=400, text="this event has no customer")
         if not self._seen.add(event):
             return web.Response(status=204)  # a duplicate
@@ -97,7 +96,7 @@ class Receiver:
         except BaseException:  # a cancellation too
             self._seen.discard(event)  # the response is a 500, and the service sends the event again
             raise
-        print(f"{event.event_type} {name!r}", flush=True)
+        print(f"{event.event_type} {customer.source_id or customer.id!r}", flush=True)
         return web.Response(status=204)
 
 

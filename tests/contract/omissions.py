@@ -22,6 +22,7 @@ NOT_OFFERED: Final = {
 """What the documents describe and the package does not offer."""
 
 UNDOCUMENTED: Final = {
+    "LoyaltyTierEvent.loyalty_tier_to": "The schemas require it, and describe it for other events only.",
     "PublicationSucceeded.vouchers": "An example has it, and no schema.",
     "async_actions.wait": "Calls `get` until the job has ended.",
     "customers.delete_missing": "Calls `delete` for the customers that were missing from a sync.",

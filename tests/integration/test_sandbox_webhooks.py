@@ -24,7 +24,7 @@ from tests.support.internals import use_webhook_clock
 from tests.support.loops import until
 from tests.support.programs import load_example
 from tests.support.wire import RawServer, Reply, in_order, raw_server, reset, respond, stall
-from voucherify_async import VoucherifyClient
+from voucherify_async import Customer, VoucherifyClient
 from voucherify_async._transport.clock import Clock
 from voucherify_async.sandbox import Quirks, Sandbox
 from voucherify_async.sandbox import __main__ as command
@@ -81,15 +81,15 @@ class Receiver:
             setattr(self.copy, name, self._recorded(getattr(self.copy, name)))
 
     def _recorded(self, handle: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        async def recorded(event: WebhookEvent, customer: dict[str, Any]) -> None:
+        async def recorded(event: WebhookEvent, customer: Customer) -> None:
             await handle(event, customer)
-            self.handled.append((event.event_type, customer["source_id"]))
+            self.handled.append((event.event_type, customer.source_id))
 
         return recorded
 
     @property
     def names(self) -> dict[str | None, str | None]:
-        return {customer["source_id"]: customer.get("name") for customer in self.copy.customers.values()}
+        return {customer.source_id: customer.name for customer in self.copy.customers.values()}
 
 
 @asynccontextmanager

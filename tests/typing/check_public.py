@@ -1,7 +1,9 @@
 """What a type checker must say about the public surface. Checked by `make types`; never run.
 
-An ignore comment here is an assertion: mypy reports those that nothing needs.
+An ignore comment here is an assertion: mypy and pyright report those that nothing needs.
 """
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations
 
@@ -31,8 +33,25 @@ from voucherify_async import (
     VoucherifyClient,
     Window,
 )
-from voucherify_async.models import BulkUpdateResult, JobResult
+from voucherify_async.models import (
+    BulkUpdateResult,
+    Campaign,
+    CampaignEvent,
+    CustomerEvent,
+    CustomerOrderPaid,
+    CustomerSegmentEntered,
+    Discount,
+    Event,
+    JobResult,
+    Order,
+    OrderItem,
+    RedemptionEvent,
+    UnknownEvent,
+    Voucher,
+    VoucherCreated,
+)
 from voucherify_async.resources import CustomersResource
+from voucherify_async.webhooks import WebhookEvent
 
 
 class Meta(msgspec.Struct):
@@ -99,8 +118,8 @@ async def sync_jobs(voucherify: VoucherifyClient, rows: AsyncIterator[dict[str, 
     assert_type(report.failures, tuple[SyncFailure, ...])
     assert_type(await customers.sync_metadata(["a"], {"tier": "gold"}, concurrency=2), SyncReport[str])
     assert_type(await customers.sync_csv("a.csv", state=Path("sync.sqlite")), SyncReport[str])
-    await customers.sync(rows, on_invalid="skip")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    await customers.sync_csv("a.csv", concurency=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await customers.sync(rows, on_invalid="skip")  # type: ignore[arg-type]
+    await customers.sync_csv("a.csv", concurency=2)  # type: ignore[call-arg]
 
 
 async def pages(voucherify: VoucherifyClient) -> None:
@@ -155,6 +174,48 @@ async def arguments(voucherify: VoucherifyClient) -> None:
     customers.list(order="name")  # type: ignore[arg-type]
     customers.list(50)  # type: ignore[call-arg]
     await customers.update("a", source_id="b")  # type: ignore[call-arg]
+
+
+async def mistakes(voucherify: VoucherifyClient) -> None:
+    customers = voucherify.customers
+    customers.list(limit="10")  # type: ignore[arg-type]
+    customers.list_activity("a", limit="10")  # type: ignore[arg-type]
+    customers.list(order="nonsense")  # type: ignore[arg-type]
+    customers.list_activity("a", order="nonsense")  # type: ignore[arg-type]
+    CustomerUpsert(source_id=None)  # type: ignore[arg-type]
+    await customers.get()  # type: ignore[call-arg]
+    await customers.create(nmae="Ada")  # type: ignore[call-arg]
+    await customers.update("a", nmae="Ada")  # type: ignore[call-arg]
+    customers.list(ctiy="London")  # type: ignore[call-arg]
+    CustomerUpsert(source_id="a", nmae="Ada")  # type: ignore[call-arg]
+
+
+def events(activity: CustomerActivity, webhook: WebhookEvent) -> None:
+    """A class pattern narrows the type of an event, and the types of what it contains."""
+    assert_type(activity.event, CustomerEvent | UnknownEvent)
+    match activity.event:
+        case CustomerSegmentEntered(segment=segment) as entered:
+            assert_type(entered, CustomerSegmentEntered)
+            assert_type(segment, Segment | None)
+        case CustomerOrderPaid(order=Order(amount=amount, items=items), customer=customer):
+            assert_type(amount, int | float | None)
+            assert_type(items, tuple[OrderItem, ...] | None)
+            assert_type(customer, Customer | None)
+        case RedemptionEvent() as redemption:
+            assert_type(redemption.voucher, Voucher | None)
+        case UnknownEvent(type=event_type, data=data):
+            assert_type(event_type, str | None)
+            assert_type(data, Any)
+        case other:
+            assert_type(other, CustomerEvent)
+            assert other.segment  # type: ignore[attr-defined]
+    match webhook.payload:
+        case VoucherCreated(voucher=Voucher(discount=discount)):
+            assert_type(discount, Discount | None)
+        case CampaignEvent(campaign=campaign):
+            assert_type(campaign, Campaign | None)
+        case payload:
+            assert_type(payload, Event)
 
 
 async def views(voucherify: VoucherifyClient) -> None:

@@ -1,5 +1,7 @@
 """Results of a resource method that disagree with its operation are type errors: each `ignore` here must be needed."""
 
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from typing import Final
@@ -18,10 +20,10 @@ class ThingsResource(Resource):
         return await self._call(_GET, thing_id=thing_id)
 
     async def get_wrong(self, thing_id: str) -> Customer:
-        return await self._call(_GET, thing_id=thing_id)  # type: ignore[arg-type]  # pyright: ignore[reportReturnType]
+        return await self._call(_GET, thing_id=thing_id)  # type: ignore[arg-type]
 
     def list(self) -> Pager[CustomerActivity]:
         return self._list(_LIST, "things", SinglePage(), limit=None, cursor=None)
 
     def list_wrong(self) -> Pager[Segment]:
-        return self._list(_LIST, "things", SinglePage(), limit=None, cursor=None)  # type: ignore[arg-type]  # pyright: ignore[reportReturnType]
+        return self._list(_LIST, "things", SinglePage(), limit=None, cursor=None)  # type: ignore[arg-type]

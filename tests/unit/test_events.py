@@ -18,6 +18,8 @@ from voucherify_async.models import (
     CustomerOrderPaid,
     CustomerSegmentEntered,
     Event,
+    EventApiKey,
+    EventSource,
     MessageSent,
     Order,
     Segment,
@@ -37,7 +39,11 @@ ENTERED: dict[str, Any] = {
 
 
 def activity(event_type: str | None, data: Any) -> CustomerActivity:
-    content = {"id": "evcus_1", "type": event_type, "created_at": "2026-01-02T03:04:05.678Z", "data": data}
+    content = {
+        "id": "evcus_1",
+        "type": event_type,
+        "data": {"data": data, "event_source": {"channel": "API"}},
+    }
     return msgspec.json.decode(msgspec.json.encode(content), type=CustomerActivity)
 
 
@@ -68,7 +74,41 @@ def test_event_of_a_known_type() -> None:
     assert event.customer.summary.orders.total_count == 3
     assert event.voucher is None
     assert one.event is event
-    assert one.data == ENTERED
+    assert one.data == {"data": ENTERED, "event_source": {"channel": "API"}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "event"),
+    [
+        pytest.param(
+            b'{"segment": {"id": "s"}}', CustomerSegmentEntered(segment=Segment(id="s")), id="not nested"
+        ),
+        pytest.param(b"null", CustomerSegmentEntered(), id="null"),
+        pytest.param(b'{"event_source": null, "data": null}', CustomerSegmentEntered(), id="nulls in it"),
+    ],
+)
+def test_data_that_is_not_as_documented(raw: bytes, event: Event) -> None:
+    one = CustomerActivity(id="e", type="customer.segment.entered", raw_data=msgspec.Raw(raw))
+    assert one.event == event
+    assert one.event_source is None
+
+
+def test_source_of_an_event() -> None:
+    raw = b'{"event_source": {"channel": "API", "api_key": {"name": "shop", "app_id": "a"}, "user": null}}'
+    one = CustomerActivity(id="e", type="customer.segment.entered", raw_data=msgspec.Raw(raw))
+    assert one.event_source == EventSource(channel="API", api_key=EventApiKey(name="shop", app_id="a"))
+    assert one.event == CustomerSegmentEntered()
+    with pytest.raises(DecodeError, match="Expected `object | null`, got `int`"):
+        _ = CustomerActivity(id="e", raw_data=msgspec.Raw(b'{"event_source": 1}')).event_source
+
+
+@pytest.mark.parametrize("raw", [b"[1]", b'"text"', b"5"])
+def test_data_that_is_no_object(raw: bytes) -> None:
+    one = CustomerActivity(id="e", type="customer.segment.entered", raw_data=msgspec.Raw(raw))
+    with pytest.raises(DecodeError, match="of type customer.segment.entered cannot be decoded: Expected"):
+        _ = one.event
+    assert one.event_source is None
+    assert CustomerActivity(id="e", raw_data=msgspec.Raw(raw)).event == UnknownEvent(data=one.data)
 
 
 @pytest.mark.parametrize("event_type", ["customer.segment.reentered", "", None, "voucher.created"])
@@ -95,10 +135,12 @@ def test_surprising_data_is_an_error_when_the_event_is_read(data: Any, problem: 
     one = activity("customer.segment.left", data)
     with pytest.raises(DecodeError) as caught:
         _ = one.event
+    assert one.event_source == EventSource(channel="API")
     assert str(caught.value) == (
         f"the event evcus_1 of type customer.segment.left cannot be decoded: {problem}"
     )
-    assert one.data == data
+    assert one.data is not None
+    assert one.data["data"] == data
 
 
 def test_odd_texts_in_an_event() -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from voucherify_async.errors import DecodeError
 from voucherify_async.models._json import lazy_json
 from voucherify_async.models.base import Model
 
 if TYPE_CHECKING:
     from voucherify_async.models.customer_events import CustomerEvent
-    from voucherify_async.models.events import UnknownEvent
+    from voucherify_async.models.events import EventSource, UnknownEvent
 
 __all__ = ["CustomerActivity"]
+
+
+_PARTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
 class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
@@ -45,13 +49,28 @@ class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
 
     @cached_property
     def data(self) -> Mapping[str, Any] | None:
-        """What the event is about, as plain Python values; `None` if absent. Decoded on first access.
+        """The details of the event as plain Python values; `None` if absent. Decoded on first access.
+
+        The service has what the event is about in ``data["data"]``, and who caused it in ``data["event_source"]``.
 
         Raises:
-            DecodeError: It is nested too deeply, or contains a number too large for a float.
+            DecodeError: They are nested too deeply, or contain a number too large for a float.
         """
         data: Mapping[str, Any] | None = lazy_json(self.raw_data)
         return data
+
+    @cached_property
+    def event_source(self) -> EventSource | None:
+        """Who caused the event; `None` if absent. Decoded on first access.
+
+        Raises:
+            DecodeError: It is not as the class declares it.
+        """
+        from voucherify_async.models.events import EventSource  # noqa: PLC0415
+
+        raw = self._parts.get("event_source", msgspec.Raw(b"null"))
+        source: EventSource | None = lazy_json(raw, msgspec.json.Decoder(EventSource | None))
+        return source
 
     @cached_property
     def event(self) -> CustomerEvent | UnknownEvent:
@@ -66,4 +85,12 @@ class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
         from voucherify_async.models.customer_events import CUSTOMER_EVENTS  # noqa: PLC0415  # imports 20 modules
         from voucherify_async.models.events import decode_event  # noqa: PLC0415
 
-        return decode_event(CUSTOMER_EVENTS, self.type, self.id, self.raw_data)
+        return decode_event(CUSTOMER_EVENTS, self.type, self.id, self._parts.get("data", self.raw_data))
+
+    @property
+    def _parts(self) -> Mapping[str, msgspec.Raw]:
+        """The properties of `data`."""
+        try:
+            return lazy_json(self.raw_data, _PARTS) or {}
+        except DecodeError:  # it is not an object
+            return {}

@@ -421,9 +421,11 @@ class LoyaltyTierEvent(LoyaltyEvent, frozen=True, kw_only=True):
 
     Attributes:
         loyalty_tier: The loyalty tier.
+        loyalty_tier_to: The same. The service documents that it is there, but not what it is.
     """
 
     loyalty_tier: LoyaltyTier | None = None
+    loyalty_tier_to: LoyaltyTier | None = None
 
 
 class LoyaltyTierChange(LoyaltyEvent, frozen=True, kw_only=True):
