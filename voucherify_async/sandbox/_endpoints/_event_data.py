@@ -391,7 +391,7 @@ def _rewarded_points(event: Event) -> Json:
 
 def _reward_redemption(event: Event) -> Json:
     about, campaign = event.about, _campaign(event)
-    status = event.kind.rpartition(".")[2].upper()
+    state = event.kind.rpartition(".")[2].upper()
     reward = _reward(event)
     assignment = {
         "id": alphanumeric_id("rewa_", len(about.name)),
@@ -406,7 +406,7 @@ def _reward_redemption(event: Event) -> Json:
     return {
         **_campaign_data(event),
         "holder": simple_customer(event.customer),
-        "reward_redemption": {"id": alphanumeric_id("rewr_", about.number), "status": status},
+        "reward_redemption": {"id": alphanumeric_id("rewr_", about.number), "state": state},
         "reward": reward,
         "reward_assignment": assignment,
         "source": "API",
