@@ -1,0 +1,1 @@
+"""A backend for customers, with FastAPI. See README.md."""
