@@ -53,7 +53,7 @@ _EXPORTS = {
     ),
     "categories": ("Category",),
     "customer_events": """
-        CUSTOMER_EVENTS BalanceEvent CardBalance CustomEventLoyaltyDetails CustomEventReferralDetails
+        CUSTOMER_EVENTS BalanceEvent BalanceChange CustomEventLoyaltyDetails CustomEventReferralDetails
         CustomerActivecampaignFailed CustomerActivecampaignRecovered CustomerActivecampaignSent
         CustomerBatchFailed CustomerBatchRecovered CustomerBatchSent CustomerBrazeFailed
         CustomerBrazeRecovered CustomerBrazeSent CustomerConfirmed CustomerCreated CustomerCustomEvent
@@ -80,7 +80,7 @@ _EXPORTS = {
         DistributionEvent HolderAssignmentEvent LoyaltyEvent LoyaltyTierChange LoyaltyTierEvent MessageEvent
         MessageFailed MessageRecovered MessageSent OrderEvent PendingPointsActivated PendingPointsEvent
         PointsExpired PublicationEvent RedemptionEvent RedemptionRollbackEvent RewardRedemptionEvent
-        RewardedEvent SegmentEvent ValidationEvent
+        ReferralRewardTrigger SegmentEvent ValidationEvent
     """.split(),  # noqa: SIM905  # one line for each of 115 names reads worse
     "distributions": (
         "Distribution",

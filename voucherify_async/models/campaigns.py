@@ -76,7 +76,7 @@ class CampaignVoucher(Model, frozen=True, kw_only=True):
     Attributes:
         type: ``DISCOUNT_VOUCHER``, ``GIFT_VOUCHER`` or ``LOYALTY_CARD``.
         discount: The discount of discount vouchers.
-        gift: The balance of new gift cards.
+        gift: The credits of new gift cards.
         loyalty_card: The points of new loyalty cards.
         redemption: How often a voucher can be redeemed.
         code_config: How codes are generated.
@@ -108,7 +108,7 @@ class AccessSettingsAssignment(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the assignment.
         area_id: The id of the area.
-        all_stores: Whether it is assigned to all stores of the area.
+        all_stores: Whether the campaign is assigned to all stores of the area.
         area_store_id: The id of the store.
         created_at: Time of creation, timezone-aware.
         object: Always ``area_store_campaign_assignment``.
@@ -152,10 +152,12 @@ class Campaign(Model, frozen=True, kw_only=True):
         voucher: What its vouchers have in common.
         vouchers_count: Number of vouchers.
         is_referral_code: Whether its vouchers are referral codes.
-        referral_program: For ``REFERRAL_PROGRAM``, how a referral is counted.
-        promotion: For ``PROMOTION``, its tiers.
+        referral_program: For ``REFERRAL_PROGRAM``, how a referral is counted and what the referred customer
+            gets.
+        promotion: For ``PROMOTION``, the promotion tiers.
         loyalty_tiers_expiration: For ``LOYALTY_PROGRAM``, when customers get and lose tiers.
-        auto_join: Whether customers join by themselves when an earning rule is fulfilled.
+        auto_join: For ``LOYALTY_PROGRAM``, whether customers join automatically when an earning rule is
+            fulfilled.
         join_once: Whether a customer can join only once.
         active: Whether the campaign is enabled.
         start_date: Start of the validity, timezone-aware; `None` for no start.
@@ -166,8 +168,8 @@ class Campaign(Model, frozen=True, kw_only=True):
         validity_day_of_week: Days of the week on which the campaign is valid, from 0 (Sunday) to 6
             (Saturday).
         validity_hours: Times of day at which the campaign is valid.
-        use_voucher_metadata_schema: Whether vouchers have the metadata schema of vouchers instead of that of
-            campaigns.
+        use_voucher_metadata_schema: Whether the campaign uses the metadata schema of vouchers instead of that
+            of campaigns.
         validation_rules_assignments: The validation rules of the campaign.
         access_settings_assignments: The areas and stores that the campaign is assigned to.
         category: The name of the category.
@@ -175,9 +177,11 @@ class Campaign(Model, frozen=True, kw_only=True):
         categories: The categories.
         creation_status: The progress of its creation: ``DRAFT``, ``IN_PROGRESS``, ``DONE``, ``FAILED`` or
             ``MODIFYING``.
-        vouchers_generation_status: The progress of the generation of its vouchers, as for `creation_status`.
-        protected: Whether the campaign cannot be deleted.
-        readonly: Whether you can only read the campaign.
+        vouchers_generation_status: The progress of the generation of its vouchers, with the same values as
+            `creation_status`.
+        protected: Whether the campaign is protected from deletion.
+        readonly: Whether the campaign is read-only for you. Set only for users who are restricted to areas
+            and stores.
         metadata: Custom properties.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.

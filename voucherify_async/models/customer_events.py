@@ -1,8 +1,8 @@
 """Events about customers, in their activity and in webhooks.
 
 The name of a class is the type of its event, so ``customer.segment.entered`` is `CustomerSegmentEntered`. Events with the
-same properties share a base class, such as `SegmentEvent`. The classes have the properties of activity and of webhooks:
-a property that only the other has is `None`.
+same properties share a base class, for example `SegmentEvent`. A class has all properties that the event has in
+activity or in webhooks; those that one of the two does not have are `None` there.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from voucherify_async.models.vouchers import RedeemableHolder, Voucher, VoucherB
 
 __all__ = [
     "CUSTOMER_EVENTS",
+    "BalanceChange",
     "BalanceEvent",
-    "CardBalance",
     "CustomEventLoyaltyDetails",
     "CustomEventReferralDetails",
     "CustomerActivecampaignFailed",
@@ -125,19 +125,19 @@ __all__ = [
     "PublicationEvent",
     "RedemptionEvent",
     "RedemptionRollbackEvent",
+    "ReferralRewardTrigger",
     "RewardRedemptionEvent",
-    "RewardedEvent",
     "SegmentEvent",
     "ValidationEvent",
 ]
 
 
-class CardBalance(Model, frozen=True, kw_only=True):
-    """Credits or points that were added to a card, or paid with it.
+class BalanceChange(Model, frozen=True, kw_only=True):
+    """The credits or points by which an event changed the balance of a card.
 
     Attributes:
-        amount: Credits, in hundredths of the currency unit.
-        points: The points.
+        amount: For a gift card, the credits, in hundredths of the currency unit.
+        points: For a loyalty card, the points.
     """
 
     amount: Number | None = None
@@ -148,9 +148,9 @@ class CustomEventReferralDetails(Model, frozen=True, kw_only=True):
     """The referral that a custom event belongs to.
 
     Attributes:
-        referrer: The customer who referred the customer.
+        referrer: The customer who made the referral.
         voucher: The referral code.
-        campaign: The campaign.
+        campaign: The referral campaign.
     """
 
     referrer: Customer | None = None
@@ -163,19 +163,19 @@ class CustomEventLoyaltyDetails(Model, frozen=True, kw_only=True):
 
     Attributes:
         voucher: The loyalty card.
-        campaign: The campaign.
+        campaign: The campaign of the loyalty card.
     """
 
     voucher: Voucher | None = None
     campaign: Campaign | None = None
 
 
-class RewardedEvent(Model, frozen=True, kw_only=True):
-    """The event of a customer that earned a reward.
+class ReferralRewardTrigger(Model, frozen=True, kw_only=True):
+    """The event for which a customer was rewarded in a referral program.
 
     Attributes:
         event_type: The type of the event.
-        segment: The segment that the customer entered.
+        segment: The segment that the customer entered, if the event is about a segment.
     """
 
     event_type: str | None = None
@@ -193,7 +193,9 @@ class CustomerEvent(Event, frozen=True, kw_only=True):
 
 
 class DistributionEvent(CustomerEvent, frozen=True, kw_only=True):
-    """An event about a customer that a distribution can wait for. In activity, only the customer is set.
+    """An event about a customer that can start a distribution.
+
+    Webhooks have the properties below, activity does not.
 
     Attributes:
         campaign: The campaign of the voucher or promotion that is sent.
@@ -223,8 +225,8 @@ class OrderEvent(DistributionEvent, frozen=True, kw_only=True):
 
     Attributes:
         order: The order.
-        redemption: A redemption that belongs to the order.
-        referrer: The customer who referred the customer.
+        redemption: A redemption for the order.
+        referrer: The customer who made the referral.
     """
 
     order: Order | None = None
@@ -276,7 +278,7 @@ class CustomerVoucherEvent(CustomerEvent, frozen=True, kw_only=True):
     """An event about a voucher of a customer.
 
     Attributes:
-        campaign: The campaign.
+        campaign: The campaign of the voucher.
         voucher: The voucher.
     """
 
@@ -302,7 +304,8 @@ class PendingPointsEvent(CustomerVoucherEvent, frozen=True, kw_only=True):
     Attributes:
         order: The order that earned the points.
         pending_points: The pending points.
-        voucher_pending_points_balance: The change of the pending points, and the pending points after it.
+        voucher_pending_points_balance: The change of the pending points of the card, and all that are pending
+            after it.
     """
 
     order: Order | None = None
@@ -326,7 +329,7 @@ class PointsExpired(CustomerVoucherEvent, frozen=True, kw_only=True):
     """Points of a loyalty card expired.
 
     Attributes:
-        buckets: The points that expired.
+        buckets: The buckets of points that expired.
         points: Number of points that expired.
         transaction: The transaction on the voucher.
     """
@@ -361,9 +364,9 @@ class RedemptionEvent(CustomerVoucherEvent, frozen=True, kw_only=True):
 
     Attributes:
         holder: The customer who holds the voucher.
-        order: The order.
-        promotion_tier: The promotion tier.
-        promotion_stack: The promotion stack.
+        order: The order that the redemption belongs to.
+        promotion_tier: The promotion tier that was redeemed.
+        promotion_stack: The promotion stack that was redeemed.
         redemption: The redemption.
     """
 
@@ -389,15 +392,15 @@ class RewardRedemptionEvent(PublicationEvent, frozen=True, kw_only=True):
 
     Attributes:
         holder: The customer who holds the loyalty card.
-        balance: What was paid for the reward.
+        balance: The change of the balance: a number in activity, an object in webhooks.
         reward: The reward.
         reward_assignment: The assignment of the reward to the campaign.
         reward_redemption: The redemption of the reward.
-        source: What caused the redemption.
+        source: What caused the redemption: a string in activity, an object in webhooks.
     """
 
     holder: Customer | None = None
-    balance: Number | CardBalance | None = None
+    balance: Number | BalanceChange | None = None
     reward: Reward | None = None
     reward_assignment: RewardAssignment | None = None
     reward_redemption: RewardRedemption | None = None
@@ -421,7 +424,7 @@ class LoyaltyTierEvent(LoyaltyEvent, frozen=True, kw_only=True):
 
     Attributes:
         loyalty_tier: The loyalty tier.
-        loyalty_tier_to: The same. The service documents that it is there, but not what it is.
+        loyalty_tier_to: Required by the service's schema, which does not describe it.
     """
 
     loyalty_tier: LoyaltyTier | None = None
@@ -444,7 +447,7 @@ class HolderAssignmentEvent(CustomerVoucherEvent, frozen=True, kw_only=True):
     """An event about the assignment of a voucher to a customer.
 
     Attributes:
-        holder: The assignment.
+        holder: The assignment of the voucher to the customer.
     """
 
     holder: RedeemableHolder | None = None
@@ -454,7 +457,7 @@ class CustomerConfirmed(CustomerEvent, frozen=True, kw_only=True):
     """A customer was confirmed.
 
     Attributes:
-        unconfirmed_customer: The customer before, with an id of its own.
+        unconfirmed_customer: The customer before it was confirmed, under another id.
     """
 
     unconfirmed_customer: Customer | None = None
@@ -476,8 +479,8 @@ class CustomerReferred(CustomerEvent, frozen=True, kw_only=True):
     """A customer was referred by another one.
 
     Attributes:
-        referrer: The customer who referred the customer.
-        campaign: The campaign.
+        referrer: The customer who made the referral.
+        campaign: The referral campaign.
         voucher: The referral code.
         custom_event: The custom event that counted as the referral.
         redemption: The redemption that counted as the referral.
@@ -539,113 +542,113 @@ class CustomerEmailFailed(MessageFailed, frozen=True, kw_only=True):
 
 
 class CustomerActivecampaignSent(MessageSent, frozen=True, kw_only=True):
-    """A message by ActiveCampaign was sent to a customer."""
+    """A message was sent to a customer through ActiveCampaign."""
 
 
 class CustomerActivecampaignRecovered(MessageRecovered, frozen=True, kw_only=True):
-    """A message by ActiveCampaign was sent to a customer after a failure."""
+    """A message was sent to a customer through ActiveCampaign after a failure."""
 
 
 class CustomerActivecampaignFailed(MessageFailed, frozen=True, kw_only=True):
-    """A message by ActiveCampaign could not be sent to a customer."""
+    """A message could not be sent to a customer through ActiveCampaign."""
 
 
 class CustomerBrazeSent(MessageSent, frozen=True, kw_only=True):
-    """A message by Braze was sent to a customer."""
+    """A message was sent to a customer through Braze."""
 
 
 class CustomerBrazeRecovered(MessageRecovered, frozen=True, kw_only=True):
-    """A message by Braze was sent to a customer after a failure."""
+    """A message was sent to a customer through Braze after a failure."""
 
 
 class CustomerBrazeFailed(MessageFailed, frozen=True, kw_only=True):
-    """A message by Braze could not be sent to a customer."""
+    """A message could not be sent to a customer through Braze."""
 
 
 class CustomerMailchimpSent(MessageSent, frozen=True, kw_only=True):
-    """A message by Mailchimp was sent to a customer."""
+    """A message was sent to a customer through Mailchimp."""
 
 
 class CustomerMailchimpRecovered(MessageRecovered, frozen=True, kw_only=True):
-    """A message by Mailchimp was sent to a customer after a failure."""
+    """A message was sent to a customer through Mailchimp after a failure."""
 
 
 class CustomerMailchimpFailed(MessageFailed, frozen=True, kw_only=True):
-    """A message by Mailchimp could not be sent to a customer."""
+    """A message could not be sent to a customer through Mailchimp."""
 
 
 class CustomerIntercomSent(MessageSent, frozen=True, kw_only=True):
-    """A message by Intercom was sent to a customer."""
+    """A message was sent to a customer through Intercom."""
 
 
 class CustomerIntercomRecovered(MessageRecovered, frozen=True, kw_only=True):
-    """A message by Intercom was sent to a customer after a failure."""
+    """A message was sent to a customer through Intercom after a failure."""
 
 
 class CustomerIntercomFailed(MessageFailed, frozen=True, kw_only=True):
-    """A message by Intercom could not be sent to a customer."""
+    """A message could not be sent to a customer through Intercom."""
 
 
 class CustomerShopifySent(MessageSent, frozen=True, kw_only=True):
-    """A message by Shopify was sent to a customer."""
+    """A message was sent to a customer through Shopify."""
 
 
 class CustomerShopifyRecovered(MessageRecovered, frozen=True, kw_only=True):
-    """A message by Shopify was sent to a customer after a failure."""
+    """A message was sent to a customer through Shopify after a failure."""
 
 
 class CustomerShopifyFailed(MessageFailed, frozen=True, kw_only=True):
-    """A message by Shopify could not be sent to a customer."""
+    """A message could not be sent to a customer through Shopify."""
 
 
 class CustomerKlaviyoSent(MessageSent, frozen=True, kw_only=True):
-    """A message by Klaviyo was sent to a customer."""
+    """A message was sent to a customer through Klaviyo."""
 
 
 class CustomerKlaviyoRecovered(MessageRecovered, frozen=True, kw_only=True):
-    """A message by Klaviyo was sent to a customer after a failure."""
+    """A message was sent to a customer through Klaviyo after a failure."""
 
 
 class CustomerKlaviyoFailed(MessageFailed, frozen=True, kw_only=True):
-    """A message by Klaviyo could not be sent to a customer."""
+    """A message could not be sent to a customer through Klaviyo."""
 
 
 class CustomerBatchSent(MessageSent, frozen=True, kw_only=True):
-    """A message by Batch was sent to a customer."""
+    """A message was sent to a customer through Batch."""
 
 
 class CustomerBatchRecovered(MessageRecovered, frozen=True, kw_only=True):
-    """A message by Batch was sent to a customer after a failure."""
+    """A message was sent to a customer through Batch after a failure."""
 
 
 class CustomerBatchFailed(MessageFailed, frozen=True, kw_only=True):
-    """A message by Batch could not be sent to a customer."""
+    """A message could not be sent to a customer through Batch."""
 
 
 class CustomerRewarded(CustomerEvent, frozen=True, kw_only=True):
     """A customer got a reward in a referral program.
 
     Attributes:
-        campaign: The campaign.
-        voucher: The voucher.
+        campaign: The referral campaign.
+        voucher: The voucher that the customer got, or whose balance changed.
         holder: The customer who holds the voucher.
-        balance: What was added to the card.
+        balance: The change of the balance of the card.
         reward: The reward.
         referral_tier: The tier of the referral program.
         redemption: The redemption that earned the reward.
         custom_event: The custom event that earned the reward.
-        customer_event: The event of a customer that earned the reward.
+        customer_event: The event, other than a redemption or a custom event, that earned the reward.
     """
 
     campaign: Campaign | None = None
     voucher: Voucher | None = None
     holder: Customer | None = None
-    balance: CardBalance | None = None
+    balance: BalanceChange | None = None
     reward: Reward | None = None
     referral_tier: ReferralTier | None = None
     redemption: Redemption | None = None
     custom_event: CustomEvent | None = None
-    customer_event: RewardedEvent | None = None
+    customer_event: ReferralRewardTrigger | None = None
 
 
 class CustomerRewardedLoyaltyPoints(PublicationEvent, frozen=True, kw_only=True):
@@ -657,7 +660,7 @@ class CustomerRewardedLoyaltyPoints(PublicationEvent, frozen=True, kw_only=True)
         earning_rule: The earning rule that added the points.
         event: The event that earned the points.
         order: The order that earned the points.
-        loyalty_tier: The loyalty tier that the customer reached.
+        loyalty_tier: The loyalty tier that the event is about.
     """
 
     holder: Customer | None = None
@@ -725,11 +728,11 @@ class CustomerPublicationFailed(PublicationEvent, frozen=True, kw_only=True):
 
 
 class CustomerValidationSucceeded(ValidationEvent, frozen=True, kw_only=True):
-    """Redeemables were valid for a customer."""
+    """A validation of redeemables for a customer succeeded."""
 
 
 class CustomerValidationFailed(ValidationEvent, frozen=True, kw_only=True):
-    """Redeemables were not valid for a customer."""
+    """A validation of redeemables for a customer failed."""
 
 
 class CustomerRedemptionSucceeded(RedemptionEvent, frozen=True, kw_only=True):
@@ -799,15 +802,15 @@ class CustomerLoyaltyUpdated(LoyaltyEvent, frozen=True, kw_only=True):
 
 
 class CustomerLoyaltyTierJoined(LoyaltyTierEvent, frozen=True, kw_only=True):
-    """A customer got a first loyalty tier."""
+    """A customer who had no loyalty tier got one."""
 
 
 class CustomerLoyaltyTierLeft(LoyaltyTierEvent, frozen=True, kw_only=True):
-    """A customer lost a loyalty tier, and has none."""
+    """A customer lost a loyalty tier and has none now."""
 
 
 class CustomerLoyaltyTierProlonged(LoyaltyTierEvent, frozen=True, kw_only=True):
-    """A customer keeps a loyalty tier for longer."""
+    """A customer keeps a loyalty tier for another period."""
 
 
 class CustomerLoyaltyTierExpirationChanged(LoyaltyTierEvent, frozen=True, kw_only=True):
@@ -912,4 +915,4 @@ CUSTOMER_EVENTS: Final[Mapping[str, type[CustomerEvent]]] = {
     "customer.holder.assignment.created": CustomerHolderAssignmentCreated,
     "customer.holder.assignment.deleted": CustomerHolderAssignmentDeleted,
 }
-"""The class of each type of event in a customer's activity."""
+"""The class of each type of event in a customer's activity, by the type."""

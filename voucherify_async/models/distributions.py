@@ -1,9 +1,8 @@
-"""Distributions: messages with vouchers to customers."""
+"""Distributions: messages to customers, for example with a voucher."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from voucherify_async.models.base import Model
 from voucherify_async.models.customers import Customer
@@ -20,10 +19,10 @@ class DistributionParameters(Model, frozen=True, kw_only=True):
 
     Attributes:
         method: How it is sent, for example ``direct``.
-        subject: What is sent.
-        customer: The customer.
-        campaign_id: The id of the campaign.
-        promotion_tier_id: The id of the promotion tier.
+        subject: The subject of the message.
+        customer: The customer who gets the message.
+        campaign_id: The id of the campaign that the distribution belongs to.
+        promotion_tier_id: The id of the promotion tier that the message is about.
     """
 
     method: str | None = None
@@ -34,10 +33,10 @@ class DistributionParameters(Model, frozen=True, kw_only=True):
 
 
 class DistributionConsents(Model, frozen=True, kw_only=True):
-    """Whether a distribution regards the consents of customers.
+    """Whether a distribution needs the consent of customers.
 
     Attributes:
-        disabled: Whether it is sent without regard to consents.
+        disabled: Whether messages are sent without the consent of customers.
     """
 
     disabled: bool | None = None
@@ -50,9 +49,10 @@ class Distribution(Model, frozen=True, kw_only=True):
         id: The id of the distribution.
         status: ``DRAFT``, ``TO SEND``, ``PAUSED`` or ``DONE``.
         parameters: What it sends, and to whom.
-        consents: Whether it regards the consents of customers.
-        distribution_channels: The channels through which it is sent.
-        set_live_at: Time at which it was started, timezone-aware.
+        consents: Whether it needs the consent of customers.
+        distribution_channels: The channels through which it is sent, for example ``email``, ``sms`` or
+            ``webhook``.
+        set_live_at: Time at which the distribution goes live, timezone-aware.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.
     """
@@ -61,7 +61,7 @@ class Distribution(Model, frozen=True, kw_only=True):
     status: str | None = None
     parameters: DistributionParameters | None = None
     consents: DistributionConsents | None = None
-    distribution_channels: tuple[Any, ...] | None = None
+    distribution_channels: tuple[str, ...] | None = None
     set_live_at: dt.datetime | None = None
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None

@@ -54,11 +54,11 @@ class EventUser(Model, frozen=True, kw_only=True):
 
 
 class EventApiKey(Model, frozen=True, kw_only=True):
-    """The API key with which an event was caused, without its token.
+    """The API key whose request caused an event.
 
     Attributes:
         name: The name of the key.
-        app_id: The id of the key.
+        app_id: The application id of the key, which is sent as ``X-App-Id``.
     """
 
     name: str | None = None
@@ -71,7 +71,7 @@ class EventSource(Model, frozen=True, kw_only=True):
     Attributes:
         channel: ``USER_PORTAL``, ``API``, ``CLIENT_API`` or ``INTERNAL``.
         user: The user of the dashboard, if one caused it.
-        api_key: The API key, if a call caused it.
+        api_key: The API key, if a request to the API caused it.
     """
 
     channel: str | None = None
@@ -85,9 +85,9 @@ class EventDetails(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the event.
         type: The type of the event, for example ``customer.created``.
-        category: ``ACTION`` if somebody did it, ``EFFECT`` if it followed from an action.
+        category: ``ACTION`` if somebody did it; ``EFFECT`` if it followed from an action.
         created_at: Time of the event, timezone-aware.
-        entity_id: The id of the object that the event is about.
+        entity_id: The id of the object that initiated the event, for example of the customer.
         group_id: The id of the request that caused the event.
         event_source: Who caused the event.
     """
@@ -117,9 +117,9 @@ class CustomEventReferral(Model, frozen=True, kw_only=True):
     """The referral that a custom event belongs to.
 
     Attributes:
-        id: The id of the referral.
+        id: The id of the referral code, which is a voucher.
         code: The referral code.
-        referrer_id: The id of the customer who referred the customer.
+        referrer_id: The id of the customer who made the referral.
     """
 
     id: str | None = None

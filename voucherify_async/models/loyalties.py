@@ -45,13 +45,13 @@ class PointsExpirationRules(Model, frozen=True, kw_only=True):
     """When points expire.
 
     Attributes:
-        period_type: ``MONTH``: some months after they were earned. ``FIXED_DAY_OF_YEAR``: on the same day
-            every year.
+        period_type: ``MONTH``: a number of months after they were earned. ``FIXED_DAY_OF_YEAR``: on the same
+            day every year.
         period_value: For ``MONTH``, the number of months.
-        rounding_type: How the end of the period is rounded, for example ``END_OF_MONTH`` or
-            ``PARTICULAR_MONTH``.
-        rounding_value: For ``PARTICULAR_MONTH``, the month, from 1.
-        fixed_month: For ``FIXED_DAY_OF_YEAR``, the month, from 1.
+        rounding_type: For ``MONTH``, what the expiration is rounded to: ``END_OF_MONTH``, ``END_OF_QUARTER``,
+            ``END_OF_HALF_YEAR``, ``END_OF_YEAR`` or ``PARTICULAR_MONTH``.
+        rounding_value: The value for `rounding_type`, for example the month for ``PARTICULAR_MONTH``.
+        fixed_month: For ``FIXED_DAY_OF_YEAR``, the month, from 1 (January) to 12 (December).
         fixed_day: For ``FIXED_DAY_OF_YEAR``, the day of the month.
     """
 
@@ -64,13 +64,13 @@ class PointsExpirationRules(Model, frozen=True, kw_only=True):
 
 
 class TierRounding(Model, frozen=True, kw_only=True):
-    """How the expiry of a loyalty tier is rounded.
+    """How the expiration date of a loyalty tier is rounded.
 
     Attributes:
-        type: ``MONTH``, ``QUARTER``, ``HALF_YEAR``, ``YEAR`` or ``CUSTOM``.
-        strategy: ``START`` or ``END`` of the unit.
-        unit: Unit of `value`.
-        value: For ``CUSTOM``, the month to round to, from 0 (January).
+        type: The period to round to: ``MONTH``, ``QUARTER``, ``HALF_YEAR``, ``YEAR`` or ``CUSTOM``.
+        strategy: Whether the date is moved to the ``START`` or the ``END`` of the period.
+        unit: For ``CUSTOM``, the unit of `value`: ``MONTH``.
+        value: For ``CUSTOM``, the month to round to, from 0 (January) to 11 (December).
     """
 
     type: str | None = None
@@ -83,7 +83,8 @@ class TierStartDate(Model, frozen=True, kw_only=True):
     """When a customer gets a loyalty tier.
 
     Attributes:
-        type: ``IMMEDIATE``: with enough points. ``NEXT_PERIOD``: when the next period starts.
+        type: ``IMMEDIATE``: as soon as the customer has enough points. ``NEXT_PERIOD``: when the next
+            qualification period starts.
     """
 
     type: str | None = None
@@ -93,9 +94,11 @@ class TierExpirationDate(Model, frozen=True, kw_only=True):
     """When a customer loses a loyalty tier.
 
     Attributes:
-        type: ``END_OF_PERIOD``, ``END_OF_NEXT_PERIOD``, ``BALANCE_DROP`` or ``CUSTOM``.
+        type: ``END_OF_PERIOD`` or ``END_OF_NEXT_PERIOD``: at the end of this or the next qualification
+            period. ``BALANCE_DROP``: when the points fall below the range of the tier. ``CUSTOM``: some time
+            after they fall below it.
         extend: Additional time for which the tier is kept, as an ISO 8601 duration.
-        rounding: How the expiry is rounded.
+        rounding: How the expiration date is rounded.
     """
 
     type: str | None = None
@@ -107,9 +110,10 @@ class LoyaltyTiersExpiration(Model, frozen=True, kw_only=True):
     """When customers of a campaign get and lose loyalty tiers.
 
     Attributes:
-        qualification_type: What counts: ``BALANCE``, the points left, or ``POINTS_IN_PERIOD``, the points
+        qualification_type: The points that count: ``BALANCE``, those left, or ``POINTS_IN_PERIOD``, those
             earned in a period.
-        qualification_period: The period: ``MONTH``, ``QUARTER``, ``HALF_YEAR`` or ``YEAR``.
+        qualification_period: The period in which points are earned: ``MONTH``, ``QUARTER``, ``HALF_YEAR`` or
+            ``YEAR``.
         start_date: When a customer gets a tier.
         expiration_date: When a customer loses a tier.
     """
@@ -121,10 +125,10 @@ class LoyaltyTiersExpiration(Model, frozen=True, kw_only=True):
 
 
 class PointsRange(Model, frozen=True, kw_only=True):
-    """The points that a customer of a loyalty tier has.
+    """The range of points of a loyalty tier.
 
     Attributes:
-        from_: The least number of points.
+        from_: The lowest number of points.
         to: The highest number of points; `None` for no upper limit.
     """
 
@@ -136,7 +140,7 @@ class LoyaltyTierConfig(Model, frozen=True, kw_only=True):
     """The settings of a loyalty tier.
 
     Attributes:
-        points: The points that the tier is for.
+        points: The range of points of the tier.
     """
 
     points: PointsRange | None = None
@@ -146,9 +150,9 @@ class PointsMapping(Model, frozen=True, kw_only=True):
     """How a loyalty tier changes the points of an earning rule or the price of a reward.
 
     Attributes:
-        type: ``MULTIPLY`` or ``CUSTOM``.
+        type: ``MULTIPLY``: the points are multiplied by `multiplier`. ``CUSTOM``: `points` replaces them.
         multiplier: For ``MULTIPLY``, the factor.
-        points: For ``CUSTOM``, the points instead.
+        points: For ``CUSTOM``, the points.
     """
 
     type: str | None = None
@@ -185,10 +189,10 @@ class LoyaltyTier(Model, frozen=True, kw_only=True):
         id: The id of the loyalty tier.
         name: The name of the loyalty tier.
         campaign_id: The id of the campaign.
-        points: The points that the tier is for.
+        points: The range of points of the tier.
         config: The settings of the tier.
-        earning_rules: How the tier changes points, by the id of the earning rule.
-        rewards: How the tier changes prices, by the id of the reward.
+        earning_rules: How the tier changes the points of earning rules, by the id of the earning rule.
+        rewards: How the tier changes the prices of rewards, by the id of the reward.
         expiration: When a customer got the tier and loses it.
         metadata: Custom properties.
         created_at: Time of creation, timezone-aware.
@@ -211,17 +215,18 @@ class LoyaltyTier(Model, frozen=True, kw_only=True):
 
 
 class PointsRatio(Model, frozen=True, kw_only=True):
-    """How many points are added for how much.
+    """How a proportional earning rule calculates points: `points` are added for each `every`.
 
     Attributes:
-        every: Points are added for every so much: an amount in hundredths of the currency unit, or a number
-            of items or units of a custom property.
-        points: Points that are added each time.
+        every: The size of a step: an amount in hundredths of the currency unit, a number of units, or a
+            number in a custom property.
+        points: Points that are added for each step.
         points_formula: Formula that calculates `points`.
-        property: The custom property that is counted.
-        object: ``product``, ``sku`` or ``products_collection``, of which items count.
-        id: The id of the product, SKU or collection.
-        applicable_to: The products, SKUs and collections of which items count.
+        property: The name of the custom property.
+        object: The type of the object that `id` refers to: ``product``, ``sku`` or ``products_collection``.
+        id: The id of the product, SKU or collection that earns points.
+        applicable_to: The products, SKUs and collections that earn points. The first one is also in `object`
+            and `id`.
     """
 
     every: Number | None = None
@@ -251,7 +256,7 @@ class OrderItemPoints(Model, frozen=True, kw_only=True):
     """Points for items of an order.
 
     Attributes:
-        quantity: Points for the number of units.
+        quantity: Points for the number of units, without free ones.
         amount: Points for the amount before discounts.
         subtotal_amount: Points for the amount after discounts.
     """
@@ -278,7 +283,8 @@ class EarningRulePoints(Model, frozen=True, kw_only=True):
         type: ``FIXED`` or ``PROPORTIONAL``.
         points: For ``FIXED``, the points.
         points_formula: Formula that calculates `points`.
-        calculation_type: For ``PROPORTIONAL``, what is counted, for example ``ORDER_AMOUNT``.
+        calculation_type: For ``PROPORTIONAL``, what the points are calculated from, for example
+            ``ORDER_AMOUNT`` or ``CUSTOMER_METADATA``.
         order: Points for the order.
         order_items: Points for items of the order.
         customer: Points for a custom property of the customer.
@@ -312,7 +318,7 @@ class EarningRulePendingPoints(Model, frozen=True, kw_only=True):
 
     Attributes:
         period_type: Unit of the period: ``DAY``.
-        period_value: Length of the period.
+        period_value: Length of the period, from 1 to 90.
     """
 
     period_type: str | None = None
@@ -320,7 +326,7 @@ class EarningRulePendingPoints(Model, frozen=True, kw_only=True):
 
 
 class EarningRuleSource(Model, frozen=True, kw_only=True):
-    """Where an earning rule belongs to.
+    """The name of an earning rule, and the campaign that it belongs to.
 
     Attributes:
         banner: The name of the earning rule.
@@ -343,12 +349,13 @@ class EarningRule(Model, frozen=True, kw_only=True):
         loyalty: The points that it adds.
         custom_event: The custom event that adds points.
         segment: The segment that a customer has to enter.
-        loyalty_tier: The loyalty tier that a customer has to reach; some responses have its id only.
+        loyalty_tier: The loyalty tier that the event is about; the id ``__ANY__`` stands for any tier. Some
+            responses have the id only.
         pending_points: How long the points are pending.
-        source: Where the rule belongs to.
+        source: The name of the rule, and the campaign that it belongs to.
         parameters: The settings of the rule, in responses that do not have them at its top level.
-        type: In `parameters`: as for `loyalty`.
-        calculation_type: In `parameters`: as for `loyalty`.
+        type: In `parameters`, the type of the points, as in `EarningRulePoints`.
+        calculation_type: In `parameters`, what the points are calculated from, as in `EarningRulePoints`.
         banner: The name of the rule.
         automation_id: An id that the service uses internally.
         start_date: Start of the validity, in ISO 8601 format.
@@ -398,11 +405,11 @@ class PendingPointsDetails(Model, frozen=True, kw_only=True):
     """How pending points were earned.
 
     Attributes:
-        earning_rule: The earning rule.
+        earning_rule: The earning rule that added the points.
         event: The event that added the points.
-        order: The order.
-        loyalty_tier: The loyalty tier that the customer reached.
-        holder_loyalty_tier: The loyalty tier of the customer who holds the card.
+        order: The order that earned the points.
+        loyalty_tier: The loyalty tier that changed the points of the earning rule.
+        holder_loyalty_tier: The loyalty tier of the card's holder when the points were earned.
     """
 
     earning_rule: EarningRule | None = None
@@ -458,7 +465,7 @@ class PointsBucket(Model, frozen=True, kw_only=True):
         voucher_id: The id of the loyalty card.
         campaign_id: The id of the campaign.
         bucket: The points.
-        status: The status of the bucket, such as ``ACTIVE``.
+        status: The status of the bucket, for example ``ACTIVE``.
         expires_at: The date on which the points expire.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.

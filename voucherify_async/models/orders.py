@@ -28,18 +28,22 @@ class OrderItem(Model, frozen=True, kw_only=True):
         product: The product.
         sku: The SKU.
         quantity: Number of units; some responses have a string.
-        initial_quantity: Number of units before discounts added some.
-        discount_quantity: Number of units that are free.
-        applied_quantity: Number of units that this request added; negative if it removed some.
-        applied_discount_quantity: Number of units that this request made free.
+        initial_quantity: Number of units before discounts added or replaced some.
+        discount_quantity: Number of units that are discounted.
+        applied_quantity: Number of units that were added in this validation or redemption; negative if units
+            were replaced.
+        applied_discount_quantity: Number of units that were discounted in this validation or redemption.
         price: Price of a unit, in hundredths of the currency unit.
         amount: Price of all units, in hundredths of the currency unit.
-        initial_amount: Price of all units before discounts added some, in hundredths of the currency unit.
-        subtotal_amount: Price after discounts of the item, in hundredths of the currency unit.
-        discount_amount: Discount of the item, in hundredths of the currency unit.
-        applied_discount_amount: Discount of the item by this request, in hundredths of the currency unit.
-        applied_quantity_amount: Price of the units that this request added, in hundredths of the currency
-            unit; negative if it removed some.
+        initial_amount: Price of all units before discounts added or replaced some, in hundredths of the
+            currency unit.
+        subtotal_amount: Price of all units after the discounts of the item, in hundredths of the currency
+            unit.
+        discount_amount: All discounts of the item, in hundredths of the currency unit.
+        applied_discount_amount: Discount of the item that was applied in this validation or redemption, in
+            hundredths of the currency unit.
+        applied_quantity_amount: Price of the units that were added in this validation or redemption, in
+            hundredths of the currency unit; negative if units were replaced.
         metadata: Custom properties.
         object: Always ``order_item``.
     """
@@ -68,17 +72,17 @@ class OrderItem(Model, frozen=True, kw_only=True):
 
 
 class OrderRedemption(Model, frozen=True, kw_only=True):
-    """A redemption of an order.
+    """The redemption of a voucher or promotion tier for an order.
 
     Attributes:
         date: Time of the redemption, timezone-aware.
         rollback_id: The id of the rollback, if it was rolled back.
         rollback_date: Time of the rollback, timezone-aware.
-        related_object_type: What was redeemed, for example ``voucher``.
+        related_object_type: What was redeemed: ``voucher`` or ``promotion_tier``.
         related_object_id: The id of what was redeemed.
-        related_object_parent_id: The id of its campaign.
-        stacked: The ids of the redemptions that were made together.
-        rollback_stacked: The ids of their rollbacks.
+        related_object_parent_id: The id of the campaign of what was redeemed.
+        stacked: The ids of the child redemptions, if several redeemables were redeemed together.
+        rollback_stacked: The ids of the rollbacks of these child redemptions.
     """
 
     date: dt.datetime | None = None
@@ -99,21 +103,24 @@ class Order(Model, frozen=True, kw_only=True):
         source_id: The id of the order in your own system.
         status: ``CREATED``, ``PAID``, ``PROCESSING``, ``FULFILLED`` or ``CANCELED``.
         amount: Price of all items, in hundredths of the currency unit.
-        initial_amount: Price of all items before discounts added some, in hundredths of the currency unit.
+        initial_amount: Price of all items before discounts added or replaced some, in hundredths of the
+            currency unit.
         discount_amount: Discounts of the order as a whole, in hundredths of the currency unit.
         items_discount_amount: Discounts of items, in hundredths of the currency unit.
         total_discount_amount: All discounts, in hundredths of the currency unit.
         total_amount: Price after all discounts, in hundredths of the currency unit.
-        applied_discount_amount: Discount of the order as a whole by this request, in hundredths of the
-            currency unit.
-        items_applied_discount_amount: Discounts of items by this request, in hundredths of the currency unit.
-        total_applied_discount_amount: All discounts by this request, in hundredths of the currency unit.
+        applied_discount_amount: Discount of the order as a whole that was applied in this validation or
+            redemption, in hundredths of the currency unit.
+        items_applied_discount_amount: Discounts of items that were applied in this validation or redemption,
+            in hundredths of the currency unit.
+        total_applied_discount_amount: All discounts that were applied in this validation or redemption, in
+            hundredths of the currency unit.
         items: The items.
-        customer: The customer.
-        customer_id: The id of the customer.
-        referrer: The customer who referred the customer.
-        referrer_id: The id of the customer who referred the customer.
-        redemptions: The redemptions, by id.
+        customer: The customer who placed the order.
+        customer_id: The id of the customer who placed the order.
+        referrer: The customer who referred the customer of the order.
+        referrer_id: The id of the customer who referred the customer of the order.
+        redemptions: The redemptions for the order, by the id of the redemption.
         metadata: Custom properties.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.

@@ -24,11 +24,11 @@ class Sku(Model, frozen=True, kw_only=True):
         sku: The name of the SKU, where `name` is absent.
         product_id: The id of its product.
         price: Price of a unit, in hundredths of the currency unit.
-        currency: Currency of the price, as an ISO 4217 code.
+        currency: Currency of the price, for example ``USD``.
         attributes: The values of the product's attributes for this SKU.
         image_url: URL of the image.
         metadata: Custom properties.
-        override: Whether the order's name, price and metadata of the SKU take the place of the stored ones.
+        override: Whether the name, price and metadata of the SKU in the order replace the stored ones.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.
         object: Always ``sku``.
@@ -77,8 +77,7 @@ class Product(Model, frozen=True, kw_only=True):
         attributes: The names of the attributes in which its SKUs differ; some responses have an object here.
         image_url: URL of the image.
         metadata: Custom properties.
-        override: Whether the order's name, price and metadata of the product take the place of the stored
-            ones.
+        override: Whether the name, price and metadata of the product in the order replace the stored ones.
         skus: Its SKUs.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.

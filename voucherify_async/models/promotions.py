@@ -45,11 +45,11 @@ class PromotionRedemptions(Model, frozen=True, kw_only=True):
 
 
 class PromotionOrders(Model, frozen=True, kw_only=True):
-    """The orders with a promotion tier.
+    """The orders that a promotion tier was applied to.
 
     Attributes:
-        total_amount: Their amount, in hundredths of the currency unit.
-        total_discount_amount: The discount that was granted, in hundredths of the currency unit.
+        total_amount: Sum of the orders, in hundredths of the currency unit.
+        total_discount_amount: Sum of the discounts by the promotion tier, in hundredths of the currency unit.
     """
 
     total_amount: Number | None = None
@@ -61,7 +61,7 @@ class PromotionSummary(Model, frozen=True, kw_only=True):
 
     Attributes:
         redemptions: Its redemptions.
-        orders: The orders with it.
+        orders: The orders that it was applied to.
     """
 
     redemptions: PromotionRedemptions | None = None
@@ -101,9 +101,9 @@ class PromotionTier(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the promotion tier.
         name: The name of the promotion tier.
-        banner: Text for the customer.
+        banner: Text to show to the customer.
         action: What it does.
-        hierarchy: Its rank: the tier with the lowest number is applied first.
+        hierarchy: Its rank: the tiers of a promotion are applied from the lowest number to the highest.
         promotion_id: The id of the promotion.
         campaign: The campaign.
         campaign_id: The id of the campaign.
@@ -184,7 +184,7 @@ class PromotionStack(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the promotion stack.
         name: The name of the promotion stack.
-        tiers: The tiers.
+        tiers: The ids of its tiers, in order.
         campaign: The campaign.
         campaign_id: The id of the campaign.
         category_id: The id of the category.

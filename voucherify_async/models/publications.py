@@ -1,4 +1,4 @@
-"""Publications: vouchers that customers got."""
+"""Publications of vouchers to customers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Publication(Model, frozen=True, kw_only=True):
         source_id: The id of the publication in your own system.
         customer_id: The id of the customer.
         customer: The customer.
-        tracking_id: The customer's `source_id`, hashed.
-        channel: The channel, for example ``API``.
+        tracking_id: The customer's `source_id`; some responses have it hashed.
+        channel: How the voucher was published, for example ``API``.
         result: ``SUCCESS`` or ``FAILURE``.
-        voucher: The voucher.
-        vouchers: The codes of the vouchers.
-        vouchers_id: The ids of the vouchers.
-        failure_code: Why it failed, as a code.
-        failure_message: Why it failed, in words.
+        voucher: The voucher, if a single one was published.
+        vouchers: The codes of the vouchers, if several were published.
+        vouchers_id: The ids of the published vouchers.
+        failure_code: Why the publication failed, as a code.
+        failure_message: Why the publication failed, in words.
         metadata: Custom properties.
         created_at: Time of creation, timezone-aware.
         object: Always ``publication``.

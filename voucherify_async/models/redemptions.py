@@ -27,8 +27,10 @@ class RedemptionChannel(Model, frozen=True, kw_only=True):
     """Who made a redemption.
 
     Attributes:
-        channel_id: The id of the user of the dashboard, or of the API key.
-        channel_type: ``USER``, ``API`` or ``AUTO_REDEEM``.
+        channel_id: The id of the user for ``USER``, of the API key for ``API``, and of the reward assignment
+            for ``AUTO_REDEEM``.
+        channel_type: ``USER``: a user of the dashboard. ``API``: a request to the API. ``AUTO_REDEEM``: the
+            service, which redeemed a reward automatically.
     """
 
     channel_id: str | None = None
@@ -39,10 +41,10 @@ class RelatedRedemption(Model, frozen=True, kw_only=True):
     """A redemption, or a rollback of one.
 
     Attributes:
-        id: The id of the redemption.
+        id: The id of the redemption or rollback.
         date: Time of the redemption or rollback, timezone-aware.
-        rollback_order_mode: For a rollback, what it changed in the order: ``WITH_ORDER`` or
-            ``WITHOUT_ORDER``.
+        rollback_order_mode: For a rollback, whether the discounts in the order were rolled back too:
+            ``WITH_ORDER`` or ``WITHOUT_ORDER``.
     """
 
     id: str
@@ -51,7 +53,7 @@ class RelatedRedemption(Model, frozen=True, kw_only=True):
 
 
 class RelatedRedemptions(Model, frozen=True, kw_only=True):
-    """The redemptions that belong to a redemption.
+    """Other redemptions and rollbacks that belong to a redemption.
 
     Attributes:
         redemptions: The redemptions.
@@ -83,13 +85,14 @@ class RedeemedPoints(Model, frozen=True, kw_only=True):
 
 
 class RedemptionSession(Model, frozen=True, kw_only=True):
-    """The session that locked what was redeemed.
+    """The session that locked what was redeemed, so that nobody else could redeem it.
 
     Attributes:
         key: The key of the session.
         type: The type of the session: ``LOCK``.
-        ttl: For how long the session locks.
-        ttl_unit: Unit of `ttl`, for example ``MINUTES``.
+        ttl: How long the session lasts, in the unit `ttl_unit`.
+        ttl_unit: ``NANOSECONDS``, ``MICROSECONDS``, ``MILLISECONDS``, ``SECONDS``, ``MINUTES``, ``HOURS`` or
+            ``DAYS``.
     """
 
     key: str | None = None
@@ -102,36 +105,36 @@ class Redemption(Model, frozen=True, kw_only=True):
     """A redemption, or the rollback of one.
 
     Attributes:
-        id: The id of the redemption.
+        id: The id of the redemption or rollback.
         object: ``redemption`` or ``redemption_rollback``.
         result: ``SUCCESS`` or ``FAILURE``.
         status: ``SUCCEEDED``, ``FAILED`` or ``ROLLED_BACK``. Some responses have ``ROLLED BACK``.
-        date: Time of the redemption, timezone-aware.
+        date: Time of the redemption or rollback, timezone-aware.
         created_at: Time of creation, timezone-aware.
         amount: Credits, in hundredths of the currency unit, or points that were redeemed; negative for a
             rollback.
-        redemption: For a rollback, the id of the redemption.
-        parent_redemption_id: The id of the redemption that several were made with.
-        related_redemptions: Redemptions and rollbacks that belong to it.
+        redemption: For a rollback, the id of the redemption that was rolled back.
+        parent_redemption_id: The id of the parent redemption, if several redeemables were redeemed together.
+        related_redemptions: Other redemptions and rollbacks that belong to it.
         related_object_type: What was redeemed, for example ``voucher`` or ``promotion_tier``; for a rollback,
             ``redemption``.
         related_object_id: The id of what was redeemed.
-        related_object_parent_id: The id of its campaign.
-        voucher: The voucher.
-        promotion_tier: The promotion tier.
+        related_object_parent_id: The id of the campaign of what was redeemed.
+        voucher: The voucher that was redeemed.
+        promotion_tier: The promotion tier that was redeemed.
         campaign_name: The name of the campaign.
         gift: What was taken from a gift card.
         loyalty_card: What was taken from a loyalty card.
-        reward: What the customer got as a reward.
+        reward: The reward that was redeemed.
         customer: The customer.
         customer_id: The id of the customer.
         tracking_id: The customer's `source_id`, hashed.
         order: The order.
-        previous_order: The order before a rollback.
+        previous_order: The order before the rollback.
         session: The session that locked what was redeemed.
         channel: Who made it.
-        channel_type: Who made it, as in `channel`.
-        channel_id: The id of the user or of the API key, as in `channel`.
+        channel_type: Who made it: ``USER`` or ``API``, as in `RedemptionChannel`.
+        channel_id: The id of the user or of the API key, as in `RedemptionChannel`.
         reason: Why it failed, or why it was rolled back.
         failure_code: Why it failed, as a code.
         failure_message: Why it failed, in words.

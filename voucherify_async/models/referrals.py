@@ -20,9 +20,9 @@ class RefereeReward(Model, frozen=True, kw_only=True):
     """What a referred customer gets.
 
     Attributes:
-        type: ``LOYALTY_CARD`` or ``GIFT_VOUCHER``.
+        type: ``LOYALTY_CARD``, ``GIFT_VOUCHER`` or ``DISCOUNT_VOUCHER``.
         amount: Points, or credits in hundredths of the currency unit; some responses have a string.
-        related_object_parent: The campaign of the card that gets them.
+        related_object_parent: The campaign that the reward comes from.
     """
 
     type: str | None = None
@@ -31,12 +31,12 @@ class RefereeReward(Model, frozen=True, kw_only=True):
 
 
 class RefereeRewardCampaign(Model, frozen=True, kw_only=True):
-    """The campaign from which a referred customer gets a reward.
+    """The campaign that the reward of a referred customer comes from.
 
     Attributes:
         id: The id of the campaign.
         name: The name of the campaign.
-        object: Always ``campaign``.
+        object: Always ``CAMPAIGN``.
     """
 
     id: str | None = None
@@ -64,8 +64,8 @@ class ReferralTier(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the tier.
         campaign_id: The id of the campaign.
-        banner: Text for the customer.
-        parameters: What earns the reward.
+        banner: Text to show to the customer.
+        parameters: What a customer is rewarded for.
     """
 
     id: str
@@ -75,13 +75,13 @@ class ReferralTier(Model, frozen=True, kw_only=True):
 
 
 class ReferralTierParameters(Model, frozen=True, kw_only=True):
-    """What earns the reward of a referral tier.
+    """What a referral tier rewards a customer for.
 
     Attributes:
-        event_type: The type of the event.
-        segment: The segment that a customer has to enter.
-        custom_event: The custom event that has to happen.
-        distribution: The distribution that has to be sent.
+        event_type: The type of the event that is rewarded.
+        segment: The segment that the event is about.
+        custom_event: The schema of the custom event that is rewarded.
+        distribution: The distribution that the event is about.
     """
 
     event_type: str | None = None

@@ -31,7 +31,7 @@ class RewardCampaign(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the campaign.
         type: The type of the campaign, for example ``GIFT_VOUCHERS``.
-        balance: What is added: credits, in hundredths of the currency unit, or points.
+        balance: Credits, in hundredths of the currency unit, or points that the customer gets.
     """
 
     id: str | None = None
@@ -52,11 +52,11 @@ class RewardProduct(Model, frozen=True, kw_only=True):
 
 
 class RewardCoin(Model, frozen=True, kw_only=True):
-    """How points are exchanged for a discount.
+    """The exchange rate between points and an amount of money.
 
     Attributes:
-        exchange_ratio: Amount that `points_ratio` points are worth.
-        points_ratio: Points that are worth `exchange_ratio`.
+        exchange_ratio: The amount that `points_ratio` points are worth.
+        points_ratio: The number of points that are worth `exchange_ratio`.
     """
 
     exchange_ratio: Number | None = None
@@ -64,7 +64,7 @@ class RewardCoin(Model, frozen=True, kw_only=True):
 
 
 class RewardParameters(Model, frozen=True, kw_only=True):
-    """What a reward consists of; which field is set depends on its type.
+    """What a reward consists of; which field is set depends on the type of the reward.
 
     Attributes:
         campaign: For ``CAMPAIGN``, the campaign.
@@ -96,12 +96,12 @@ class Reward(Model, frozen=True, kw_only=True):
         id: The id of the reward.
         name: The name of the reward.
         type: ``CAMPAIGN``, ``COIN`` or ``MATERIAL``.
-        stock: Units that were there at the start; some responses have a string.
-        redeemed: Number of redemptions; some responses have a string.
+        stock: For ``MATERIAL``, number of units that are offered as a reward; some responses have a string.
+        redeemed: Number of successful redemptions; some responses have a string.
         parameters: What the reward consists of.
         attributes: How a material reward is presented.
-        assignment_id: The id of the assignment to a campaign.
-        customer: The customer.
+        assignment_id: The id of the assignment of the reward to a campaign.
+        customer: The customer who redeemed the reward.
         voucher: The voucher that the customer got.
         product: The product that the customer got.
         sku: The SKU that the customer got.
@@ -136,7 +136,7 @@ class RewardPrice(Model, frozen=True, kw_only=True):
 
     Attributes:
         points: The price in points.
-        auto_redeem: Whether the reward is redeemed by itself once a customer has enough points.
+        auto_redeem: Whether the reward is redeemed automatically once a customer has enough points.
     """
 
     points: Number | None = None
@@ -147,7 +147,7 @@ class RewardAssignmentParameters(Model, frozen=True, kw_only=True):
     """The settings of a reward in a campaign.
 
     Attributes:
-        loyalty: The price.
+        loyalty: The price of the reward.
     """
 
     loyalty: RewardPrice | None = None
@@ -183,12 +183,12 @@ class RewardRedemption(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the redemption.
         state: ``CREATED``, ``PENDING``, ``COMPLETED`` or ``ROLLEDBACK``.
-        voucher_id: The id of the loyalty card.
+        voucher_id: The id of the voucher, for example of the loyalty card.
         campaign_id: The id of the campaign.
         customer_id: The id of the customer.
         reward_assignment_id: The id of the reward's assignment to the campaign.
-        source_id: The id of the object that caused the redemption.
-        source_type: The type of that object.
+        source_id: The id of the object that caused it, for example of a redemption.
+        source_type: The type of that object, for example ``redemption``.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.
     """
@@ -206,11 +206,11 @@ class RewardRedemption(Model, frozen=True, kw_only=True):
 
 
 class RewardSource(Model, frozen=True, kw_only=True):
-    """What caused the redemption of a reward.
+    """The object that caused the redemption of a reward.
 
     Attributes:
         id: The id of the object.
-        type: The type of the object.
+        type: The type of the object, for example ``redemption``.
     """
 
     id: str | None = None

@@ -18,8 +18,9 @@ class Segment(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the segment.
         name: The name of the segment.
-        type: ``auto-update``, ``passive`` or ``static``.
-        filter: The conditions under which a customer belongs to the segment, unless it is static.
+        type: ``auto-update``: customers enter and leave by `filter`, and events report it. ``passive``: the
+            same without events. ``static``: customers are added manually.
+        filter: The conditions for a customer to be in the segment; `None` for ``static``.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.
         object: Always ``segment``.

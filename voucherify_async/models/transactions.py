@@ -28,10 +28,10 @@ class VoucherTransactionDetails(Model, frozen=True, kw_only=True):
         event: The event that caused it.
         earning_rule: The earning rule that added the points.
         segment: The segment that the customer entered.
-        loyalty_tier: The loyalty tier that the customer reached.
-        holder_loyalty_tier: The loyalty tier of the customer who holds the card.
-        redemption: The redemption that used credits or points.
-        rollback: The rollback that returned credits or points.
+        loyalty_tier: The loyalty tier that changed the points of the earning rule.
+        holder_loyalty_tier: The loyalty tier of the card's holder before the balance changed.
+        redemption: The redemption that used the credits or points.
+        rollback: The rollback that returned the credits or points.
         custom_event: The custom event that caused it.
         event_schema: The schema of that custom event.
         reward: The reward that was redeemed.
@@ -66,7 +66,7 @@ class VoucherTransaction(Model, frozen=True, kw_only=True):
         voucher_id: The id of the voucher.
         campaign_id: The id of the campaign.
         type: The type of the transaction, for example ``CREDITS_REDEMPTION`` or ``POINTS_ACCRUAL``.
-        source: The channel through which it was made; `None` for a redemption.
+        source: Where it was made, for example ``API``; `None` for a redemption.
         reason: Why it was made; `None` for a redemption.
         related_transaction_id: For a transfer, the id of the transaction on the other card.
         details: What it was about.

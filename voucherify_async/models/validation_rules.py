@@ -23,8 +23,9 @@ class OrderItemUnits(Model, frozen=True, kw_only=True):
 
     Attributes:
         index: Position of the item in the order, from 0.
-        units: The numbers of the units, from 1.
-        units_limit_exceeded: Whether the item has more units than the service lists.
+        units: The numbers of the units in the item, from 1.
+        units_limit_exceeded: `True` if all items of the order together have more than 1000 units; `units` is
+            then absent.
     """
 
     index: Number | None = None
@@ -41,21 +42,21 @@ class ApplicableTo(Model, frozen=True, kw_only=True):
         object: ``product``, ``sku`` or ``products_collection``.
         product_id: For a SKU, the id of its product.
         product_source_id: For a SKU, the id of its product in your own system.
-        strict: Whether only the product itself is meant, and none of its SKUs.
+        strict: A flag that the service does not document.
         price: New price of a unit, in hundredths of the currency unit.
         price_formula: Formula that calculates `price`.
         effect: How the discount is applied: ``APPLY_TO_EVERY``, ``APPLY_TO_CHEAPEST``,
             ``APPLY_FROM_CHEAPEST``, ``APPLY_TO_MOST_EXPENSIVE`` or ``APPLY_FROM_MOST_EXPENSIVE``.
-        quantity_limit: Most units of an order item that are discounted.
-        aggregated_quantity_limit: Most units of all matching order items together that are discounted.
+        quantity_limit: Largest number of discounted units of an order item.
+        aggregated_quantity_limit: Largest number of discounted units of all matching order items together.
         amount_limit: Largest discount of an order item, in hundredths of the currency unit.
         aggregated_amount_limit: Largest discount of all matching order items together, in hundredths of the
             currency unit.
         order_item_indices: Positions of the matching items in the order, from 0.
         order_item_units: The units of the matching items.
-        repeat: Apply the discount to every n-th item.
-        skip_initially: Number of items to leave out before the first discounted one.
-        target: What `repeat` and `skip_initially` count: ``ITEM`` or ``UNIT``.
+        repeat: Which items or units are discounted: 3 means every third one.
+        skip_initially: Number of items or units to skip before the first discounted one.
+        target: Whether the discount applies to whole items (``ITEM``) or to single units of them (``UNIT``).
     """
 
     id: str | None = None
@@ -93,10 +94,10 @@ class DiscountScope(Model, frozen=True, kw_only=True):
 
 
 class ValidationRuleError(Model, frozen=True, kw_only=True):
-    """What the service says where a validation rule is not met.
+    """The error if a validation rule is not met.
 
     Attributes:
-        message: The message.
+        message: The message of the error.
     """
 
     message: str | None = None
@@ -110,9 +111,10 @@ class ValidationRule(Model, frozen=True, kw_only=True):
         name: The name of the validation rule.
         type: ``expression``, ``basic``, ``advanced`` or ``complex``.
         context_type: What the rule is made for, for example ``campaign.discount_coupons``.
-        rules: The conditions by number (``"1"``, ``"2"``, …), and with ``logic`` how they combine.
-        bundle_rules: The conditions of a bundle by number, and with ``logic`` how they combine.
-        error: What the service says if the rule is not met.
+        rules: The conditions by number (``"1"``, ``"2"``, …), and in ``logic`` how they are combined.
+        bundle_rules: The conditions of bundles by number; in ``logic`` how they are combined, and in
+            ``limit`` the largest number of bundles.
+        error: The error if the rule is not met.
         applicable_to: What a discount with this rule applies to.
         assignments_count: Number of objects that the rule is assigned to.
         created_at: Time of creation, timezone-aware.
@@ -143,7 +145,7 @@ class ValidationRuleAssignment(Model, frozen=True, kw_only=True):
         related_object_id: The id of the object that the rule is assigned to.
         related_object_type: The type of that object, for example ``campaign`` or ``voucher``.
         validation_status: ``VALID``, ``PARTIALLY_VALID`` or ``INVALID``.
-        validation_omitted_rules: Conditions that are left out when the rule is checked.
+        validation_omitted_rules: The conditions that are omitted when the rule is checked.
         created_at: Time of creation, timezone-aware.
         updated_at: Time of the last update, timezone-aware.
         object: Always ``validation_rules_assignment``.

@@ -30,11 +30,11 @@ class ValidationRecord(Model, frozen=True, kw_only=True):
     Attributes:
         id: The id of the validation.
         session_id: The id of the session.
-        status: The result of the validation, for example ``VALID``.
+        status: ``VALID`` or ``INVALID``.
         customer_id: The id of the customer.
-        redeemables: What was validated.
-        skipped_redeemables: What was skipped.
-        inapplicable_redeemables: What does not apply.
+        redeemables: The redeemables that were validated.
+        skipped_redeemables: The redeemables that were skipped.
+        inapplicable_redeemables: The redeemables that are not applicable.
         created_at: Time of creation, timezone-aware.
     """
 

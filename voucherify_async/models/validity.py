@@ -27,8 +27,8 @@ class DailyHours(Model, frozen=True, kw_only=True):
     """The hours of validity on certain days of the week.
 
     Attributes:
-        start_time: Start, such as ``12:00``.
-        expiration_time: End, such as ``14:00``.
+        start_time: Start, for example ``12:00``.
+        expiration_time: End, for example ``14:00``.
         days_of_week: The days of the week, from 0 (Sunday) to 6 (Saturday).
     """
 

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class DiscountUnit(Model, frozen=True, kw_only=True):
-    """A product whose units are free.
+    """A product or SKU of which a discount makes units free.
 
     Attributes:
         effect: How the units are added to the order: ``ADD_MISSING_ITEMS`` or ``ADD_NEW_ITEMS``.
@@ -95,8 +95,8 @@ class GiftBalance(Model, frozen=True, kw_only=True):
 
     Attributes:
         amount: All credits ever added, in hundredths of the currency unit.
-        subtracted_amount: All credits ever subtracted other than by redemptions, in hundredths of the
-            currency unit.
+        subtracted_amount: All credits ever subtracted, without those redeemed, in hundredths of the currency
+            unit.
         balance: Credits left, in hundredths of the currency unit.
         effect: How credits are applied to an order: ``APPLY_TO_ORDER`` or ``APPLY_TO_ITEMS``.
     """
@@ -117,7 +117,7 @@ class LoyaltyBalance(Model, frozen=True, kw_only=True):
         next_expiration_points: Points that expire on that date.
         pending_points: Points that are not active yet.
         expired_points: All points that have expired.
-        subtracted_points: All points ever subtracted other than by redemptions.
+        subtracted_points: All points ever subtracted, without those redeemed or expired.
     """
 
     points: Number | None = None
@@ -244,7 +244,7 @@ class Voucher(Model, frozen=True, kw_only=True):
 
 
 class RelatedObject(Model, frozen=True, kw_only=True):
-    """The object that a change of a balance belongs to.
+    """The object whose balance changed.
 
     Attributes:
         id: The id of the object.
@@ -260,12 +260,13 @@ class VoucherBalance(Model, frozen=True, kw_only=True):
 
     Attributes:
         type: ``gift_voucher`` or ``loyalty_card``.
-        total: All credits or points ever added.
+        total: All credits, in hundredths of the currency unit, or points ever added; for pending points, all
+            that are pending.
         amount: Credits added, in hundredths of the currency unit; negative if they were subtracted.
         points: Points added; negative if they were subtracted.
         balance: The balance after the change: credits, in hundredths of the currency unit, or points.
-        operation_type: ``MANUAL`` or ``AUTOMATIC``.
-        related_object: The voucher, or the object that the change belongs to.
+        operation_type: ``AUTOMATIC``, for example if a reward is redeemed automatically, or ``MANUAL``.
+        related_object: The voucher whose balance changed.
         object: Always ``balance``.
     """
 
@@ -287,7 +288,7 @@ class RedeemableHolder(Model, frozen=True, kw_only=True):
         redeemable_id: The id of the redeemable, for example of a voucher.
         redeemable_object: The type of the redeemable, for example ``voucher``.
         campaign_id: The id of the campaign.
-        campaign_type: The type of the campaign, for example ``LOYALTY_PROGRAM``.
+        campaign_type: The type of the campaign, for example ``REFERRAL_PROGRAM``.
         voucher_type: ``DISCOUNT_VOUCHER``, ``GIFT_VOUCHER`` or ``LOYALTY_CARD``.
         publication_id: The id of the publication with which it was assigned.
         customer_id: The id of the customer.

@@ -1,4 +1,4 @@
-"""Events that are in webhooks only. Those about customers are in `customer_events`."""
+"""Events that are sent only in webhooks. Events about customers are in `customer_events`."""
 
 from __future__ import annotations
 
@@ -110,11 +110,11 @@ class ValidationRuleAssignmentEvent(ValidationRuleEvent, frozen=True, kw_only=Tr
 
     Attributes:
         assignment: The assignment.
-        campaign: The campaign.
-        voucher: The voucher.
-        promotion_tier: The promotion tier.
-        earning_rule: The earning rule.
-        distribution: The distribution.
+        campaign: The campaign, if the rule is assigned to one.
+        voucher: The voucher, if the rule is assigned to one.
+        promotion_tier: The promotion tier, if the rule is assigned to one.
+        earning_rule: The earning rule, if the rule is assigned to one.
+        distribution: The distribution, if the rule is assigned to one.
     """
 
     assignment: ValidationRuleAssignment | None = None
@@ -172,9 +172,9 @@ class VoucherTransactionEvent(VoucherEvent, frozen=True, kw_only=True):
         holder: The customer who holds the voucher.
         balance: The change of the balance, and the balance after it.
         transaction: The transaction on the voucher.
-        order: The order that it belongs to.
-        redemption: The redemption that used credits or points.
-        rollback: The rollback that returned credits or points.
+        order: The order that the transaction belongs to.
+        redemption: The redemption that used the credits or points.
+        rollback: The rollback that returned the credits or points.
     """
 
     holder: Customer | None = None
@@ -300,7 +300,7 @@ class CampaignPromotionTierDeleted(CampaignPromotionTierEvent, frozen=True, kw_o
 
 
 class ManualDistributionSchedule(DistributionEvent, frozen=True, kw_only=True):
-    """A distribution was sent that somebody scheduled by hand.
+    """A distribution that was scheduled manually is sent.
 
     Attributes:
         distribution: The distribution.
@@ -313,8 +313,8 @@ class PublicationSucceeded(PublicationEvent, frozen=True, kw_only=True):
     """A voucher was published.
 
     Attributes:
-        user: The user of the dashboard who published it.
-        vouchers: The vouchers, if there are several.
+        user: The user of the dashboard who published it; `None` if the API did.
+        vouchers: The vouchers, if several were published.
     """
 
     user: EventUser | None = None
@@ -373,7 +373,7 @@ class VoucherPublished(PublicationEvent, frozen=True, kw_only=True):
     """A voucher was published to a customer.
 
     Attributes:
-        created_at: Time of creation, timezone-aware.
+        created_at: Time of the event, timezone-aware.
     """
 
     created_at: dt.datetime | None = None
@@ -404,15 +404,15 @@ class VoucherLoyaltyCardPointsExpired(PointsExpired, frozen=True, kw_only=True):
 
 
 class VoucherLoyaltyCardTransactionCreated(VoucherTransactionEvent, frozen=True, kw_only=True):
-    """Points of a loyalty card were added, used or transferred.
+    """Points of a loyalty card were added, removed, redeemed, refunded, transferred or expired.
 
     Attributes:
         earning_rule: The earning rule that added the points.
-        event: The event that earned the points.
-        custom_event: The custom event that earned the points.
+        event: The event that caused the transaction.
+        custom_event: The custom event that caused the transaction.
         segment: The segment that the customer entered.
-        loyalty_tier: The loyalty tier that the customer reached.
-        holder_loyalty_tier: The loyalty tier of the customer who holds the card.
+        loyalty_tier: The loyalty tier that changed the points of the earning rule.
+        holder_loyalty_tier: The loyalty tier of the card's holder before the balance changed.
         reward: The reward that was redeemed.
         source_voucher: The card that the points came from.
         destination_voucher: The card that the points went to.
@@ -434,7 +434,7 @@ class VoucherGiftBalanceAdded(BalanceEvent, frozen=True, kw_only=True):
 
 
 class VoucherGiftTransactionCreated(VoucherTransactionEvent, frozen=True, kw_only=True):
-    """Credits of a gift card were added or used."""
+    """Credits of a gift card were added, removed, redeemed or refunded."""
 
 
 WEBHOOK_EVENTS: Final[Mapping[str, type[Event]]] = {
@@ -480,4 +480,4 @@ WEBHOOK_EVENTS: Final[Mapping[str, type[Event]]] = {
     "voucher.gift.balance_added": VoucherGiftBalanceAdded,
     "voucher.gift.transaction.created": VoucherGiftTransactionCreated,
 }
-"""The class of each type of event in webhooks."""
+"""The class of each type of event in webhooks, by the type."""
