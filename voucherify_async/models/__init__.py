@@ -53,11 +53,11 @@ _EXPORTS = {
     ),
     "categories": ("Category",),
     "customer_events": """
-        CUSTOMER_EVENTS BalanceEvent BalanceChange CustomEventLoyaltyDetails CustomEventReferralDetails
-        CustomerActivecampaignFailed CustomerActivecampaignRecovered CustomerActivecampaignSent
-        CustomerBatchFailed CustomerBatchRecovered CustomerBatchSent CustomerBrazeFailed
-        CustomerBrazeRecovered CustomerBrazeSent CustomerConfirmed CustomerCreated CustomerCustomEvent
-        CustomerDeleted CustomerEmailFailed CustomerEmailRecovered CustomerEmailSent CustomerEvent
+        CUSTOMER_EVENTS BalanceChange BalanceEvent CustomerActivecampaignFailed
+        CustomerActivecampaignRecovered CustomerActivecampaignSent CustomerBatchFailed
+        CustomerBatchRecovered CustomerBatchSent CustomerBrazeFailed CustomerBrazeRecovered
+        CustomerBrazeSent CustomerConfirmed CustomerCreated CustomerCustomEvent CustomerDeleted
+        CustomerEmailFailed CustomerEmailRecovered CustomerEmailSent CustomerEvent
         CustomerHolderAssignmentCreated CustomerHolderAssignmentDeleted CustomerIntercomFailed
         CustomerIntercomRecovered CustomerIntercomSent CustomerKlaviyoFailed CustomerKlaviyoRecovered
         CustomerKlaviyoSent CustomerLoyaltyTierDowngraded CustomerLoyaltyTierExpirationChanged
@@ -77,10 +77,11 @@ _EXPORTS = {
         CustomerVoucherLoyaltyCardPendingPointsCanceled CustomerVoucherLoyaltyCardPendingPointsUpdated
         CustomerVoucherLoyaltyCardPointsActivated CustomerVoucherLoyaltyCardPointsAdded
         CustomerVoucherLoyaltyCardPointsExpired CustomerVoucherLoyaltyCardPointsTransferred
-        DistributionEvent HolderAssignmentEvent LoyaltyEvent LoyaltyTierChange LoyaltyTierEvent MessageEvent
-        MessageFailed MessageRecovered MessageSent OrderEvent PendingPointsActivated PendingPointsEvent
-        PointsExpired PublicationEvent RedemptionEvent RedemptionRollbackEvent RewardRedemptionEvent
-        ReferralRewardTrigger SegmentEvent ValidationEvent
+        DistributionEvent HolderAssignmentEvent LoyaltyEvent LoyaltyObjects LoyaltyTierChange
+        LoyaltyTierEvent MessageEvent MessageFailed MessageRecovered MessageSent OrderEvent
+        PendingPointsActivated PendingPointsEvent PointsExpired PublicationEvent RedemptionEvent
+        RedemptionRollbackEvent ReferralObjects ReferralRewardTrigger RewardRedemptionEvent SegmentEvent
+        ValidationEvent
     """.split(),  # noqa: SIM905  # one line for each of 115 names reads worse
     "distributions": (
         "Distribution",

@@ -31,8 +31,6 @@ __all__ = [
     "CUSTOMER_EVENTS",
     "BalanceChange",
     "BalanceEvent",
-    "CustomEventLoyaltyDetails",
-    "CustomEventReferralDetails",
     "CustomerActivecampaignFailed",
     "CustomerActivecampaignRecovered",
     "CustomerActivecampaignSent",
@@ -112,6 +110,7 @@ __all__ = [
     "DistributionEvent",
     "HolderAssignmentEvent",
     "LoyaltyEvent",
+    "LoyaltyObjects",
     "LoyaltyTierChange",
     "LoyaltyTierEvent",
     "MessageEvent",
@@ -125,6 +124,7 @@ __all__ = [
     "PublicationEvent",
     "RedemptionEvent",
     "RedemptionRollbackEvent",
+    "ReferralObjects",
     "ReferralRewardTrigger",
     "RewardRedemptionEvent",
     "SegmentEvent",
@@ -144,7 +144,7 @@ class BalanceChange(Model, frozen=True, kw_only=True):
     points: Number | None = None
 
 
-class CustomEventReferralDetails(Model, frozen=True, kw_only=True):
+class ReferralObjects(Model, frozen=True, kw_only=True):
     """The referral that a custom event belongs to.
 
     Attributes:
@@ -158,7 +158,7 @@ class CustomEventReferralDetails(Model, frozen=True, kw_only=True):
     campaign: Campaign | None = None
 
 
-class CustomEventLoyaltyDetails(Model, frozen=True, kw_only=True):
+class LoyaltyObjects(Model, frozen=True, kw_only=True):
     """The loyalty card that a custom event belongs to.
 
     Attributes:
@@ -505,8 +505,8 @@ class CustomerCustomEvent(DistributionEvent, frozen=True, kw_only=True):
 
     event: CustomEvent | None = None
     event_schema: EventSchema | None = None
-    referral: CustomEventReferralDetails | None = None
-    loyalty: CustomEventLoyaltyDetails | None = None
+    referral: ReferralObjects | None = None
+    loyalty: LoyaltyObjects | None = None
 
 
 class CustomerSegmentEntered(SegmentEvent, frozen=True, kw_only=True):

@@ -57,6 +57,37 @@ class ApplicableTo(Model, frozen=True, kw_only=True):
         repeat: Which items or units are discounted: 3 means every third one.
         skip_initially: Number of items or units to skip before the first discounted one.
         target: Whether the discount applies to whole items (``ITEM``) or to single units of them (``UNIT``).
+        product_campaign_quantity_limit: Most units that all customers together can get at a discount in the
+            campaign.
+        product_campaign_quantity_limit_formula: Formula that calculates `product_campaign_quantity_limit`.
+        product_customer_campaign_quantity_limit: Most units that one customer can get at a discount in the
+            campaign.
+        product_customer_campaign_quantity_limit_formula: Formula that calculates
+            `product_customer_campaign_quantity_limit`.
+        product_in_collection_campaign_quantity_limit: Most units of each product in the collection that all
+            customers together can get at a discount in the campaign.
+        product_in_collection_campaign_quantity_limit_formula: Formula that calculates
+            `product_in_collection_campaign_quantity_limit`.
+        product_in_collection_customer_campaign_quantity_limit: Most units of each product in the collection
+            that one customer can get at a discount in the campaign.
+        product_in_collection_customer_campaign_quantity_limit_formula: Formula that calculates
+            `product_in_collection_customer_campaign_quantity_limit`.
+        product_promotion_tier_quantity_limit: Most units that all customers together can get at a discount in
+            the promotion tier.
+        product_promotion_tier_quantity_limit_formula: Formula that calculates
+            `product_promotion_tier_quantity_limit`.
+        product_customer_promotion_tier_quantity_limit: Most units that one customer can get at a discount in
+            the promotion tier.
+        product_customer_promotion_tier_quantity_limit_formula: Formula that calculates
+            `product_customer_promotion_tier_quantity_limit`.
+        product_in_collection_promotion_tier_quantity_limit: Most units of each product in the collection that
+            all customers together can get at a discount in the promotion tier.
+        product_in_collection_promotion_tier_quantity_limit_formula: Formula that calculates
+            `product_in_collection_promotion_tier_quantity_limit`.
+        product_in_collection_customer_promotion_tier_quantity_limit: Most units of each product in the
+            collection that one customer can get at a discount in the promotion tier.
+        product_in_collection_customer_promotion_tier_quantity_limit_formula: Formula that calculates
+            `product_in_collection_customer_promotion_tier_quantity_limit`.
     """
 
     id: str | None = None
@@ -77,6 +108,22 @@ class ApplicableTo(Model, frozen=True, kw_only=True):
     repeat: Number | None = None
     skip_initially: Number | None = None
     target: str | None = None
+    product_campaign_quantity_limit: Number | None = None
+    product_campaign_quantity_limit_formula: str | None = None
+    product_customer_campaign_quantity_limit: Number | None = None
+    product_customer_campaign_quantity_limit_formula: str | None = None
+    product_in_collection_campaign_quantity_limit: Number | None = None
+    product_in_collection_campaign_quantity_limit_formula: str | None = None
+    product_in_collection_customer_campaign_quantity_limit: Number | None = None
+    product_in_collection_customer_campaign_quantity_limit_formula: str | None = None
+    product_promotion_tier_quantity_limit: Number | None = None
+    product_promotion_tier_quantity_limit_formula: str | None = None
+    product_customer_promotion_tier_quantity_limit: Number | None = None
+    product_customer_promotion_tier_quantity_limit_formula: str | None = None
+    product_in_collection_promotion_tier_quantity_limit: Number | None = None
+    product_in_collection_promotion_tier_quantity_limit_formula: str | None = None
+    product_in_collection_customer_promotion_tier_quantity_limit: Number | None = None
+    product_in_collection_customer_promotion_tier_quantity_limit_formula: str | None = None
 
 
 class DiscountScope(Model, frozen=True, kw_only=True):
