@@ -34,6 +34,7 @@ LAYERS = [
     "webhooks",
     "otel",
     "fastapi",
+    "redis",
     "sandbox",
     "pytest_plugin",
 ]
