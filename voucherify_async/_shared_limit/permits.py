@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from voucherify_async._transport.rate_limit import RateLimit
 
-__all__ = ["Grant", "Limits", "News", "Permits", "ServiceReport", "read_report"]
+__all__ = ["MAX_REPORT_AGE", "Grant", "Limits", "News", "Permits", "ServiceReport", "read_report"]
 
 _MAX_PAUSE: Final = 3600.0
 """The longest pause that a response can cause, in seconds: the longest window that the service documents."""
@@ -39,35 +39,35 @@ class Limits(NamedTuple):
     """How many requests are allowed per period.
 
     Attributes:
-        all: Requests of both priorities.
+        total: Requests of both priorities.
         low: Requests of low priority.
     """
 
-    all: int
+    total: int
     low: int
 
     def free(self, high: int, low: int, *, low_priority: bool) -> int:
         """How many permits are free, if `high` and `low` permits of the two priorities are in use."""
-        free = self.all - high - low
+        free = self.total - high - low
         return min(free, self.low - low) if low_priority else free
 
     def local(self, processes: int, fixed: int | None) -> Limits:
         """The limits of one process while the server is away: an equal share, or a configured number."""
-        share = fixed or max(1, self.all // (processes or _UNKNOWN_PROCESSES))
-        return Limits(share, max(1, share * self.low // self.all))
+        share = fixed or max(1, self.total // (processes or _UNKNOWN_PROCESSES))
+        return Limits(share, max(1, share * self.low // self.total))
 
 
 class Grant(NamedTuple):
     """The server's response to a request for permits.
 
     Attributes:
-        count: How many permits were granted.
+        granted: How many permits were granted.
         wait: Seconds until the next one may be free, if fewer were granted than requested.
         generation: Changes when the server has lost its data.
         processes: How many processes use the limit.
     """
 
-    count: int
+    granted: int
     wait: float
     generation: int
     processes: int
@@ -132,7 +132,7 @@ class Permits:
     def __init__(self, period: float, lease: float) -> None:
         self._period = period
         self._lease = lease
-        self._next = random.getrandbits(32)  # noqa: S311  # unlike those of a process with the same id
+        self._next = random.getrandbits(32)  # unlike those of a process with the same id
         self._held: deque[tuple[int, float]] = deque()
         self._ended: deque[tuple[int, float]] = deque()
         self._news: deque[tuple[int, float]] = deque()
