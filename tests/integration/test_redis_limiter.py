@@ -273,6 +273,32 @@ class TestWaiting:
                 each.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def test_a_turn_ends_also_if_its_permits_come_one_by_one(self, redis: RedisServer) -> None:
+        async with (
+            limiter_of(redis, 12) as first,
+            limiter_of(redis, 12) as greedy,
+            limiter_of(redis, 12) as modest,
+        ):
+            for count in (1, 1, 1, 1, 1, 7):
+                assert [await acquire(first) for _ in range(count)] == [None] * count
+                before = last_permit(redis)
+                for _ in range(count):
+                    release(first)
+                await until(partial(changed, redis, before))
+                advance(redis, 5)
+            tasks = [asyncio.create_task(acquire(greedy, math.inf)) for _ in range(60)]
+            await queued(redis, lambda: 1)
+            task = asyncio.create_task(acquire(modest, math.inf))
+            await queued(redis, lambda: 2)
+            for _ in range(40):
+                advance(redis, 2)
+                await queued(redis, lambda: 1 if task.done() else 2)
+            assert task.done()
+            assert sum(each.done() for each in tasks) == 11
+            for each in tasks:
+                each.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def test_it_waits_no_longer_than_it_may(self, redis: RedisServer) -> None:
         async with limiter_of(redis, 1) as limiter:
             assert await acquire(limiter) is None
