@@ -556,6 +556,23 @@ class TestWithoutRedis:
                 await voucherify.customers.update_in_bulk([{"source_id": "a"}])
         assert len(warnings(caplog)) == 1
 
+    async def test_a_server_that_answers_with_errors(
+        self, redis: RedisServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "voucherify_async")
+        async with limiter_of(redis, 100) as limiter:
+            assert await acquire(limiter) is None
+            redis.command("REPLICAOF", "127.0.0.1", 1)  # a replica does not write
+            for _ in range(20):
+                assert await acquire(limiter) is None
+                await asyncio.sleep(0.01)
+            assert len(caplog.records) == 1
+            assert warnings(caplog) == [
+                "Redis does not answer (ReadOnlyError); each process limits its own calls until it does"
+            ]
+            redis.command("REPLICAOF", "NO", "ONE")
+            await self.back(limiter, caplog, 1)
+
     async def test_calls_that_wait_locally_go_on(self, redis: RedisServer) -> None:
         redis.kill()
         async with limiter_of(redis, 1, period=0.05) as limiter:
@@ -626,9 +643,11 @@ child = os.fork()
 loop = loop if child else asyncio.new_event_loop()
 for _ in range(3):
     loop.run_until_complete(use())
-if child:
-    assert os.waitpid(child, 0)[1] == 0
-    loop.run_until_complete(use())
+if not child:
+    loop.run_until_complete(limiter.aclose())
+    os._exit(0)  # the finalizers of asyncio would unregister the parent's sockets
+assert os.waitpid(child, 0)[1] == 0
+loop.run_until_complete(use())
 loop.run_until_complete(limiter.aclose())
 loop.close()
 """

@@ -191,20 +191,15 @@ class _Line:
             pause = max(0, round((report.pause_until - now) * 1e6))
             if report.remaining is not None and now - report.acquired_at <= MAX_REPORT_AGE:
                 remaining, age = report.remaining, round((now - report.acquired_at) * 1e6)
-        arguments: list[object] = [
-            *self._fixed,
-            first,
-            want,
-            self._block,
-            int(may_queue),
-            remaining,
-            age,
-            pause,
-        ]
-        arguments += (self._new_generation, len(counted), len(returned))
+        arguments: list[object] = [*self._fixed, first, want, self._block, int(may_queue)]
+        arguments += (remaining, age, pause, self._new_generation, len(counted), len(returned))
         for number, seconds in counted:
             arguments += (number, round(seconds * 1e6))
         return [*arguments, *returned]
+
+    def _probe_arguments(self) -> list[object]:
+        """The arguments of a script call that acquires and reports nothing."""
+        return [*self._fixed, 0, 0, self._block, 0, -1, 0, 0, self._new_generation, 0, 0]
 
     def _check_generation(self, generation: int, now: float) -> None:
         if generation != self._generation:
@@ -244,7 +239,7 @@ class _Line:
 
     def _serve_locally(self) -> float:
         loop, now = self._loop, self._settings.clock.monotonic()
-        loop.server.probe(loop.report_all)
+        loop.server.probe(self._keys, self._probe_arguments(), loop.report_all)
         limits = self._limits.local(loop.server.processes, self._settings.local_limit)
         while self._waiting():
             paused = loop.pauses.get(self._kind, 0.0) - now
