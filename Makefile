@@ -81,9 +81,10 @@ format: $(VENV)/.lint ## Format the code.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## Run the benchmarks; BENCH=--short takes less than a minute, and fails if far off.
+bench: $(VENV)/.bench ## Run the benchmarks; BENCH=--short takes less than three minutes, and fails if far off.
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks.sync $(if $(findstring --short,$(BENCH)),--customers 5000 --long 50000)
+	$(BIN)/python -m benchmarks.redis_limit --short
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
