@@ -4,7 +4,8 @@
 
 It starts a cluster on this machine; `--scheduler tcp://host:8786` uses another one, whose workers need the same package,
 the API keys in their environment, and the output folder at the same path. It requires Dask (``pip install --group
-distributed``). With `--redis redis://host`, the processes share one rate limit.
+distributed``). With `--redis redis://host`, the processes share one rate limit, and leave half of it to
+interactive calls.
 
 The output is a part for each window, and `manifest.json` with the number of customers and the digest of each part. A part
 is written under another name and then renamed, so it is whole or not there. A worker that dies loses its current window,
@@ -101,7 +102,7 @@ async def connect(settings: Settings) -> AsyncGenerator[VoucherifyClient]:
 
         async with (
             RedisRateLimiter(settings.redis, limit=settings.limit, period=60) as limiter,
-            VoucherifyClient(rate_limiter=limiter) as voucherify,
+            VoucherifyClient(rate_limiter=limiter.low_priority()) as voucherify,
         ):
             yield voucherify
 

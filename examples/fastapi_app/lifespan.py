@@ -1,7 +1,5 @@
 """The client of the application: one in each process, with settings from the environment."""
 
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,9 +23,7 @@ async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
         else:
             settings["hooks"] = [OpenTelemetryHook()]
         if "REDIS_URL" in os.environ:
-            from voucherify_async.redis import (  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415
-                RedisRateLimiter,
-            )
+            from voucherify_async.redis import RedisRateLimiter  # noqa: PLC0415  # an extra
 
             limiter = RedisRateLimiter(
                 os.environ["REDIS_URL"],

@@ -21,6 +21,7 @@ import pytest
 from tests.support.interop import missing
 from tests.support.loops import until
 from tests.support.programs import EXAMPLES
+from tests.support.redis import redis_server
 from voucherify_async.sandbox import Sandbox
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
@@ -157,6 +158,17 @@ async def test_export_to_parquet(tmp_path: Path) -> None:
             customer = json.loads(row["customer"])
             assert (customer["id"], customer["metadata"]) == (row["id"], json.loads(row["metadata"]))
             assert row["created_at"].tzinfo is not None
+
+
+async def test_processes_of_an_export_share_one_limit(tmp_path: Path) -> None:
+    async with Sandbox(customers=300, rate_limit=600) as sandbox:
+        with redis_server(tmp_path) as server:
+            export = (EXAMPLES / "distributed_export.py", tmp_path / "out", "--windows", 4, "--workers", 2)
+            status, _, err = await run(sandbox, *export, "--redis", server.url)
+            assert status == 0, err
+            permits = server.command("ZCARD", "{voucherify}:api_calls:low")
+        assert permits == len(sandbox.requests) > 4
+        assert sorted(exported_ids(tmp_path / "out")) == ids(sandbox)
 
 
 async def test_export_that_the_service_refuses(tmp_path: Path) -> None:
