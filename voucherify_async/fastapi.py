@@ -43,12 +43,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final, NamedTuple, Unpack
 
-import msgspec
-
 from voucherify_async import errors
 from voucherify_async.client import ClientSettings, VoucherifyClient
 from voucherify_async.resources._inputs import check_count
-from voucherify_async.webhooks import WebhookEvent, parse_event, verify_signature
+from voucherify_async.webhooks import WebhookEvent, is_json, parse_event, verify_signature
 
 try:
     from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
@@ -361,7 +359,7 @@ class WebhookReceiver:
     """
 
     def __init__(
-        self, secret: _Secret | Callable[[], _Secret], *, max_bytes: int = _MAX_WEBHOOK_BYTES
+        self, secret: _Secret | Callable[[], _Secret], /, *, max_bytes: int = _MAX_WEBHOOK_BYTES
     ) -> None:
         """Create a dependency.
 
@@ -397,10 +395,8 @@ class WebhookReceiver:
         # Called in place, so that no traceback has the secret in a local variable of this function.
         if not verify_signature(body, signature, self._secret() if callable(self._secret) else self._secret):
             raise HTTPException(401, "The signature is missing or wrong.", _CHALLENGE)
-        try:
-            msgspec.json.decode(body)  # parse_event accepts anything
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise HTTPException(400, "The body is not JSON.") from None
+        if not is_json(body):  # parse_event accepts anything
+            raise HTTPException(400, "The body is not JSON.")
         return parse_event(body)
 
 

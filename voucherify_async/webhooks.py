@@ -20,14 +20,14 @@ import hmac
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
 from voucherify_async.errors import WebhookSignatureError
-from voucherify_async.models._json import lazy_json
+from voucherify_async.models._json import decode_json, lazy_json, make_decoder
 from voucherify_async.models.base import Model
 from voucherify_async.models.events import Event, EventDetails, decode_event
 
@@ -121,8 +121,11 @@ class WebhookEvent(Model, frozen=True, kw_only=True, dict=True, gc=True):
         return decode_event(WEBHOOK_EVENTS, self.event_type, self.event_id, self.raw_data)
 
 
-_ENVELOPE: Final = msgspec.json.Decoder(WebhookEvent)
-_KEYS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+M = TypeVar("M", bound=Model)
+
+_ENVELOPE: Final[msgspec.json.Decoder[WebhookEvent]] = make_decoder(WebhookEvent)
+_PARTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ANY: Final = msgspec.json.Decoder()
 
 
 def verify_signature(body: str | bytes, signature: str | bytes | None, secret: str | Sequence[str]) -> bool:
@@ -158,19 +161,52 @@ def parse_event(body: str | bytes) -> WebhookEvent:
     Raises:
         ValueError: `body` is not text or bytes.
     """
-    content = _content(body)
+    content = _content(body).decode("utf-8", "replace").encode()
+    parts = _parts_of(content)
+    if "data" not in parts or not parts.keys() & {"event", "type"}:  # not an envelope: any JSON, or any text
+        return WebhookEvent(
+            raw_data=msgspec.Raw(content if is_json(content) else msgspec.json.encode(content.decode()))
+        )
     try:
-        keys = _KEYS.decode(content)
-        if "data" in keys and keys.keys() & {"event", "type"}:
-            return _ENVELOPE.decode(content)
-        return WebhookEvent(raw_data=msgspec.Raw(content))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # not an envelope: any JSON, or any text
+        event = decode_json(_ENVELOPE, content)
+    except msgspec.ValidationError:
+        event = _fitting(WebhookEvent, parts)
+    return WebhookEvent(raw_data=msgspec.Raw(content)) if event.event_type is None else event
+
+
+def is_json(content: bytes) -> bool:
+    """Whether the service may have sent this as JSON: unpaired surrogates are accepted, as in its responses."""
     try:
-        msgspec.json.decode(content)
+        decode_json(_ANY, content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        content = msgspec.json.encode(content.decode("utf-8", "replace"))
-    return WebhookEvent(raw_data=msgspec.Raw(content))
+        return False
+    return True
+
+
+def _parts_of(content: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """The properties of a JSON object; empty for anything else."""
+    try:
+        return decode_json(_PARTS, bytes(content))
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+
+
+def _fitting(model: type[M], parts: Mapping[str, msgspec.Raw]) -> M:
+    """Decode the properties that are as a model declares them. A change of another one must not hide the event."""
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(model):
+        raw = parts.get(field.encode_name)
+        if raw is None or field.type is msgspec.Raw:
+            values[field.name] = field.default if raw is None else raw
+            continue
+        try:
+            values[field.name] = decode_json(make_decoder(field.type), bytes(raw))
+        except msgspec.ValidationError:
+            models = [
+                part for part in get_args(field.type) if isinstance(part, type) and issubclass(part, Model)
+            ]
+            values[field.name] = _fitting(models[0], _parts_of(raw)) if models else None
+    return model(**values)
 
 
 def construct_event(

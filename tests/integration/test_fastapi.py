@@ -28,7 +28,19 @@ from voucherify_async import (
     SyncFailure,
     SyncReport,
 )
-from voucherify_async.models import CustomerAddress, CustomerLoyalty, LoyaltyCampaign
+from voucherify_async.models import (
+    CustomerAddress,
+    CustomerEvent,
+    CustomerLoyalty,
+    CustomerOrderPaid,
+    CustomerSegmentLeft,
+    Event,
+    LoyaltyCampaign,
+    LoyaltyTier,
+    Order,
+    PointsRange,
+    UnknownEvent,
+)
 
 
 class Meta(msgspec.Struct):
@@ -652,3 +664,37 @@ def test_dates_with_a_time() -> None:
     assert adapter_of(Customer).validate_python(sent).birthdate == dt.date(1990, 1, 2)
     with pytest.raises(pydantic.ValidationError, match="birthdate"):
         adapter_of(CustomerUpsert).validate_python({"source_id": "c", "birthdate": "1990-01-02T00:00:00Z"})
+
+
+@app.get("/event")
+async def event() -> CustomerEvent | UnknownEvent:
+    return CustomerOrderPaid(customer=ADA, order=Order(id="ord_1", amount=5))
+
+
+@app.get("/events", response_model_exclude_none=True)
+async def events() -> list[Event]:
+    return [CustomerSegmentLeft(segment=Segment(id="seg_1")), UnknownEvent(type="a", data={"b": None})]
+
+
+@app.get("/tier")
+async def tier():  # type: ignore[no-untyped-def]  # pyright: ignore  # as programs without types have it
+    return {"tier": LoyaltyTier(id="lt_1", points=PointsRange(from_=1, to=9))}
+
+
+async def test_events_keep_the_properties_of_their_class(http: httpx.AsyncClient) -> None:
+    found = (await http.get("/event")).json()
+    assert (found["order"]["amount"], found["customer"]["id"]) == (5, "cust_1")
+    assert (await http.get("/events")).json() == [
+        {"segment": {"id": "seg_1"}},
+        {"type": "a", "data": {"b": None}},
+    ]
+
+
+async def test_names_that_python_has_no_attribute_for(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/tier")).json()["tier"]["points"] == {"from": 1, "to": 9}
+    assert adapter_of(LoyaltyTier).dump_python(LoyaltyTier(id="a", points=PointsRange(from_=1)))[
+        "points"
+    ] == {
+        "from": 1,
+        "to": None,
+    }

@@ -546,20 +546,27 @@ class TestWebhooks:
             assert connection.status == 400
 
     @pytest.mark.parametrize(
-        ("arguments", "name"),
+        ("secret", "options", "name"),
         [
-            ({"secret": ""}, "secret"),
-            ({"secret": None}, "secret"),
-            ({"secret": b"bytes"}, "secret"),
-            ({"secret": []}, "secret"),
-            ({"secret": ["a", ""]}, "secret"),
-            ({"secret": "a", "max_bytes": 0}, "max_bytes"),
-            ({"secret": "a", "max_bytes": 1.5}, "max_bytes"),
+            ("", {}, "secret"),
+            (None, {}, "secret"),
+            (b"bytes", {}, "secret"),
+            ([], {}, "secret"),
+            (["a", ""], {}, "secret"),
+            ("a", {"max_bytes": 0}, "max_bytes"),
+            ("a", {"max_bytes": 1.5}, "max_bytes"),
         ],
     )
-    def test_bad_arguments(self, arguments: Any, name: str) -> None:
+    def test_bad_arguments(self, secret: Any, options: Any, name: str) -> None:
         with pytest.raises(ValueError, match=f"{name} must be"):
-            WebhookReceiver(**arguments)
+            WebhookReceiver(secret, **options)
+
+    async def test_the_class_in_place_of_an_instance_receives_nothing(self) -> None:
+        """FastAPI would take the body of the request for the secret."""
+        receive: Any = WebhookReceiver
+        async with browser(hooked(receive)) as http:
+            with pytest.raises(TypeError, match="secret"):
+                await http.post("/webhooks", json="a")
 
     async def test_openapi_shows_the_header(self) -> None:
         async with browser(hooked(WebhookReceiver(SECRET))) as http:

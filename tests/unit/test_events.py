@@ -243,3 +243,29 @@ print(loaded())
         "[]",
         "['campaigns', 'customer_events', 'orders', 'redemptions']",
     ]
+
+
+# ---------------------------------------------------------------- threads
+
+
+def test_threads_that_read_their_first_events_at_once() -> None:
+    """msgspec reads the fields of a struct when it is first decoded, and crashes if two threads do so at once."""
+    program = """
+import sys, threading
+from voucherify_async.webhooks import parse_event
+sys.setswitchinterval(1e-6)
+types = ["customer.order.paid", "customer.redemption.succeeded", "voucher.created", "campaign.created"]
+events = [parse_event(f'{{"type": "{types[number % 4]}", "data": {{}}}}') for number in range(12)]
+barrier = threading.Barrier(len(events))
+def read(event):
+    barrier.wait()
+    found.append(type(event.payload).__name__)
+found = []
+threads = [threading.Thread(target=read, args=(event,)) for event in events]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(sorted(set(found)), len(found))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    names = ["CampaignCreated", "CustomerOrderPaid", "CustomerRedemptionSucceeded", "VoucherCreated"]
+    assert done.stdout == f"{names} 12\n"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.clocks import FakeClock
 from voucherify_async.errors import DecodeError, WebhookSignatureError
-from voucherify_async.models import EventDetails
+from voucherify_async.models import EventDetails, EventSource, EventUser
 from voucherify_async.webhooks import (
     SeenEvents,
     WebhookEvent,
@@ -136,7 +136,6 @@ class TestEvents:
             {"type": "order"},
             {"data": 1, "type": 5},
             {"data": 1, "event": "party"},
-            {"data": 1, "type": "a", "created_at": "yesterday"},
             [],
             ["data", "type"],
             "text",
@@ -239,3 +238,52 @@ def test_published_examples() -> None:
     for data in examples:
         assert parse_event(json.dumps({**ENVELOPE, "data": data})).data == data
         assert parse_event(json.dumps(data)).data == data
+
+
+# ---------------------------------------------------------------- what the service may send
+
+
+def test_half_of_a_surrogate_pair_does_not_hide_an_event() -> None:
+    body = (
+        rb'{"type":"customer.created","data":{"customer":{"id":"c","name":"\ud83d"}},"event":{"id":"ev_1"}}'
+    )
+    event = parse_event(body)
+    assert (event.event_type, event.event_id) == ("customer.created", "ev_1")
+    assert event.data == {"customer": {"id": "c", "name": "\ufffd"}}
+
+
+def test_bytes_that_are_not_utf8_do_not_hide_an_event() -> None:
+    event = parse_event(b'{"type":"customer.created","data":{"customer":{"id":"c","name":"\xff"}}}')
+    assert (event.event_type, event.data) == ("customer.created", {"customer": {"id": "c", "name": "\ufffd"}})
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("source", {"id": 5, "object": "webhook"}),
+        ("source", "x"),
+        ("project_id", 1),
+        ("created_at", "2026-01-01"),
+        ("created_at", None),
+        ("event", {**ENVELOPE["event"], "group_id": 7}),
+        ("event", {**ENVELOPE["event"], "event_source": "API"}),
+        ("event", {**ENVELOPE["event"], "event_source": {"channel": 5, "user": {"id": "u"}}}),
+        ("event", {**ENVELOPE["event"], "created_at": "yesterday"}),
+    ],
+)
+def test_a_property_of_another_type_does_not_hide_an_event(part: str, value: Any) -> None:
+    event = parse_event(json.dumps(ENVELOPE | {part: value}))
+    usual = parse_event(json.dumps(ENVELOPE))
+    assert (event.event_type, event.event_id, event.data) == (usual.event_type, usual.event_id, usual.data)
+    assert event.id == usual.id
+    if part == "source":
+        assert event.source is not None
+        assert event.source.object == ("webhook" if isinstance(value, dict) else None)
+
+
+def test_a_property_of_another_type_does_not_hide_those_beside_it() -> None:
+    source = {"channel": 5, "user": {"id": "user_1"}}
+    event = parse_event(json.dumps(ENVELOPE | {"event": {**ENVELOPE["event"], "event_source": source}}))
+    assert event.event is not None
+    assert event.event.entity_id == ENVELOPE["event"]["entity_id"]
+    assert event.event.event_source == EventSource(user=EventUser(id="user_1"))

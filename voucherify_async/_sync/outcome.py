@@ -22,7 +22,7 @@ from voucherify_async.errors import (
     TransportError,
     VoucherifyError,
 )
-from voucherify_async.models._json import lazy_json
+from voucherify_async.models._json import lazy_json, make_decoder
 from voucherify_async.models.async_actions import AsyncAction, BulkUpdateResult, JobResult
 from voucherify_async.models.base import Number
 
@@ -94,8 +94,8 @@ ResultReader = Callable[[msgspec.Raw, Batch], JobOutcome]
 """Reads the result of a job of one type. Raises `DecodeError` if it cannot be decoded."""
 
 
-_BULK: Final = msgspec.json.Decoder(BulkUpdateResult)
-_CSV: Final = msgspec.json.Decoder(JobResult)
+_BULK: Final[msgspec.json.Decoder[BulkUpdateResult]] = make_decoder(BulkUpdateResult)
+_CSV: Final[msgspec.json.Decoder[JobResult]] = make_decoder(JobResult)
 
 
 def read_bulk_result(result: msgspec.Raw, batch: Batch) -> JobOutcome:

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from voucherify_async.models._json import make_decoder
 from voucherify_async.models.base import Model
 from voucherify_async.models.customers import CustomerUpsert
 
@@ -27,7 +28,7 @@ POSSIBLY_APPLIED: Final = frozenset({"outcome_unknown", "job_failed"})
 
 NO_ITEM: Final = msgspec.Raw(b"null")
 
-_ITEM_DECODER: Final[msgspec.json.Decoder[CustomerUpsert | str | None]] = msgspec.json.Decoder(
+_ITEM_DECODER: Final[msgspec.json.Decoder[CustomerUpsert | str | None]] = make_decoder(
     CustomerUpsert | str | None
 )
 

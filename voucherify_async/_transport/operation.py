@@ -12,6 +12,7 @@ import msgspec
 
 from voucherify_async._transport.rate_limit import RateLimit
 from voucherify_async._transport.secrets import NO_SECRETS, Secrets
+from voucherify_async.models._json import make_decoder
 
 __all__ = [
     "Body",
@@ -106,7 +107,7 @@ class Operation(Generic[T]):
     @cached_property
     def decoder(self) -> msgspec.json.Decoder[Any]:
         """The decoder for successful responses."""
-        return msgspec.json.Decoder(self.into)
+        return make_decoder(self.into)
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):

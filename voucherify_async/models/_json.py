@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 from voucherify_async.errors import DecodeError
 
 __all__ = [
+    "convert",
     "decode_json",
     "is_array",
     "is_mapping",
@@ -18,10 +20,42 @@ __all__ = [
     "is_sequence",
     "json_text",
     "lazy_json",
+    "make_decoder",
     "plain_dict",
 ]
 
 T = TypeVar("T")
+
+_TYPES_LOCK: Final = threading.Lock()
+"""Held while msgspec reads the fields of a struct for the first time: another thread would use them half read, and crash
+the interpreter."""
+
+
+_prepared: Final = set[Any]()
+"""The types of which msgspec has read the fields for `convert`."""
+
+
+def make_decoder(into: type[T] | Any) -> msgspec.json.Decoder[T]:
+    """Create a decoder. Any number of threads may do so at once.
+
+    Raises:
+        TypeError: msgspec does not support the type.
+    """
+    with _TYPES_LOCK:
+        return msgspec.json.Decoder(into)
+
+
+def convert(value: Any, into: type[T]) -> T:
+    """Convert plain Python values to a type. Any number of threads may do so at once.
+
+    Raises:
+        msgspec.ValidationError: The values are not of this type.
+    """
+    if into not in _prepared:
+        make_decoder(into)
+        _prepared.add(into)
+    return msgspec.convert(value, into)
+
 
 _JSON_ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",

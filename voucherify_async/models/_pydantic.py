@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union, get_arg
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from voucherify_async.models._json import decode_json
+from voucherify_async.models._json import decode_json, make_decoder
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, SerializationInfo, SerializerFunctionWrapHandler
@@ -53,11 +53,14 @@ class DataclassFields:
 
 @lru_cache(maxsize=256)
 def _dataclass_fields(model: type[msgspec.Struct]) -> dict[str, dataclasses.Field[Any]] | None:
-    """The dataclass fields of a model; `None` if it has a raw JSON field."""
+    """The dataclass fields of a model; `None` if it has a raw JSON field, or a name of which Python has no attribute.
+
+    FastAPI encodes a dataclass by its attributes, so such a property would change its name.
+    """
     hints = get_type_hints(model, include_extras=True)
     described: list[tuple[str, Any, dataclasses.Field[Any]]] = []
     for field in msgspec.structs.fields(model):
-        if field.type is msgspec.Raw:
+        if field.type is msgspec.Raw or field.name == f"{field.encode_name}_":
             return None
         default: Any = dataclasses.MISSING if field.default is msgspec.NODEFAULT else field.default
         described.append((field.name, hints[field.name], dataclasses.field(default=default)))
@@ -200,7 +203,8 @@ def _serialize(
 ) -> Any:
     """Serialize a model as a dictionary of its properties, which pydantic then selects and converts.
 
-    A model does not record which properties a response had: one that is absent has its default.
+    A model does not record which properties a response had: one that is absent has its default. Events are serialized
+    with the properties of their own class, as they are declared by the common base class.
     """
     if not isinstance(model, struct):
         from pydantic_core import PydanticSerializationUnexpectedValue  # noqa: PLC0415
@@ -208,6 +212,17 @@ def _serialize(
         raise PydanticSerializationUnexpectedValue(
             f"Expected `{struct.__name__}`, got `{type(model).__name__}`"
         )
+    if type(model) is not struct and getattr(struct, "_AS_SUBCLASS", False):
+        options = (
+            "mode",
+            "include",
+            "exclude",
+            "by_alias",
+            "exclude_unset",
+            "exclude_defaults",
+            "exclude_none",
+        )
+        return _serializer_of(type(model)).to_python(model, **{name: getattr(info, name) for name in options})
     values = {attribute: getattr(model, attribute) for _, attribute in attributes(struct)}
     if info.exclude_unset or info.exclude_defaults:
         for field in msgspec.structs.fields(struct):
@@ -224,7 +239,7 @@ def _serialize(
 
 def _validator(source: Any) -> Callable[[Any, Any], Any]:
     struct: type[msgspec.Struct] = get_origin(source) or source
-    decoder = msgspec.json.Decoder(source)
+    decoder: msgspec.json.Decoder[Any] = make_decoder(source)
     is_input = struct.__struct_config__.forbid_unknown_fields
     decode = decoder.decode if is_input else partial(decode_json, decoder)
     names = _generic_fields(struct) if get_args(source) else set[str]()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from voucherify_async.errors import DecodeError
-from voucherify_async.models._json import lazy_json
+from voucherify_async.models._json import lazy_json, make_decoder
 from voucherify_async.models.base import Model
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class CustomerActivity(Model, frozen=True, kw_only=True, dict=True, gc=True):
         from voucherify_async.models.events import EventSource  # noqa: PLC0415
 
         raw = self._parts.get("event_source", msgspec.Raw(b"null"))
-        source: EventSource | None = lazy_json(raw, msgspec.json.Decoder(EventSource | None))
+        source: EventSource | None = lazy_json(raw, make_decoder(EventSource | None))
         return source
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Generic
 import msgspec
 
 from voucherify_async.errors import DecodeError
-from voucherify_async.models._json import lazy_json
+from voucherify_async.models._json import lazy_json, make_decoder
 from voucherify_async.models.base import Model, Number
 
 if sys.version_info >= (3, 13):
@@ -97,10 +97,10 @@ class JobResult(Model, frozen=True, kw_only=True):
 
 
 _RESULT_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
-    name: decoder
-    for decoder, names in (
+    name: make_decoder(into)
+    for into, names in (
         (
-            msgspec.json.Decoder(BulkUpdateResult | None),
+            BulkUpdateResult | None,
             (
                 "CUSTOMERS.BULK_UPDATE",
                 "CUSTOMERS.METADATA_UPDATE",
@@ -111,7 +111,7 @@ _RESULT_DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
             ),
         ),
         (
-            msgspec.json.Decoder(JobResult | None),
+            JobResult | None,
             (
                 "CAMPAIGN.VOUCHERS_DELETE",
                 "CAMPAIGN.VOUCHERS_GENERATE",

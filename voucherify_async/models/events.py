@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from voucherify_async.models._json import lazy_json
+from voucherify_async.models._json import lazy_json, make_decoder
 from voucherify_async.models.base import Model
 from voucherify_async.models.customers import Customer
 
@@ -29,6 +29,8 @@ __all__ = [
 
 class Event(Model, frozen=True, kw_only=True):
     """What an event is about. The base class of all events, in `customer_events` and `webhook_events`."""
+
+    _AS_SUBCLASS: ClassVar = True
 
 
 class UnknownEvent(Event, frozen=True, kw_only=True):
@@ -187,4 +189,4 @@ def decode_event(
 
 @cache
 def _decoder(event_class: type[E]) -> msgspec.json.Decoder[E | None]:
-    return msgspec.json.Decoder(event_class | None)
+    return make_decoder(event_class | None)

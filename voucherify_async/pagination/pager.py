@@ -22,7 +22,7 @@ from voucherify_async._transport.operation import Operation, Query, RawResponse,
 from voucherify_async._transport.session import SessionManager
 from voucherify_async._transport.wire import decode_by, decode_error, encode_query, request_id_of
 from voucherify_async.errors import DecodeError, PaginationError
-from voucherify_async.models._json import decode_json, is_mapping, json_text, plain_dict
+from voucherify_async.models._json import decode_json, is_mapping, json_text, make_decoder, plain_dict
 from voucherify_async.models.base import Number
 from voucherify_async.pagination.cursor_tokens import decode_token, encode_token, fingerprint
 from voucherify_async.pagination.prefetch import fetch_ahead
@@ -191,7 +191,7 @@ class InvalidItem:
 
 @lru_cache(maxsize=256)
 def _item_decoder(into: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(into)
+    return make_decoder(into)
 
 
 @lru_cache(maxsize=256)
@@ -203,7 +203,7 @@ def _page_decoder(items: str, into: Any) -> msgspec.json.Decoder[Any]:
         ("total", Number | None, None),
         ("more_starting_after", str | None, None),
     ]
-    return msgspec.json.Decoder(msgspec.defstruct("ListPage", fields, kw_only=True))
+    return make_decoder(msgspec.defstruct("ListPage", fields, kw_only=True))
 
 
 class Reader(Generic[T]):

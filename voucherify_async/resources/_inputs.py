@@ -29,7 +29,7 @@ from voucherify_async._transport.wire import (
     is_flat,
     json_value,
 )
-from voucherify_async.models._json import is_mapping, is_sequence
+from voucherify_async.models._json import convert, is_mapping, is_sequence, make_decoder
 from voucherify_async.models.base import UNSET, UnsetType
 from voucherify_async.models.customers import Customer, CustomerFields, CustomerUpsert, writable_fields
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
@@ -108,7 +108,7 @@ def check_window(window: Window | Mapping[str, Any] | None) -> Window | None:
     if window is None:
         return None
     try:
-        found = window if isinstance(window, Window) else msgspec.convert(window, Window)
+        found = window if isinstance(window, Window) else convert(window, Window)
     except msgspec.ValidationError as error:
         raise ValueError(f"window must come from plan_windows: {error}") from None
     check_instants(window_created_from=found.created_from, window_created_before=found.created_before)
@@ -138,7 +138,7 @@ def check_decodable(name: str, into: Any) -> None:
 
 @lru_cache(maxsize=256)
 def _check_decodable(into: Any) -> None:
-    msgspec.json.Decoder(into)
+    make_decoder(into)
     # A decoder reports classes that msgspec does not support only when it decodes; the schema reports them here.
     msgspec.json.schema(into)
 
@@ -175,7 +175,7 @@ def convert_fields(name: str, into: type[S], fields: Mapping[str, Any] | msgspec
     if is_mapping(metadata := plain.get("metadata")) and not is_flat(metadata):
         plain["metadata"] = json_value(_dotted(name, "metadata"), metadata)
     try:
-        return msgspec.convert(plain, into)
+        return convert(plain, into)
     except msgspec.ValidationError as error:
         match = _PROBLEM_AND_PATH.fullmatch(str(error))
         assert match is not None  # noqa: S101  # for the type checker; the expression matches any text
@@ -233,7 +233,7 @@ def _as_customer(name: str, value: Any) -> Any:
     if not is_mapping(value) or value.get("object") != "customer":
         return value
     try:
-        return msgspec.convert(value, Customer[dict[str, Any]])
+        return convert(value, Customer[dict[str, Any]])
     except msgspec.ValidationError as error:
         raise ValueError(f"{name or 'the item'}: {error}") from None
 
@@ -270,7 +270,7 @@ def customer_body(into: type[CustomerFields], **fields: Any) -> Body:
 
 @lru_cache(maxsize=16)
 def _decoder(into: type[S]) -> msgspec.json.Decoder[S]:
-    return msgspec.json.Decoder(into)
+    return make_decoder(into)
 
 
 def _to_plain(value: Any) -> Any:

@@ -62,8 +62,10 @@ class WebhookSender:
             raise ValueError(  # without the URL, which may have credentials
                 "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks"
             )
-        if not isinstance(secret, str) or not secret:
-            raise ValueError("webhook_secret must be a non-empty string: it signs the webhooks")
+        if not isinstance(secret, str) or not secret or not secret.isprintable():
+            raise ValueError(
+                "webhook_secret must be a non-empty string of printable characters: it signs the webhooks"
+            )
         self.queue = WebhookQueue(retry_seconds)
         self._store = store
         self._url = url
