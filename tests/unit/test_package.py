@@ -34,6 +34,8 @@ LAYERS = [
     "webhooks",
     "otel",
     "fastapi",
+    "_shared_limit",
+    "redis",
     "sandbox",
     "pytest_plugin",
 ]

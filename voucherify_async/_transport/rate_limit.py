@@ -44,6 +44,7 @@ __all__ = [
     "RateGate",
     "RateLimit",
     "RateLimiter",
+    "bounded_kind",
     "limit_kind",
     "limiter_for_project",
     "read_rate_limit",
@@ -379,14 +380,14 @@ class AdaptiveRateLimiter:
         queue.notify()
 
     def _state(self, kind: str) -> tuple[AdaptivePace, WaitQueue]:
-        kind = _bounded_kind(kind, self._by_kind)
+        kind = bounded_kind(kind, self._by_kind)
         if kind not in self._by_kind:
             pace = AdaptivePace()
             self._by_kind[kind] = pace, WaitQueue(pace, self._clock)
         return self._by_kind[kind]
 
 
-def _bounded_kind(kind: str, known: Collection[str]) -> str:
+def bounded_kind(kind: str, known: Collection[str]) -> str:
     """The kind itself, or `_OTHER_KINDS` if it is new and there are too many."""
     if kind in known or kind in _DOCUMENTED_KINDS or len(known) < _MAX_KINDS:
         return kind
@@ -418,7 +419,7 @@ class RateGate:
 
     def close(self, kind: str, seconds: float) -> None:
         """Let no call of this kind through for the next `seconds`."""
-        kind = _bounded_kind(kind, self._ramps)
+        kind = bounded_kind(kind, self._ramps)
         if kind not in self._ramps:
             self._ramps[kind] = Ramp()
             self.queues[kind] = WaitQueue(self._ramps[kind], self._clock)
@@ -427,5 +428,5 @@ class RateGate:
 
     def is_closed(self, kind: str) -> bool:
         """Whether calls of this kind are delayed now."""
-        kind = _bounded_kind(kind, self._ramps)
+        kind = bounded_kind(kind, self._ramps)
         return kind in self._ramps and self._ramps[kind].is_paused(self._clock.monotonic())

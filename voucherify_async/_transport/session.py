@@ -372,6 +372,8 @@ class SessionManager:
                 and type(limiter) in _BUILTIN_LIMITERS
             ):
                 wait = await limiter.line(kind).acquire(max_wait, max_pause)
+            elif (acquire := getattr(limiter, "acquire_within", None)) is not None:  # `RedisRateLimiter`
+                wait = await acquire(kind, max_wait, max_pause)
             else:
                 wait = await self._acquire_from(limiter, kind, min(max_wait, max_pause))
             if wait is None:
