@@ -84,6 +84,7 @@ format: $(VENV)/.lint ## Format the code.
 bench: $(VENV)/.bench ## Run the benchmarks; BENCH=--short takes less than a minute, and fails if far off.
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks.sync $(if $(findstring --short,$(BENCH)),--customers 5000 --long 50000)
+	$(BIN)/python -m benchmarks.redis_limit --short
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -210,7 +210,7 @@ def _connector(url_or_client: object) -> Callable[[], tuple[Redis, bool]] | None
     url = url_or_client
 
     def connect() -> tuple[Redis, bool]:
-        from_url: Callable[..., Redis] = Redis.from_url  # pyright: ignore[reportUnknownMemberType]
+        from_url: Callable[..., Redis] = Redis.from_url  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         # No retries: a call that waits is served locally sooner.
         return from_url(url, retry=None, client_name="voucherify_async"), True
 

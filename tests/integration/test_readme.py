@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from tests.support.clocks import FakeClock
+from tests.support.redis import redis_server
 from tests.support.wire import raw_server, respond
 from voucherify_async import NotFoundError, RetryPolicy, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
@@ -37,7 +38,8 @@ INSIDE_A_COROUTINE = [
 
 def test_every_block_has_a_test() -> None:
     assert README.count("```python\n") == len(BLOCKS)
-    assert set(BLOCKS) == {"first program", "real service", "fastapi application", *INSIDE_A_COROUTINE}
+    others = {"first program", "real service", "fastapi application", "redis"}
+    assert set(BLOCKS) == {*others, *INSIDE_A_COROUTINE}
 
 
 def run(program: str, **environment: str) -> str:
@@ -111,6 +113,21 @@ async def test_fastapi_application(
             headers = {"X-Voucherify-Signature": given}
             assert (await http.post("/webhooks", content=body, headers=headers)).status_code == status
     assert capsys.readouterr().out == "customer.created {'a': 1}\n"
+
+
+async def test_redis(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VOUCHERIFY_BASE_URL", sandbox.base_url)
+    with redis_server(tmp_path) as server:
+        program = BLOCKS["redis"].replace("redis://localhost:6379", server.url)
+        keys = f'"{sandbox.app_id}", "{sandbox.app_token}"'
+        program = program.replace('"app-id", "app-token"', keys).replace(
+            "    ...\n",
+            "    for view in (client, export):\n        await view.customers.list()\n",
+        )
+        block = compile(program, "README.md: redis", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        await eval(block, {})
+        for kind in ("permits", "low"):
+            assert server.command("ZCARD", f"{{shop}}:api_calls:{kind}") == 1
 
 
 @pytest.mark.parametrize("name", INSIDE_A_COROUTINE)

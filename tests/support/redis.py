@@ -38,7 +38,11 @@ class RedisServer:
     def start(self) -> None:
         """Start the server, and wait until it accepts connections."""
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        command += ["--dir", str(self._folder), *(["--requirepass", self._password] if self._password else [])]
+        command += [
+            "--dir",
+            str(self._folder),
+            *(["--requirepass", self._password] if self._password else []),
+        ]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         assert any("Ready to accept connections" in line for line in self._process.stdout)

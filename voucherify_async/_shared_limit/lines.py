@@ -68,7 +68,7 @@ class _Line:
         self._report: ServiceReport | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._polling = False
+        self._polling = self._queued = False
         self._free_at = self._known_until = -math.inf
         self._generation: int | None = None
         prefix = settings.key if "{" in settings.key else f"{{{settings.key}}}"  # one slot of a cluster
@@ -83,7 +83,7 @@ class _Line:
     async def acquire(self, max_wait: float, max_pause: float) -> float | None:
         now = self._settings.clock.monotonic()
         until = now + max(0.0, max_wait)
-        wait = self._free_at - now if now < self._known_until else 0.0
+        wait = self._free_at - now if self._polling or now < self._known_until else 0.0
         if wait > min(max_wait, max_pause) or (max_wait <= 0 and self._polling):
             return max(0.0, wait)
         loop = asyncio.get_running_loop()
@@ -96,7 +96,9 @@ class _Line:
         except asyncio.CancelledError:
             if waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.result() is None:
                 self._permits.give_back()
-                self.start()
+            self.start()
+            if not self._waiting():
+                self._wake.set()  # others can have its place in the queue
             raise
         finally:
             if timer is not None:
@@ -108,6 +110,8 @@ class _Line:
         report = read_report(self._kind, rate_limit, wait, acquired_at, now)
         if report is not None:
             self._report = report.merge(self._report)
+            if report.pause_until:
+                self._known_until = now
             self._loop.pauses[self._kind] = max(report.pause_until, self._loop.pauses.get(self._kind, 0.0))
         self.start()
 
@@ -155,7 +159,7 @@ class _Line:
         return bool(self._waiters)
 
     def _has_news(self) -> bool:
-        return self._permits.has_news or self._report is not None
+        return self._permits.has_news or self._report is not None or self._queued
 
     async def _serve(self) -> float:
         """Acquire permits for the waiting requests; return the seconds until there may be more."""
@@ -174,8 +178,8 @@ class _Line:
                 permits.hold(first, grant.granted, now)
                 for _ in range(grant.granted - self._grant(grant.granted)):
                     permits.give_back()  # the requests were cancelled meanwhile
-                wait = grant.wait if grant.granted < want else 0.0
-                return self._refuse_all(wait, now)
+                self._queued = may_queue and grant.granted < want
+                return self._refuse_all(grant.wait, now)
             permits.disown(first, want)
         return self._serve_locally()
 
@@ -187,20 +191,15 @@ class _Line:
             pause = max(0, round((report.pause_until - now) * 1e6))
             if report.remaining is not None and now - report.acquired_at <= MAX_REPORT_AGE:
                 remaining, age = report.remaining, round((now - report.acquired_at) * 1e6)
-        arguments: list[object] = [
-            *self._fixed,
-            first,
-            want,
-            self._block,
-            int(may_queue),
-            remaining,
-            age,
-            pause,
-        ]
-        arguments += (self._new_generation, len(counted), len(returned))
+        arguments: list[object] = [*self._fixed, first, want, self._block, int(may_queue)]
+        arguments += (remaining, age, pause, self._new_generation, len(counted), len(returned))
         for number, seconds in counted:
             arguments += (number, round(seconds * 1e6))
         return [*arguments, *returned]
+
+    def _probe_arguments(self) -> list[object]:
+        """The arguments of a script call that acquires and reports nothing."""
+        return [*self._fixed, 0, 0, self._block, 0, -1, 0, 0, self._new_generation, 0, 0]
 
     def _check_generation(self, generation: int, now: float) -> None:
         if generation != self._generation:
@@ -218,8 +217,10 @@ class _Line:
         return granted
 
     def _refuse_all(self, wait: float, now: float) -> float:
-        """Refuse the requests that do not accept a wait."""
+        """Refuse the requests that do not accept a wait; with 0, more may be granted at once."""
         self._free_at, self._known_until = now + wait, now + min(wait, POLL_SECONDS)
+        if wait <= 0:
+            return wait
         for waiter in [waiter for waiter in self._waiters if not waiter.accepts(wait, now)]:
             self._refuse(waiter)
         return wait
@@ -238,7 +239,7 @@ class _Line:
 
     def _serve_locally(self) -> float:
         loop, now = self._loop, self._settings.clock.monotonic()
-        loop.server.probe(loop.report_all)
+        loop.server.probe(self._keys, self._probe_arguments(), loop.report_all)
         limits = self._limits.local(loop.server.processes, self._settings.local_limit)
         while self._waiting():
             paused = loop.pauses.get(self._kind, 0.0) - now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import hashlib
 import logging
@@ -62,19 +63,22 @@ class Server:
 
     async def run_script(self, keys: list[str], arguments: list[object]) -> Grant | None:
         """Run the script; `None` if Redis does not answer in time or fails."""
-        command: list[Any] = [len(keys), *keys, *arguments]
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                try:
-                    reply: Any = await self._client.execute_command("EVALSHA", self._digest, *command)
-                except NoScriptError:
-                    reply = await self._client.execute_command("EVAL", self._script, *command)
-                grant = Grant(int(reply[0]), int(reply[1]) / 1e6, int(reply[2]), int(reply[3]))
+            grant = await self._run_script(keys, arguments)
         except Exception as error:  # noqa: BLE001  # no call may fail because of Redis, whatever it raises
             self._lose(error)
             return None
         self.processes = grant.processes
         return grant
+
+    async def _run_script(self, keys: list[str], arguments: list[object]) -> Grant:
+        command: list[Any] = [len(keys), *keys, *arguments]
+        async with asyncio.timeout(self._settings.timeout):
+            try:
+                reply: Any = await self._client.execute_command("EVALSHA", self._digest, *command)
+            except NoScriptError:
+                reply = await self._client.execute_command("EVAL", self._script, *command)
+        return Grant(int(reply[0]), int(reply[1]) / 1e6, int(reply[2]), int(reply[3]))
 
     def _lose(self, error: Exception) -> None:
         self._probe_at = self._settings.clock.monotonic() + POLL_SECONDS
@@ -86,22 +90,31 @@ class Server:
                 type(error).__name__,
             )
 
-    def probe(self, on_return: Callable[[], object]) -> None:
-        """Look in the background whether Redis is back, unless it was looked a moment ago; calls do not wait for it."""
+    def probe(self, keys: list[str], arguments: list[object], on_return: Callable[[], object]) -> None:
+        """Look whether Redis is back, in the background and only now and then, so that no call waits for it.
+
+        Args:
+            keys: The keys of the script.
+            arguments: The arguments of a script call that acquires nothing. A server that only answers is not enough.
+            on_return: Called when Redis is back.
+        """
         now = self._settings.clock.monotonic()
         if now >= self._probe_at and self._probe is None:
             self._probe_at = math.inf
-            self._probe = asyncio.create_task(self._ping(on_return), context=contextvars.Context())
+            probing = self._run_probe(keys, arguments, on_return)
+            self._probe = asyncio.create_task(probing, context=contextvars.Context())
 
-    async def _ping(self, on_return: Callable[[], object]) -> None:
+    async def _run_probe(
+        self, keys: list[str], arguments: list[object], on_return: Callable[[], object]
+    ) -> None:
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                await self._client.execute_command("PING")
+            await self._run_script(keys, arguments)
+        except Exception as error:  # noqa: BLE001  # as above
+            self._lose(error)
+        else:
             self.available = True
             _logger.info("Redis answers again; processes share the rate limit")
             on_return()
-        except Exception as error:  # noqa: BLE001  # as above
-            self._lose(error)
         finally:
             self._probe = None
 
@@ -110,4 +123,5 @@ class Server:
         if self._probe is not None:
             await asyncio.wait([self._probe])
         if self._owned:
-            await self._client.aclose()
+            with contextlib.suppress(Exception):  # the connection may be broken
+                await self._client.aclose()
