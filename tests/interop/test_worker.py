@@ -185,14 +185,17 @@ class System:
             assert retried or "Retrying" not in "".join(program.log for program in self.programs)
             await asyncio.sleep(0.01)
 
-    def write(self, name: str, source_ids: list[str]) -> str:
+    def write(self, name: str, text: str) -> str:
+        """Write a source, and return its path."""
+        (self.folder / name).write_text(text)
+        return self.path(name)
+
+    def write_customers(self, source_ids: list[str]) -> str:
         """Write a source with these customers, and return its path."""
-        path = self.folder / name
         lines = (
             {"source_id": one, "name": f"Name {one}", "metadata": {"tier": "gold"}} for one in source_ids
         )
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        return str(path)
+        return self.write("crm.ndjson", "".join(json.dumps(line) + "\n" for line in lines))
 
     def path(self, name: str) -> str:
         return str(self.folder / name)
@@ -275,7 +278,7 @@ def no_job_ends(sandbox: Sandbox) -> Generator[None]:
 
 async def test_task_of_a_killed_worker_is_continued_by_another(system: System) -> None:
     source_ids = [f"crm-{number}" for number in range(MANY)]
-    source, state = system.write("crm.ndjson", source_ids), system.path("crm.state")
+    source, state = system.write_customers(source_ids), system.path("crm.state")
     first = await system.start_worker()
     task = await system.tasks.sync_customers.kiq(source, state)
     await until(lambda: len(system.sandbox.store.customers) > 8 * BATCH)
@@ -310,7 +313,7 @@ async def test_task_of_a_killed_worker_is_continued_by_another(system: System) -
 
 async def test_tasks_with_one_state_file_run_one_after_the_other(system: System) -> None:
     source_ids = [f"crm-{number}" for number in range(5 * BATCH)]
-    source, state = system.write("crm.ndjson", source_ids), system.path("crm.state")
+    source, state = system.write_customers(source_ids), system.path("crm.state")
     system.start_scheduler()
     await asyncio.gather(system.start_worker(), system.start_worker())
     with no_job_ends(system.sandbox):
@@ -325,13 +328,16 @@ async def test_tasks_with_one_state_file_run_one_after_the_other(system: System)
 
 
 async def test_failures_that_do_not_pass_are_not_retried(system: System) -> None:
-    source, state = system.write("crm.ndjson", ["crm-1"]), system.path("crm.state")
+    source, state = system.write_customers(["crm-1"]), system.path("crm.state")
     async with system.sandbox.client() as voucherify:
         await voucherify.customers.sync([{"source_id": "crm-1"}], state=state, project="another")
     worker = await system.start_worker()
     sync, upsert = system.tasks.sync_customers, system.tasks.upsert_customer
     assert "it is of the project another" in await system.error_of(await sync.kiq(source, state))
 
+    csv, csv_state = system.write("crm.csv", "Name,Source_id\nAda,crm-2\n"), system.path("csv.state")
+    assert (await system.result_of(await sync.kiq(csv, csv_state)))["succeeded"] == 1
+    assert "SyncStateError" in await system.error_of(await sync.kiq(source, csv_state))
     # A file that is not a database.
     assert "damaged" in await system.error_of(await sync.kiq(source, source))
     assert "FileNotFoundError" in await system.error_of(await sync.kiq("nowhere.ndjson", state))
@@ -344,6 +350,15 @@ async def test_failures_that_do_not_pass_are_not_retried(system: System) -> None
     await worker.stop()
 
 
+async def test_customers_that_cannot_be_sent_are_counted(system: System) -> None:
+    await system.start_worker()
+    source = system.write(
+        "crm.ndjson", '{"source_id": "crm-1"}\n\nnot JSON\n{"source_id": "crm-2", "name": 7}\n'
+    )
+    counts = await system.result_of(await system.tasks.sync_customers.kiq(source, system.path("crm.state")))
+    assert (counts["read"], counts["succeeded"], counts["invalid"]) == (3, 1, 2)
+
+
 async def test_tasks_that_can_succeed_later_are_retried(system: System) -> None:
     source_ids = [f"crm-{number}" for number in range(2 * BATCH)]
     worker = await system.start_worker(WORKER_TASK_SECONDS="4")  # a turn of a sync has two
@@ -351,7 +366,7 @@ async def test_tasks_that_can_succeed_later_are_retried(system: System) -> None:
     system.sandbox.fail_next("customers.create", status=500, times=4)  # all attempts of the SDK
     with no_job_ends(system.sandbox):
         sync = await system.tasks.sync_customers.kiq(
-            system.write("crm.ndjson", source_ids), system.path("crm.state")
+            system.write_customers(source_ids), system.path("crm.state")
         )
         upsert = await system.tasks.upsert_customer.kiq("crm-0", {"name": "Name crm-0"})
         await until(lambda: worker.has_logged("Task sync_customers failed. Retrying 1/20"))
@@ -365,7 +380,7 @@ async def test_tasks_that_can_succeed_later_are_retried(system: System) -> None:
 
 async def test_nightly_sync_is_handed_over_when_its_worker_stops(system: System) -> None:
     source_ids = [f"crm-{number}" for number in range(5 * BATCH)]
-    source, state = system.write("crm.ndjson", source_ids), system.path("crm.state")
+    source, state = system.write_customers(source_ids), system.path("crm.state")
     first = await system.start_worker("--wait-tasks-timeout", "0.1")
     with no_job_ends(system.sandbox):
         system.start_scheduler(NIGHTLY_SOURCE=source, NIGHTLY_STATE=state, NIGHTLY_CRON="* * * * *")
