@@ -61,7 +61,7 @@ test-stress: $(VENV)/.test ## Run the tests three times on a busy machine; RUNS=
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak
 
-interop: $(VENV)/.test $(VENV)/.interop ## Run the tests with the official client, a browser and a cluster.
+interop: $(VENV)/.test $(VENV)/.interop ## Run the tests with the official client, a browser, a cluster and a worker.
 	VOUCHERIFY_REQUIRE_INTEROP=1 $(BIN)/python -m pytest -m interop
 
 REQUESTS := 2000

@@ -676,8 +676,8 @@ async def events() -> list[Event]:
     return [CustomerSegmentLeft(segment=Segment(id="seg_1")), UnknownEvent(type="a", data={"b": None})]
 
 
-@app.get("/tier")
-async def tier():  # type: ignore[no-untyped-def]  # pyright: ignore  # as programs without types have it
+@app.get("/tier", response_model=None)
+async def tier() -> dict[str, LoyaltyTier]:
     return {"tier": LoyaltyTier(id="lt_1", points=PointsRange(from_=1, to=9))}
 
 
@@ -692,9 +692,5 @@ async def test_events_keep_the_properties_of_their_class(http: httpx.AsyncClient
 
 async def test_names_that_python_has_no_attribute_for(http: httpx.AsyncClient) -> None:
     assert (await http.get("/tier")).json()["tier"]["points"] == {"from": 1, "to": 9}
-    assert adapter_of(LoyaltyTier).dump_python(LoyaltyTier(id="a", points=PointsRange(from_=1)))[
-        "points"
-    ] == {
-        "from": 1,
-        "to": None,
-    }
+    one = LoyaltyTier(id="a", points=PointsRange(from_=1))
+    assert adapter_of(LoyaltyTier).dump_python(one, by_alias=True)["points"] == {"from": 1, "to": None}

@@ -1,0 +1,1 @@
+"""A background worker for customers, with taskiq and Redis. See README.md."""
