@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from typing import Any, TypedDict
 
 import msgspec
@@ -103,3 +104,47 @@ async def test_metadata_of_another_shape(
 def test_what_cannot_be_decoded(voucherify: VoucherifyClient, kind: Any) -> None:
     with pytest.raises(ValueError, match="metadata must be a type that msgspec can decode"):
         voucherify.customers.with_metadata(kind)
+
+
+class Renamed(msgspec.Struct, rename="camel"):
+    loyalty_tier: str | None = None
+    visits: int | msgspec.UnsetType = msgspec.UNSET
+
+
+@dataclasses.dataclass
+class Tier:
+    tier: str
+    since: dt.date | None = None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "sent"),
+    [
+        pytest.param(Renamed(loyalty_tier="gold"), {"loyaltyTier": "gold"}, id="Struct"),
+        pytest.param(Renamed(visits=3), {"loyaltyTier": None, "visits": 3}, id="Struct with a null"),
+        pytest.param(
+            Tier("gold", dt.date(2026, 1, 2)), {"tier": "gold", "since": "2026-01-02"}, id="dataclass"
+        ),
+    ],
+)
+async def test_instances_are_sent(
+    sandbox: Sandbox, voucherify: VoucherifyClient, metadata: Any, sent: Any
+) -> None:
+    customers = voucherify.customers
+    assert (await customers.create(source_id="a", metadata=metadata)).metadata == sent
+    assert (await customers.update("a", {"metadata": metadata})).metadata == sent
+    assert (await customers.create(CustomerUpsert(source_id="b", metadata=metadata))).metadata == sent
+    await voucherify.async_actions.wait(await customers.update_metadata_in_bulk(["c"], metadata))
+    await customers.sync_metadata(["d"], metadata)
+    await customers.sync([{"source_id": "e", "metadata": metadata}])
+    assert {
+        record.source_id: record.metadata for record in sandbox.store.customers.values()
+    } == dict.fromkeys("abcde", sent)
+
+
+@pytest.mark.parametrize("metadata", [Tier, 5, "text", [1], Renamed])
+async def test_what_is_no_metadata(voucherify: VoucherifyClient, metadata: Any) -> None:
+    with pytest.raises(ValueError, match="metadata"):
+        await voucherify.customers.create(metadata=metadata)
+    with pytest.raises(ValueError, match="metadata must be a mapping, a Struct or a dataclass, not"):
+        await voucherify.customers.sync_metadata(["a"], metadata)

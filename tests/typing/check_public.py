@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, assert_type
 
@@ -58,6 +59,11 @@ class Meta(msgspec.Struct):
     tier: str
 
 
+@dataclass
+class Data:
+    tier: str
+
+
 class Details(TypedDict):
     tier: str
 
@@ -77,6 +83,11 @@ async def typed_metadata(voucherify: VoucherifyClient) -> None:
     assert_type(voucherify.customers, CustomersResource)
     assert_type(await customers.with_metadata(Details).get("a"), Customer[Details])
     voucherify.customers.with_metadata(5)  # type: ignore[arg-type]
+    await voucherify.customers.create(metadata=Meta(tier="gold"))
+    await voucherify.customers.update("a", metadata=Data(tier="gold"))
+    await voucherify.customers.update_metadata_in_bulk(["a"], Meta(tier="gold"))
+    await voucherify.customers.sync_metadata(["a"], Data(tier="gold"))
+    await voucherify.customers.create(metadata=5)  # type: ignore[arg-type]
 
 
 async def results(voucherify: VoucherifyClient) -> None:

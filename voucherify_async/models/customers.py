@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypedDict
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypedDict
 
 import msgspec
 
@@ -30,6 +31,7 @@ __all__ = [
     "GiftSummary",
     "LoyaltyCampaign",
     "LoyaltyCardSummary",
+    "Metadata",
     "NewCustomer",
     "OrderSummary",
     "PermanentDeletion",
@@ -40,6 +42,16 @@ __all__ = [
 ]
 
 M = TypeVar("M", default=dict[str, Any])
+
+
+class DataclassInstance(Protocol):
+    """An instance of any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+Metadata = Mapping[str, Any] | msgspec.Struct | DataclassInstance
+"""Metadata to send: a mapping, or an instance of a class for metadata."""
 
 
 class Address(Model, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,7 +109,8 @@ class CustomerParams(TypedDict, total=False):
         birthday: Deprecated by the service in favour of `birthdate`.
         birthdate: Date of birth.
         address: Postal address; parts left out keep their values.
-        metadata: Custom properties, merged key by key. A key set to `None` is kept, with the value null.
+        metadata: Custom properties, merged key by key: a mapping, a Struct or a dataclass. A key set to `None` is kept,
+            with the value null.
     """
 
     name: str | UnsetType | None
@@ -107,7 +120,7 @@ class CustomerParams(TypedDict, total=False):
     birthday: dt.date | UnsetType | None
     birthdate: dt.date | UnsetType | None
     address: Address | CustomerAddress | Mapping[str, str | None] | UnsetType | None
-    metadata: Mapping[str, Any] | UnsetType | None
+    metadata: Metadata | UnsetType | None
 
 
 _NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -32,10 +32,10 @@ from voucherify_async._transport.wire import (
     FilePart,
     encode_json,
     encode_multipart,
-    json_value,
 )
 from voucherify_async.errors import NotFoundError
 from voucherify_async.models.async_actions import AsyncAction, AsyncActionReceipt
+from voucherify_async.models.customers import Metadata
 from voucherify_async.pagination.rules.base import MAX_PAGE_SIZE
 from voucherify_async.resources._csv import CsvRow, CsvRows, check_columns
 from voucherify_async.resources._inputs import (
@@ -47,6 +47,7 @@ from voucherify_async.resources._inputs import (
     check_source_id,
     check_timeout,
     check_upsert,
+    metadata_json,
     open_csv,
 )
 from voucherify_async.resources.async_actions import AsyncActionsResource
@@ -91,14 +92,12 @@ class CustomerSync:
         return await self._run(_json_body, spec, source)
 
     async def metadata(
-        self, source_ids: Iterable[str] | AsyncIterable[str], metadata: Mapping[str, Any]
+        self, source_ids: Iterable[str] | AsyncIterable[str], metadata: Metadata
     ) -> SyncReport[str]:
         """Merge metadata into customers; see `CustomersResource.sync_metadata`."""
         check_source("source_ids", source_ids)
-        if not isinstance(metadata, Mapping):
-            raise ValueError(f"metadata must be a mapping, not {metadata!r}")
         # Sorted keys, so that a state file recognizes equal metadata.
-        content = encode_json("metadata", json_value("metadata", metadata), sort_keys=True).content
+        content = encode_json("metadata", metadata_json(metadata), sort_keys=True).content
         head = b'{"metadata":' + content + b',"source_ids":['
         spec = JobSpec(
             project=_project(self._sessions, self._settings),

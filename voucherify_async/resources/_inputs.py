@@ -5,6 +5,7 @@ Functions called `check_...` raise `ValueError` for an invalid argument.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import inspect
 import io
@@ -31,7 +32,13 @@ from voucherify_async._transport.wire import (
 )
 from voucherify_async.models._json import convert, is_mapping, is_sequence, make_decoder
 from voucherify_async.models.base import UNSET, UnsetType
-from voucherify_async.models.customers import Customer, CustomerFields, CustomerUpsert, writable_fields
+from voucherify_async.models.customers import (
+    Customer,
+    CustomerFields,
+    CustomerUpsert,
+    Metadata,
+    writable_fields,
+)
 from voucherify_async.models.redeemables import FilterConditions, RedeemableFilters
 from voucherify_async.pagination.pager import OnInvalid
 from voucherify_async.pagination.rules.base import MAX_PAGE, MAX_PAGE_SIZE
@@ -168,10 +175,13 @@ def convert_fields(name: str, into: type[S], fields: Mapping[str, Any] | msgspec
     Raises:
         ValueError: A field has a wrong type or value. The message names the field.
     """
+    metadata = fields.get("metadata") if is_mapping(fields) else getattr(fields, "metadata", None)
     try:
         plain = _to_plain(fields)
     except RecursionError:
         raise ValueError(f"{name or 'the item'} is nested too deeply") from None
+    if (properties := to_mapping(metadata)) is not metadata:
+        plain["metadata"] = properties
     if is_mapping(metadata := plain.get("metadata")) and not is_flat(metadata):
         plain["metadata"] = json_value(_dotted(name, "metadata"), metadata)
     try:
@@ -273,6 +283,18 @@ def _decoder(into: type[S]) -> msgspec.json.Decoder[S]:
     return make_decoder(into)
 
 
+def to_mapping(metadata: Any) -> Any:
+    """The properties of a struct or a dataclass as a mapping; anything else as it is."""
+    if isinstance(metadata, msgspec.Struct):
+        fields = (
+            (field.encode_name, getattr(metadata, field.name)) for field in msgspec.structs.fields(metadata)
+        )
+        return {key: value for key, value in fields if value is not UNSET}
+    if dataclasses.is_dataclass(metadata) and not isinstance(metadata, type):
+        return {field.name: getattr(metadata, field.name) for field in dataclasses.fields(metadata)}
+    return metadata
+
+
 def _to_plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
@@ -295,11 +317,17 @@ def _dotted(*names: str) -> str:
     return ".".join(filter(None, names))
 
 
-def metadata_body(source_ids: Iterable[str], metadata: Mapping[str, Any]) -> Body:
+def metadata_json(metadata: Metadata) -> Any:
+    """Check metadata, and convert it to the plain types of JSON."""
+    properties = to_mapping(metadata)
+    if not isinstance(properties, Mapping):
+        raise ValueError(f"metadata must be a mapping, a Struct or a dataclass, not {metadata!r}")
+    return json_value("metadata", properties)
+
+
+def metadata_body(source_ids: Iterable[str], metadata: Metadata) -> Body:
     """Encode the body of a bulk update of metadata."""
-    if not isinstance(metadata, Mapping):
-        raise ValueError(f"metadata must be a mapping, not {metadata!r}")
-    fields = {"source_ids": source_id_list(source_ids), "metadata": json_value("metadata", metadata)}
+    fields = {"source_ids": source_id_list(source_ids), "metadata": metadata_json(metadata)}
     return encode_json("source_ids with metadata", fields)
 
 

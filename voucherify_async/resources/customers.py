@@ -22,6 +22,7 @@ from voucherify_async.models.customers import (
     CustomerParams,
     CustomerUpsert,
     M,
+    Metadata,
     NewCustomer,
     PermanentDeletion,
 )
@@ -160,7 +161,7 @@ class CustomersResource(Resource, Generic[M]):
             birthday: Deprecated by the service in favour of `birthdate`.
             birthdate: Date of birth.
             address: Postal address; parts left out keep their values.
-            metadata: Custom properties, merged key by key into the existing ones.
+            metadata: Custom properties, merged key by key into the existing ones: a mapping, a Struct or a dataclass.
 
         Raises:
             ValueError: An argument is invalid. The message names it.
@@ -522,7 +523,7 @@ class CustomersResource(Resource, Generic[M]):
         return await self._call(_UPDATE_IN_BULK, upsert_body(customers))
 
     async def update_metadata_in_bulk(
-        self, source_ids: Iterable[str], metadata: Mapping[str, Any]
+        self, source_ids: Iterable[str], metadata: Metadata
     ) -> AsyncActionReceipt[BulkUpdateResult]:
         """Merge the same metadata into many customers in a background job, and create those that do not exist.
 
@@ -530,7 +531,7 @@ class CustomersResource(Resource, Generic[M]):
 
         Args:
             source_ids: The customers' ids in your own system; with the metadata, at most 10 MB as JSON.
-            metadata: The metadata, merged key by key.
+            metadata: The metadata, merged key by key: a mapping, a Struct or a dataclass.
 
         Raises:
             ValueError: An argument is invalid. The message names it.
@@ -605,7 +606,7 @@ class CustomersResource(Resource, Generic[M]):
     async def sync_metadata(
         self,
         source_ids: Iterable[str] | AsyncIterable[str],
-        metadata: Mapping[str, Any],
+        metadata: Metadata,
         **options: Unpack[SyncOptions],
     ) -> SyncReport[str]:
         """Merge the same metadata into any number of customers through bulk jobs, and create missing customers.
@@ -615,7 +616,7 @@ class CustomersResource(Resource, Generic[M]):
 
         Args:
             source_ids: The customers' ids in your own system.
-            metadata: The metadata, merged key by key.
+            metadata: The metadata, merged key by key: a mapping, a Struct or a dataclass.
             **options: As for `sync`.
 
         Raises:
