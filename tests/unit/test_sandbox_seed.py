@@ -21,7 +21,7 @@ from voucherify_async.sandbox._seed.vouchers import Order, Product
 from voucherify_async.sandbox._store.records import Record
 from voucherify_async.sandbox._store.store import Changes, Store
 
-GOLDEN = "117a11144ab90c0904014b807782c28d1c4931c2b4523d4b1c48e46099061cbe"
+GOLDEN = "bd7c18d76bac7a75ce11dd99e5d692872e58d5acab8c5ca5b3aa49fb88dcdcf5"
 """Of 200 customers with the seed 7: when these change on purpose, so does this."""
 
 DIGEST = """
