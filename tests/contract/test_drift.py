@@ -366,13 +366,12 @@ def test_new_property_of_an_event(event_type: str, beside: str, names: set[str])
 
 
 def test_removed_property_of_an_event(documents: dict[str, Json]) -> None:
-    assert DIRECTORY is not None
     begun = Comparison()
-    for event in described_events(DIRECTORY):
-        spec = copy.deepcopy(event.spec)
-        for properties in property_maps([spec["components"], event.schema]):
+    for event_type in ("customer.segment.left", "voucher.loyalty_card.transaction.created"):
+        event = described(event_type)
+        for properties in property_maps([event.spec["components"], event.schema]):
             properties.pop("segment", None)
-        begun.compare_event(replace(event, spec=spec))
+        begun.compare_event(event)
     assert {
         "undocumented: VoucherLoyaltyCardTransactionCreated.segment",
         "undocumented: SegmentEvent.segment",
