@@ -116,8 +116,7 @@ def documented_fields(docstring: str) -> list[str]:
     return _ENTRY.findall("".join(sections))
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_attributes_section_names_every_field(name: str) -> None:
+def check_attributes_section_names_every_field(name: str) -> None:
     cls = CLASSES[name]
     fields = fields_to_document(cls)
     docstring = cls.__dict__["__doc__"]
@@ -129,15 +128,13 @@ def test_attributes_section_names_every_field(name: str) -> None:
     assert len(documented) == len(fields)
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_fields_have_no_docstrings_of_their_own(name: str) -> None:
+def check_fields_have_no_docstrings_of_their_own(name: str) -> None:
     """A string below a field is not shown by `help`."""
     body = node_of(CLASSES[name]).body
     assert not [node.lineno for node in body[1:] if isinstance(node, ast.Expr)]
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_every_method_and_property_has_a_docstring(name: str) -> None:
+def check_every_method_and_property_has_a_docstring(name: str) -> None:
     members = {key: value for key, value in vars(CLASSES[name]).items() if not key.startswith("_")}
     missing = [
         key
@@ -146,6 +143,13 @@ def test_every_method_and_property_has_a_docstring(name: str) -> None:
         and not inspect.getdoc(getattr(CLASSES[name], key))
     ]  # fmt: skip
     assert missing == []
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_docstrings_of_a_class(name: str) -> None:
+    check_attributes_section_names_every_field(name)
+    check_fields_have_no_docstrings_of_their_own(name)
+    check_every_method_and_property_has_a_docstring(name)
 
 
 def comments_in_help(value: object, comments: Collection[str] = COMMENTS) -> list[str]:

@@ -71,43 +71,44 @@ def test_three_forms_of_timestamps(text: str, instant: dt.datetime) -> None:
 ANSWER_MODELS: list[type[Model]] = [kind for kind in MODELS if kind not in {*INPUTS, Model}]
 
 
-@pytest.mark.parametrize("kind", ANSWER_MODELS)
-class TestAnswers:
+class Answers:
+    """What holds for every model of responses."""
+
     def required(self, kind: type[Model]) -> dict[str, str]:
         return {field.encode_name: "x" for field in msgspec.structs.fields(kind) if field.required}
 
-    def test_only_an_own_id_is_required(self, kind: type[Model]) -> None:
+    def check_only_an_own_id_is_required(self, kind: type[Model]) -> None:
         assert set(self.required(kind)) <= OWN_ID
 
-    def test_absent_reads_as_none(self, kind: type[Model]) -> None:
+    def check_absent_reads_as_none(self, kind: type[Model]) -> None:
         model = decode(kind, self.required(kind))
         for field in msgspec.structs.fields(kind):
             if not field.required and not field.name.startswith("raw_"):
                 assert getattr(model, field.name) is None
 
-    def test_null_reads_as_none(self, kind: type[Model]) -> None:
+    def check_null_reads_as_none(self, kind: type[Model]) -> None:
         nulls = {field.encode_name: None for field in msgspec.structs.fields(kind)} | self.required(kind)
         assert decode(kind, nulls) == decode(kind, self.required(kind))
 
-    def test_unknown_properties_are_ignored(self, kind: type[Model]) -> None:
+    def check_unknown_properties_are_ignored(self, kind: type[Model]) -> None:
         assert decode(kind, self.required(kind) | {"brand_new": {"a": [1]}}) == decode(
             kind, self.required(kind)
         )
 
-    def test_it_pickles_and_copies(self, kind: type[Model]) -> None:
+    def check_it_pickles_and_copies(self, kind: type[Model]) -> None:
         model = decode(kind, self.required(kind))
         assert pickle.loads(pickle.dumps(model)) == model
         assert copy.copy(model) == model
         assert copy.deepcopy(model) == model
 
-    def test_it_is_converted_to_plain_values(self, kind: type[Model]) -> None:
+    def check_it_is_converted_to_plain_values(self, kind: type[Model]) -> None:
         model = decode(kind, self.required(kind))
         assert json.loads(json.dumps(model.to_dict())) == json.loads(model.to_json()) == json.loads(
             msgspec.json.encode(model)
         )  # fmt: skip
         assert decode(kind, model.to_dict()) == model
 
-    def test_it_is_replaced_printed_and_matched(self, kind: type[Model]) -> None:
+    def check_it_is_replaced_printed_and_matched(self, kind: type[Model]) -> None:
         model = decode(kind, self.required(kind))
         assert msgspec.structs.replace(model) == model.__replace__() == model
         assert pprint.pformat(model, width=10) == repr(model)
@@ -117,7 +118,7 @@ class TestAnswers:
             case _:
                 pytest.fail("no match")
 
-    def test_it_is_a_dataclass_wholly_or_not_at_all(self, kind: type[Model]) -> None:
+    def check_it_is_a_dataclass_wholly_or_not_at_all(self, kind: type[Model]) -> None:
         model = decode(kind, self.required(kind))
         assert dataclasses.is_dataclass(model) == dataclasses.is_dataclass(kind)
         if not dataclasses.is_dataclass(kind):
@@ -129,7 +130,7 @@ class TestAnswers:
         assert not fields
         assert dataclasses.replace(model) == kind(**dataclasses.asdict(model)) == model
 
-    def test_it_is_frozen_and_keyword_only(self, kind: type[Model]) -> None:
+    def check_it_is_frozen_and_keyword_only(self, kind: type[Model]) -> None:
         model = decode(kind, self.required(kind))
         for field in msgspec.structs.fields(kind):
             with pytest.raises(AttributeError):
@@ -137,8 +138,17 @@ class TestAnswers:
         with pytest.raises(TypeError):
             kind(*["x"])
 
-    def test_it_has_a_docstring(self, kind: type[Model]) -> None:
+    def check_it_has_a_docstring(self, kind: type[Model]) -> None:
         assert kind.__doc__
+
+
+@pytest.mark.parametrize("kind", ANSWER_MODELS)
+def test_what_holds_for_every_model(kind: type[Model]) -> None:
+    """One test for each model, as there are hundreds of them."""
+    checks = [check for name, check in inspect.getmembers(Answers()) if name.startswith("check_")]
+    assert len(checks) == 10
+    for check in checks:
+        check(kind)
 
 
 def test_unknown_enum_values_are_plain_strings() -> None:
