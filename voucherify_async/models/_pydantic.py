@@ -72,7 +72,9 @@ def _dataclass_fields(model: type[msgspec.Struct]) -> dict[str, dataclasses.Fiel
 class PydanticSerializer:
     """A descriptor for `__pydantic_serializer__`, with which pydantic serializes a model where the type is `Any`."""
 
-    def __get__(self, instance: msgspec.Struct | None, model: type[msgspec.Struct]) -> SchemaSerializer:
+    def __get__(self, instance: msgspec.Struct | None, model: type[msgspec.Struct]) -> Any:
+        if instance is None:  # `help` reads all attributes of a class; pydantic reads this one of instances
+            return self
         try:
             return _serializer_of(model)
         except ImportError:
