@@ -148,3 +148,10 @@ async def test_what_is_no_metadata(voucherify: VoucherifyClient, metadata: Any) 
         await voucherify.customers.create(metadata=metadata)
     with pytest.raises(ValueError, match="metadata must be a mapping, a Struct or a dataclass, not"):
         await voucherify.customers.sync_metadata(["a"], metadata)
+
+
+async def test_instances_within_metadata_are_sent(voucherify: VoucherifyClient) -> None:
+    created = await voucherify.customers.create(metadata={"tiers": [Tier("gold"), Renamed(visits=1)]})
+    assert created.metadata == {
+        "tiers": [{"tier": "gold", "since": None}, {"loyaltyTier": None, "visits": 1}]
+    }

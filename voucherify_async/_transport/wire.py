@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import decimal
 import hashlib
@@ -234,12 +235,20 @@ def json_value(name: str, value: Any) -> Any:
         raise ValueError(f"{name} is nested too deeply") from None
 
 
+def _properties(value: Any) -> Any:
+    """The properties of a struct or a dataclass as a mapping; anything else as it is."""
+    if isinstance(value, msgspec.Struct):
+        fields = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
+        return {key: item for key, item in fields if item is not UNSET}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return value
+
+
 def _json_value(name: str, value: Any) -> Any:
     if is_flat(value):
         return value
-    if isinstance(value, msgspec.Struct):
-        fields = ((field.encode_name, getattr(value, field.name)) for field in msgspec.structs.fields(value))
-        value = {key: item for key, item in fields if item is not UNSET}
+    value = _properties(value)
     if is_mapping(value):
         return {
             _json_key(name, key): item if type(item) in PLAIN_TYPES else _json_value(f"{name}.{key}", item)

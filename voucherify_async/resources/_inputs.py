@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, TypeGuard, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -175,14 +175,12 @@ def convert_fields(name: str, into: type[S], fields: Mapping[str, Any] | msgspec
     Raises:
         ValueError: A field has a wrong type or value. The message names the field.
     """
-    metadata = fields.get("metadata") if is_mapping(fields) else getattr(fields, "metadata", None)
     try:
         plain = _to_plain(fields)
     except RecursionError:
         raise ValueError(f"{name or 'the item'} is nested too deeply") from None
-    if (properties := to_mapping(metadata)) is not metadata:
-        plain["metadata"] = properties
-    if is_mapping(metadata := plain.get("metadata")) and not is_flat(metadata):
+    metadata = fields.get("metadata") if is_mapping(fields) else getattr(fields, "metadata", None)
+    if is_metadata(metadata) and not is_flat(metadata):
         plain["metadata"] = json_value(_dotted(name, "metadata"), metadata)
     try:
         return convert(plain, into)
@@ -283,18 +281,6 @@ def _decoder(into: type[S]) -> msgspec.json.Decoder[S]:
     return make_decoder(into)
 
 
-def to_mapping(metadata: Any) -> Any:
-    """The properties of a struct or a dataclass as a mapping; anything else as it is."""
-    if isinstance(metadata, msgspec.Struct):
-        fields = (
-            (field.encode_name, getattr(metadata, field.name)) for field in msgspec.structs.fields(metadata)
-        )
-        return {key: value for key, value in fields if value is not UNSET}
-    if dataclasses.is_dataclass(metadata) and not isinstance(metadata, type):
-        return {field.name: getattr(metadata, field.name) for field in dataclasses.fields(metadata)}
-    return metadata
-
-
 def _to_plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         value = msgspec.structs.asdict(value)
@@ -317,12 +303,17 @@ def _dotted(*names: str) -> str:
     return ".".join(filter(None, names))
 
 
+def is_metadata(value: object) -> TypeGuard[Metadata]:
+    """Whether the value is a mapping, or an instance of a class for metadata."""
+    is_record = isinstance(value, msgspec.Struct) or dataclasses.is_dataclass(value)
+    return is_mapping(value) or (is_record and not isinstance(value, type))
+
+
 def metadata_json(metadata: Metadata) -> Any:
     """Check metadata, and convert it to the plain types of JSON."""
-    properties = to_mapping(metadata)
-    if not isinstance(properties, Mapping):
+    if not is_metadata(metadata):
         raise ValueError(f"metadata must be a mapping, a Struct or a dataclass, not {metadata!r}")
-    return json_value("metadata", properties)
+    return json_value("metadata", metadata)
 
 
 def metadata_body(source_ids: Iterable[str], metadata: Metadata) -> Body:
