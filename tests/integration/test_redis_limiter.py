@@ -28,6 +28,13 @@ from voucherify_async.redis import RedisRateLimiter
 from voucherify_async.sandbox import Quota, Sandbox
 
 PERIOD = 60.0
+
+
+def left_of(seconds: float) -> Any:
+    """What is left of a wait: never more than the whole, and less on a machine that stalls, but not half of it."""
+    return pytest.approx(seconds * 0.75, abs=seconds * 0.25 + 0.01)
+
+
 LEASE = 30.0
 PERMITS = "{voucherify}:api_calls:permits"
 QUEUE = "{voucherify}:api_calls:queue"
@@ -119,7 +126,7 @@ class TestOneLimit:
         async with limiter_of(redis) as one, limiter_of(redis) as other, limiter_of(redis, key="b") as apart:
             assert [await acquire(one) for _ in range(3)] == [None] * 3
             assert await acquire_all(other) == 2
-            assert await acquire(one) == pytest.approx(PERIOD, abs=30)
+            assert await acquire(one) == left_of(PERIOD)
             assert await acquire_all(one, "bulk_api_calls") == 5
             assert await acquire_all(other, "bulk_api_calls") == 0
             assert await acquire_all(apart) == 5
@@ -133,7 +140,7 @@ class TestOneLimit:
                 release(limiter)
                 await until(partial(changed, redis, before))
                 advance(redis, PERIOD - 20)
-                assert await acquire(other) == pytest.approx(20, abs=19)
+                assert await acquire(other) == left_of(20)
                 advance(redis, 20)
 
             assert await acquire(other) is None
@@ -199,7 +206,7 @@ asyncio.run(main())
                     await voucherify.customers.list()
                 with pytest.raises(RateLimitError) as refused:
                     await voucherify.customers.list()
-                assert refused.value.retry_after == pytest.approx(PERIOD, abs=30)
+                assert refused.value.retry_after == left_of(PERIOD)
                 other = voucherify.with_options(auth=ApiKeys(sandbox.app_id, sandbox.app_token))
                 with pytest.raises(RateLimitError):  # it is an object of the user's: not made anew
                     await other.customers.list()
@@ -304,11 +311,11 @@ class TestWaiting:
             assert await acquire(limiter) is None
             release(limiter)
             await stamped(redis, 1)
-            assert await acquire(limiter, 5) == pytest.approx(PERIOD, abs=30)  # at once, as it is known
+            assert await acquire(limiter, 5) == left_of(PERIOD)  # at once, as it is known
             await until(lambda: not redis.command("EXISTS", QUEUE))
             waiting = asyncio.create_task(acquire(limiter, math.inf))
             await queued(redis, lambda: 1)
-            assert await acquire(limiter, 0) == pytest.approx(PERIOD, abs=30)
+            assert await acquire(limiter, 0) == left_of(PERIOD)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
 
@@ -326,7 +333,7 @@ class TestWaiting:
             assert await acquire(limiter) is None
             task = asyncio.create_task(acquire(limiter, math.inf))
             await queued(redis, lambda: 1)
-        assert await task == pytest.approx(PERIOD, abs=30)
+        assert await task == left_of(PERIOD)
         assert not redis.command("EXISTS", QUEUE)
 
 
@@ -415,7 +422,7 @@ class TestWhatResponsesReport:
                 lambda: redis.command("HGET", "{voucherify}:api_calls:state", "paused") not in {None, "0"}
             )
             wait = await acquire(other)
-            assert wait == pytest.approx(100, abs=50)
+            assert wait == left_of(100)
             assert await acquire(other, kind="bulk_api_calls") is None
             advance(redis, 101)
             assert await acquire_all(other) == 5
@@ -552,7 +559,7 @@ class TestWithoutRedis:
                 with pytest.raises(RateLimitError):
                     await impatient.customers.list()
                 release(limiter, reported(0, "api_calls"), 500.0)
-                assert await acquire(limiter) == pytest.approx(500, abs=250)
+                assert await acquire(limiter) == left_of(500)
                 await voucherify.customers.update_in_bulk([{"source_id": "a"}])
         assert len(warnings(caplog)) == 1
 
