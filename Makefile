@@ -11,13 +11,17 @@ BIN := $(VENV)/bin
 help: ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-# One stamp for each set of dependencies: `make demo` needs nothing but the package itself.
+# One stamp for each set of dependencies.
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 $(VENV)/.package: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.cli: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[cli]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.package
@@ -40,8 +44,8 @@ $(VENV)/.lint: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group lint
 	@touch $@
 
-demo: $(VENV)/.package ## Run the main job against the sandbox.
-	$(BIN)/python examples/demo.py
+demo: $(VENV)/.cli ## Run the main job against the sandbox.
+	$(BIN)/voucherify-async demo
 
 TESTS := not soak
 PATHS := tests

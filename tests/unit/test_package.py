@@ -38,6 +38,8 @@ LAYERS = [
     "redis",
     "sandbox",
     "pytest_plugin",
+    "cli",
+    "__main__",
 ]
 
 

@@ -28,8 +28,8 @@ _SECRET_VARIABLE: Final = "VOUCHERIFY_WEBHOOK_SECRET"  # noqa: S105  # the name 
 _NAMED_FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=_PROGRAM, description="Run a local Voucherify server.")
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description="Run a local Voucherify server.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--allow-host",
@@ -171,13 +171,13 @@ def _faults(given: Iterable[tuple[str, float]]) -> Faults:
     )
 
 
-def make_sandbox(argv: Sequence[str] | None = None) -> Sandbox:
+def make_sandbox(argv: Sequence[str] | None = None, program: str = _PROGRAM) -> Sandbox:
     """Create the sandbox for command line arguments. Standard error shows how many customers have been generated.
 
     Raises:
         SystemExit: An argument is invalid.
     """
-    parser = _parser()
+    parser = _parser(program)
     given = parser.parse_args(argv)
     progress = _SeedProgress()
     try:
@@ -291,12 +291,13 @@ class AccessLog:
                 self._stop.set()
 
 
-async def serve(sandbox: Sandbox, *, verbose: bool = False) -> None:
+async def serve(sandbox: Sandbox, *, verbose: bool = False, program: str = _PROGRAM) -> None:
     """Run a sandbox until SIGINT or SIGTERM.
 
     Args:
         sandbox: The sandbox, which is not running yet.
         verbose: Print a line for each request.
+        program: The name of the command, for its messages.
 
     Raises:
         SystemExit: The sandbox cannot listen on its host and port, or cannot save its state file.
@@ -314,7 +315,7 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False) -> None:
         await sandbox.start()
     except OSError as error:
         raise SystemExit(
-            f"{_PROGRAM}: cannot listen on {sandbox.host}, port {sandbox.port}: {error.strerror or error}"
+            f"{program}: cannot listen on {sandbox.host}, port {sandbox.port}: {error.strerror or error}"
         ) from None
     warning = "" if is_loopback(sandbox.host) else f"Warning: {EXPOSURE_WARNING}.\n"
     try:
@@ -332,23 +333,27 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False) -> None:
             if log.closed:
                 raise _OutputClosedError
     except (OSError, sqlite3.Error) as error:
-        raise SystemExit(f"{_PROGRAM}: the latest changes were not saved: {error}") from None
+        raise SystemExit(f"{program}: the latest changes were not saved: {error}") from None
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None, program: str = _PROGRAM) -> None:
     """Create a sandbox and run it.
+
+    Args:
+        argv: The arguments. Default: those of the process.
+        program: The name of the command, for its messages.
 
     Raises:
         SystemExit: An argument is invalid, the sandbox cannot run, or the standard output was closed.
     """
-    verbose = _parser().parse_args(argv).verbose  # not an argument of the sandbox
+    verbose = _parser(program).parse_args(argv).verbose  # not an argument of the sandbox
     # Outside of the event loop, so that Ctrl-C interrupts the generation of customers at once.
     try:
-        sandbox = make_sandbox(argv)
+        sandbox = make_sandbox(argv, program)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     try:
-        asyncio.run(serve(sandbox, verbose=verbose))
+        asyncio.run(serve(sandbox, verbose=verbose, program=program))
     except _OutputClosedError:
         # Python flushes the output once more when it exits, which would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,31 @@
+"""The command ``voucherify-async``, which needs the extra `cli`: ``pip install 'voucherify-async[cli]'``.
+
+`main` runs it. Each section of the API is a module with an `App` of cyclopts, which `_app.py` puts together; the function
+of a command is its help and its options. Modules without I/O: `_exit_codes.py`, `_columns.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_MISSING_EXTRA = "The command voucherify-async needs an extra: pip install 'voucherify-async[cli]'"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command, and return its exit code.
+
+    Args:
+        arguments: The arguments of the command. Default: those of the process.
+    """
+    try:
+        from voucherify_async.cli._app import run  # noqa: PLC0415  # what the extra installs may be missing
+
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in {"cyclopts", "dotenv", "rich"}:
+            raise
+        print(_MISSING_EXTRA, file=sys.stderr)
+        return 2
