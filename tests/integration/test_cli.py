@@ -307,14 +307,15 @@ def test_the_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     assert run_demo() == 0
     out = capsys.readouterr().out
     for text in (
-        "300, each of them once",
-        "200 done",
-        "50 done",
-        "550 in spite of",
-        "400 succeeded, 0 failed",
-        "404",
+        "streamed 300, each of them once",
+        "updated 200 in one bulk job",
+        "imported 50 rows",
+        "streamed 550 in spite of",
+        "synced 400, of which 0 failed",
+        "404 not_found",
     ):
         assert text in out
+    assert max(map(len, out.splitlines()[:-1])) <= 60
     last = out.splitlines()[-1]
     assert last.startswith("Try next: ")
     assert "sandbox --customers 5000" in last
