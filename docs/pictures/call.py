@@ -16,7 +16,7 @@ _FAILURES: Final = {
     "no connection": None,
     "429": 429,
     "no response": 0,
-    "500, 502, 503": 503,
+    "500, 502-504": 503,
     "404": 404,
 }
 """The status of the response to each failed attempt: 0 if there is none, `None` if nothing could be sent."""
