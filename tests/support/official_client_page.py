@@ -9,7 +9,9 @@ from typing import Final
 __all__ = ["BLOCKS", "PAGE", "code_in", "rows"]
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "pages" / "official-client.md").read_text()
-BLOCKS: Final = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", PAGE, re.DOTALL))
+BLOCKS: Final = dict(
+    re.findall(r"<!-- test: official client, (.+?) -->\n```python\n(.+?)```", PAGE, re.DOTALL)
+)
 
 
 def rows(table: str) -> list[list[str]]:
