@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from canvas import WIDTH, Canvas
-
+from docs.pictures.canvas import WIDTH, Canvas
 from voucherify_async import RetryEvent, RetryPolicy, VoucherifyError
 from voucherify_async.sandbox import Faults, Sandbox
 

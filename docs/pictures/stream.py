@@ -8,8 +8,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from canvas import WIDTH, Canvas
-
+from docs.pictures.canvas import WIDTH, Canvas
 from voucherify_async import RateLimit
 from voucherify_async.sandbox import Sandbox
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from canvas import WIDTH, Canvas
-
+from docs.pictures.canvas import WIDTH, Canvas
 from voucherify_async import SyncReport
 from voucherify_async._sync.spec import DEFAULT_BODY_BYTES, DEFAULT_BODY_ITEMS, SyncSettings
 from voucherify_async.sandbox import Sandbox

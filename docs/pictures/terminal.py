@@ -1,6 +1,6 @@
 """Run a command and draw its output as a terminal window.
 
-    python docs/pictures/terminal.py --as 'make demo' docs/pages/pictures/terminal.svg python examples/demo.py
+    python -m docs.pictures.terminal --as 'make demo' docs/pages/pictures/terminal.svg python examples/demo.py
 
 The colours of the output are kept. Lines of more than 100 columns are broken; on a phone, 60 columns or fewer are best.
 """
@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import escape
 
-from canvas import MONO
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
+
+from docs.pictures.canvas import MONO
 
 _MAX_COLUMNS: Final = 100
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
-from canvas import WIDTH, Canvas
-
+from docs.pictures.canvas import WIDTH, Canvas
 from voucherify_async import VoucherifyClient
 from voucherify_async.models import Customer
 from voucherify_async.pagination.rules.base import item_digest

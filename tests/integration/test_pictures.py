@@ -23,7 +23,7 @@ LOW_CONTRAST = 4.5  # the least that WCAG 2 allows for text, level AA
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-m", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
@@ -32,8 +32,8 @@ def picture(name: str) -> ET.Element:
 
 
 def test_the_committed_pictures_are_what_is_drawn(tmp_path: Path) -> None:
-    """`python docs/pictures/draw.py` draws them anew."""
-    done = run("docs/pictures/draw.py", tmp_path)
+    """`python -m docs.pictures` draws them anew."""
+    done = run("docs.pictures", tmp_path)
     assert done.returncode == 0, done.stderr
     assert sorted(path.stem for path in tmp_path.iterdir()) == DRAWN
     assert sorted(path.stem for path in PICTURES.iterdir()) == sorted(ALL)
@@ -100,7 +100,7 @@ print("x" * 150)
 
 def test_a_terminal_is_drawn(tmp_path: Path) -> None:
     target = tmp_path / "terminal.svg"
-    done = run("docs/pictures/terminal.py", "--as", "make it", target, "python", "-c", PROGRAM)
+    done = run("docs.pictures.terminal", "--as", "make it", target, "python", "-c", PROGRAM)
     assert done.returncode == 0, done.stderr
     root = ET.fromstring(target.read_text())
     shown = [text.content.replace("\N{NO-BREAK SPACE}", " ").rstrip() for text in texts(root, LIGHT)]
@@ -112,8 +112,8 @@ def test_a_terminal_is_drawn(tmp_path: Path) -> None:
 
 def test_no_terminal_is_drawn_for_a_command_that_fails(tmp_path: Path) -> None:
     target = tmp_path / "terminal.svg"
-    done = run("docs/pictures/terminal.py", target, "python", "-c", "raise SystemExit('no service')")
+    done = run("docs.pictures.terminal", target, "python", "-c", "raise SystemExit('no service')")
     assert done.returncode == 1
     assert "no service" in done.stderr
     assert not target.exists()
-    assert run("docs/pictures/terminal.py", target).returncode == 2
+    assert run("docs.pictures.terminal", target).returncode == 2

@@ -1,7 +1,7 @@
 """Draw the pictures of the documentation.
 
-    python docs/pictures/draw.py                # into docs/pages/pictures
-    python docs/pictures/draw.py FOLDER         # elsewhere
+    python -m docs.pictures          # into docs/pages/pictures
+    python -m docs.pictures FOLDER   # elsewhere
 
 What they show is the result of runs against the sandbox, so they change with the code. The picture of the terminal is
 drawn by `terminal.py`, as its times differ from run to run.
@@ -14,10 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-import call
-import stream
-import sync
-import walk
+from docs.pictures import call, stream, sync, walk
 
 _DEFAULT_FOLDER: Final = Path(__file__).parents[1] / "pages" / "pictures"
 
