@@ -52,7 +52,7 @@ def sections(official: Any) -> dict[str, set[str]]:
 
 def test_the_table_has_all_methods(official: Any) -> None:
     known = sections(official)
-    expected = {f"{name}.{method}" for name in ("CustomersApi", "AsyncActionsApi") for method in known[name]}
+    expected = known["CustomersApi"] | known["AsyncActionsApi"]
     in_table = [code_in(row[0])[0] for row in rows("methods")]
     assert sorted(in_table) == sorted(expected)
     assert not any("oauth" in name.lower() for name in dir(official))
