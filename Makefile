@@ -78,7 +78,7 @@ lint: $(VENV)/.lint ## Check style and format.
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.types ## Check types with mypy and pyright, both strict.
-	$(BIN)/mypy voucherify_async tests examples benchmarks
+	$(BIN)/mypy voucherify_async tests examples benchmarks docs
 	$(BIN)/pyright --warnings
 
 format: $(VENV)/.lint ## Format the code.
