@@ -63,10 +63,11 @@ def byte_differences(first: Path, second: Path) -> Iterator[str]:
 
 
 def _first_difference(first: Path, second: Path) -> str:
-    for one, other in zip(_entries(first), _entries(second), strict=False):
-        if one != other:
-            return f"{one[0]} has {one[1]} in one and {other[1]} in the other"
-    return "in the number of files, in what files contain, or in how they are compressed"
+    ours, others = dict(_entries(first)), dict(_entries(second))
+    for name, entry in ours.items():
+        if name in others and others[name] != entry:
+            return f"{name} has {entry} in one and {others[name]} in the other"
+    return "in the names or the order of the files, in what they contain, or in how they are compressed"
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str]]:
