@@ -6,7 +6,7 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import 
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-stress soak interop conformance lint types format bench clean
+.PHONY: help demo test coverage test-stress soak interop conformance lint types format bench dist licences clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -16,7 +16,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
-$(VENV)/.package: pyproject.toml | $(BIN)/python
+$(VENV)/.package: pyproject.toml voucherify_async/_version.py | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
@@ -42,6 +42,10 @@ $(VENV)/.types: $(VENV)/.package
 
 $(VENV)/.lint: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+$(VENV)/.dist: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group dist
 	@touch $@
 
 demo: $(VENV)/.cli ## Run the main job against the sandbox.
@@ -89,6 +93,12 @@ bench: $(VENV)/.bench ## Run the benchmarks; BENCH=--short takes less than three
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks.sync $(if $(findstring --short,$(BENCH)),--customers 5000 --long 50000)
 	$(BIN)/python -m benchmarks.redis_limit --short
+
+dist: $(VENV)/.dist ## Build the wheel and the sdist twice, and use them on every Python that is found.
+	$(BIN)/python -m tests.release $(DIST)
+
+licences: $(VENV)/.dist ## Write the page of the dependencies and their licences.
+	$(BIN)/python -m tests.release --write-licences
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -1,10 +1,5 @@
-"""The version of the package, from the metadata of its distribution."""
-
-from importlib.metadata import PackageNotFoundError, version
+"""The version of the package, which pyproject.toml reads from here."""
 
 __all__ = ["__version__"]
 
-try:
-    __version__ = version("voucherify-async")
-except PackageNotFoundError:  # a checkout that is not installed
-    __version__ = "0"
+__version__ = "0.1.0"

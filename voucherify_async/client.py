@@ -45,6 +45,7 @@ from voucherify_async._transport.wire import (
     encode_query,
     json_value,
 )
+from voucherify_async._version import __version__
 from voucherify_async.errors import ConfigurationError
 from voucherify_async.models._json import is_mapping, is_sequence
 from voucherify_async.models.base import UNSET, UnsetType
@@ -607,6 +608,4 @@ def _check_deadline(deadline: float | None) -> float | None:
 
 
 def _user_agent() -> str:
-    from voucherify_async._version import __version__  # noqa: PLC0415  # slow to import
-
     return f"voucherify-async/{__version__} Python/{platform.python_version()}"

@@ -59,7 +59,8 @@ def customers(count: int) -> list[Json]:
 
 def held(sandbox: Sandbox) -> dict[str | None, Json]:
     """What the sandbox holds once all its jobs have ended, to the last field."""
-    sandbox.store.clock = lambda: time.time() + 10 * 24 * 3600  # real time goes on
+    clock = sandbox.store.clock
+    sandbox.store.clock = lambda: clock() + 10 * 24 * 3600  # time goes on as before
     sandbox.store.advance()
     return {
         record.source_id: {
@@ -310,7 +311,7 @@ async def test_the_source_is_read_as_it_is_needed(sandbox: Sandbox, quick: Vouch
     def progress(now: SyncProgress) -> None:
         ahead.append(read - now.succeeded)
 
-    sandbox.store.job_seconds = 3
+    sandbox.store.job_seconds = 0.1
     report = await quick.customers.sync(source(), concurrency=3, max_body_items=10, on_progress=progress)
     taken = report.succeeded
     assert taken == read == 400
@@ -398,7 +399,7 @@ async def test_a_large_body_warns_of_nothing(sandbox: Sandbox, quick: Voucherify
 async def test_no_more_jobs_are_open_than_may_be(
     sandbox: Sandbox, quick: VoucherifyClient, watch: Watch, concurrency: int
 ) -> None:
-    sandbox.store.job_seconds = 2
+    sandbox.store.job_seconds = 0.1
     report = await quick.customers.sync(customers(100), concurrency=concurrency, max_body_items=4)
     assert report.succeeded == 100
     assert watch.most_open == concurrency
@@ -670,7 +671,7 @@ async def test_items_that_a_result_does_not_count(
 async def test_progress_is_told_now_and_then_and_at_the_end(
     sandbox: Sandbox, quick: VoucherifyClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox.store.job_seconds = 0.3
+    sandbox.store.job_seconds = 0.1
     refuse(monkeypatch, lambda source_id: source_id == "crm-7")
     seen: list[SyncProgress] = []
     report = await quick.customers.sync([*customers(300), {}], max_body_items=4, on_progress=seen.append)
@@ -730,7 +731,7 @@ async def test_what_the_caller_raises_comes_through_bare(
     options: Any = {}
     if "progress" in place:
         options["on_progress"] = count
-        sandbox.store.job_seconds = 1
+        sandbox.store.job_seconds = 0.2
     if place == "failure":
         options["on_failure"] = count
     before = tasks()

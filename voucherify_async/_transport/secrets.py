@@ -143,6 +143,8 @@ def _normalize(text: str) -> _NormalText:
         characters = decoded.characters + characters[done:]
         starts = decoded.starts + starts[done:]
         ends = decoded.ends + ends[done:]
+    if (shown := "".join(characters)).isascii():  # each character is folded to one
+        return _NormalText(list(shown.lower()), starts, ends)
     folded = [(letter, n) for n, character in enumerate(characters) for letter in character.casefold()]
     return _NormalText(
         [letter for letter, _ in folded], [starts[n] for _, n in folded], [ends[n] for _, n in folded]

@@ -82,6 +82,8 @@ def as_utc(value: dt.datetime) -> dt.datetime:
 
     A result before year 1 or after year 9999 is clamped to the first or last possible datetime.
     """
+    if value.tzinfo is dt.UTC:
+        return value
     if value.tzinfo is None:
         return value.replace(tzinfo=dt.UTC)
     try:
