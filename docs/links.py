@@ -22,7 +22,7 @@ _FOLLOWED: Final = frozenset({"a", "area"})
 """The elements with an `href` that a reader clicks. Every other `href` is loaded."""
 
 _STYLE_URL: Final = re.compile(r"""@import\s+["']([^"']+)|url\(\s*["']?([^"')]+)""")
-_SCRIPT_ADDRESS: Final = re.compile(r"""["'`]((?:https?:)?//[\w.-]+\.[a-z]{2,}(?:/[\w@./-]*)?)""")
+_SCRIPT_ADDRESS: Final = re.compile(r"""["'`]((?:https?:)?//[\w-]+(?:\.[\w-]+)+(?:/[\w@./-]*)?)""")
 
 _NEVER_LOADED: Final = {
     "https://unpkg.com/resize-observer-polyfill": "browsers without ResizeObserver, which are older than 2020",

@@ -38,7 +38,9 @@ PAGES: Final = {
 def find_blocks(text: str, language: str) -> list[tuple[str | None, str]]:
     """The blocks of a language with the names in the comments above them."""
     return [
-        (found["name"], dedent(found["text"])) for found in _BLOCK.finditer(text) if found["language"] == language
+        (found["name"], dedent(found["text"]))
+        for found in _BLOCK.finditer(text)
+        if found["language"] == language
     ]
 
 
