@@ -13,7 +13,7 @@ from typing import Final
 
 from docs.assemble import BrokenLinksError, assemble
 from docs.links import problems_of_site, read_page
-from docs.polish import polish
+from docs.polish import link_names, places_of_names, polish
 from docs.reference import public_names, undocumented
 
 ROOT: Final = Path(__file__).parents[1]
@@ -42,12 +42,12 @@ def build(folder: Path) -> list[str]:
     if done.returncode or "griffe:" in told or "Warning:" in told:
         return [told]
     site = folder / "site"
-    for page in site.rglob("*.html"):
-        page.write_text(polish(page.read_text("utf-8")), "utf-8")
-    anchors: set[str] = set()
-    for page in (site / "reference").rglob("*.html"):
-        anchors |= read_page(page.read_text("utf-8")).anchors
-    missing = undocumented(public_names(), anchors)
+    pages = {path.relative_to(site).as_posix(): path.read_text("utf-8") for path in site.rglob("*.html")}
+    anchors = {page: read_page(html).anchors for page, html in pages.items() if page.startswith("reference/")}
+    places = places_of_names(anchors)
+    for page, html in pages.items():
+        (site / page).write_text(link_names(polish(html), page, places), "utf-8")
+    missing = undocumented(public_names(), set().union(*anchors.values()))
     return [*problems_of_site(site), *(f"the reference has no entry for {name}" for name in missing)]
 
 

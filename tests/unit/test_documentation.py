@@ -13,7 +13,7 @@ import pytest
 
 from docs.assemble import BrokenLinksError, assemble, outside_of_code
 from docs.links import problems_of_site, read_page
-from docs.polish import polish
+from docs.polish import link_names, places_of_names, polish
 from docs.reference import public_names, undocumented
 from tests.support.documentation import PAGES, ROOT
 
@@ -225,3 +225,26 @@ def test_colons_before_examples_are_removed() -> None:
     assert polish(f"<p>::</p>\n{example}") == example
     assert polish(f"<p>For example::</p>\n{example}") == f"<p>For example:</p>\n{example}"
     assert polish("<p>a::b::</p>\n<p>") == "<p>a::b::</p>\n<p>"
+
+
+def test_names_in_the_text_are_linked_to_the_reference() -> None:
+    places = places_of_names({
+        "reference/a.html": ["p.Page", "p.Page.to_dict", "p.models.Segment", "p.resources.CustomersResource.get", "top"],
+        "reference/b.html": ["p.sandbox.Segment"],
+    })  # fmt: skip
+    assert places == {
+        "Page": "reference/a.html#p.Page",
+        "customers.get": "reference/a.html#p.resources.CustomersResource.get",
+    }
+    page = '<a href="reference/a.html#p.Page"><code>Page</code></a>'
+    assert link_names("<p><code>Page</code>", "lists.html", places) == f"<p>{page}"
+    assert link_names("<code>Page</code>", "reference/a.html", places).startswith('<a href="#p.Page">')
+    assert link_names("<code>Page</code>", "c/d.html", places).startswith(
+        '<a href="../reference/a.html#p.Page">'
+    )
+    method = link_names("<code>customers.get(customer_id)</code>", "a.html", places)
+    assert method == (
+        '<a href="reference/a.html#p.resources.CustomersResource.get"><code>customers.get(customer_id)</code></a>'
+    )
+    for text in ("<h2><code>Page</code></h2>", page, "<pre><code>Page</code></pre>", "<code>Segment</code>"):
+        assert link_names(text, "lists.html", places) == text
