@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -62,6 +63,25 @@ def test_readme_takes_three_minutes() -> None:
 def test_readme_links_to_every_guide() -> None:
     guides = {path for path in PAGES if re.fullmatch(r"docs/pages/[\w-]+\.md", path)}
     assert guides <= set(re.findall(r"\]\(([^)#]+)", PAGES["README.md"]))
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    settings = tomllib.loads((ROOT / "docs/zensical.toml").read_text())
+    shown = set(pages_in(settings["project"]["nav"]))
+    assert {path.removeprefix("docs/pages/") for path in PAGES if path.startswith("docs/pages/")} <= shown
+
+
+def pages_in(navigation: Any) -> Iterator[str]:
+    match navigation:
+        case str():
+            yield navigation
+        case [*parts]:
+            for part in parts:
+                yield from pages_in(part)
+        case dict():
+            yield from pages_in(list(navigation.values()))
+        case _:
+            pytest.fail(f"{navigation!r} is in the navigation")
 
 
 # ---------------------------------------------------------------- pages
