@@ -6,7 +6,7 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(shell $(PYTHON) -c 'import 
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-stress soak interop conformance lint types format bench dist licences clean
+.PHONY: help demo test coverage test-stress soak interop conformance lint types docs format bench dist licences clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -40,6 +40,10 @@ $(VENV)/.types: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group types
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.package
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
 $(VENV)/.lint: $(VENV)/.package
 	$(BIN)/python -m pip install --quiet --group lint
 	@touch $@
@@ -69,7 +73,7 @@ test-stress: $(VENV)/.test ## Run the tests three times on a busy machine; RUNS=
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
 	$(BIN)/python -m pytest -m soak
 
-interop: $(VENV)/.test $(VENV)/.interop ## Run the tests with the official client, a browser, a cluster and a worker.
+interop: $(VENV)/.test $(VENV)/.interop $(VENV)/.docs ## Run the tests with the official client, a browser, a cluster and a worker.
 	VOUCHERIFY_REQUIRE_INTEROP=1 $(BIN)/python -m pytest -m interop
 
 REQUESTS := 2000
@@ -84,6 +88,9 @@ lint: $(VENV)/.lint ## Check style and format.
 types: $(VENV)/.types ## Check types with mypy and pyright, both strict.
 	$(BIN)/mypy voucherify_async tests examples benchmarks docs
 	$(BIN)/pyright --warnings
+
+docs: $(VENV)/.docs ## Build the documentation in build/docs/site, and check it.
+	$(BIN)/python -m docs
 
 format: $(VENV)/.lint ## Format the code.
 	$(BIN)/ruff check --fix .

@@ -1,40 +1,42 @@
 """The exceptions that this package raises.
 
-VoucherifyError
-├─ ConfigurationError               invalid settings, or the client is used where it cannot work
-├─ TransportError                   no usable response
-│  ├─ ConnectionFailedError         connection refused, reset or closed
-│  ├─ PoolTimeoutError              no free slot in the connection pool in time
-│  ├─ ConnectTimeoutError           no connection in time
-│  ├─ ReadTimeoutError              connected, but no complete response in time
-│  ├─ ProxyError                    the proxy could not be reached, or refused the connection
-│  ├─ OutcomeUnknownError           sent, no usable response, and not safe to retry
-│  └─ DeadlineExceededError         the deadline of the whole call expired
-├─ APIStatusError                   the service responded with an error status
-│  ├─ BadRequestError               400
-│  ├─ AuthenticationError           401
-│  ├─ PaymentRequiredError          402
-│  ├─ PermissionDeniedError         403
-│  ├─ NotFoundError                 404
-│  ├─ MethodNotAllowedError         405
-│  ├─ NotAcceptableError            406
-│  ├─ ConflictError                 409
-│  ├─ PayloadTooLargeError          413
-│  ├─ UnsupportedMediaTypeError     415
-│  ├─ LockedError                   423
-│  ├─ RateLimitError                429
-│  └─ ServerError                   5xx
-├─ DecodeError                      the response does not match the API
-├─ PaginationError
-│  ├─ PageLimitError                the list is longer than the 99 pages that page numbers can address
-│  ├─ PaginationStalledError        the iteration cannot continue without skipping items
-│  └─ InvalidCursorError            the cursor is damaged or belongs to another list; also a ValueError
-├─ AsyncActionError
-│  ├─ AsyncActionFailedError        the job failed
-│  └─ AsyncActionTimeoutError       the job did not finish in time; it continues
-├─ SyncStateError                   the state file of a sync cannot be used; `reason` says why
-├─ SyncTimeoutError                 the sync did not finish in time; its open jobs continue; also a TimeoutError
-└─ WebhookSignatureError            a webhook was not signed with the secret of the project
+::
+
+    VoucherifyError
+    ├─ ConfigurationError               invalid settings, or the client is used where it cannot work
+    ├─ TransportError                   no usable response
+    │  ├─ ConnectionFailedError         connection refused, reset or closed
+    │  ├─ PoolTimeoutError              no free slot in the connection pool in time
+    │  ├─ ConnectTimeoutError           no connection in time
+    │  ├─ ReadTimeoutError              connected, but no complete response in time
+    │  ├─ ProxyError                    the proxy could not be reached, or refused the connection
+    │  ├─ OutcomeUnknownError           sent, no usable response, and not safe to retry
+    │  └─ DeadlineExceededError         the deadline of the whole call expired
+    ├─ APIStatusError                   the service responded with an error status
+    │  ├─ BadRequestError               400
+    │  ├─ AuthenticationError           401
+    │  ├─ PaymentRequiredError          402
+    │  ├─ PermissionDeniedError         403
+    │  ├─ NotFoundError                 404
+    │  ├─ MethodNotAllowedError         405
+    │  ├─ NotAcceptableError            406
+    │  ├─ ConflictError                 409
+    │  ├─ PayloadTooLargeError          413
+    │  ├─ UnsupportedMediaTypeError     415
+    │  ├─ LockedError                   423
+    │  ├─ RateLimitError                429
+    │  └─ ServerError                   5xx
+    ├─ DecodeError                      the response does not match the API
+    ├─ PaginationError
+    │  ├─ PageLimitError                the list is longer than the 99 pages that page numbers can address
+    │  ├─ PaginationStalledError        the iteration cannot continue without skipping items
+    │  └─ InvalidCursorError            the cursor is damaged or belongs to another list; also a ValueError
+    ├─ AsyncActionError
+    │  ├─ AsyncActionFailedError        the job failed
+    │  └─ AsyncActionTimeoutError       the job did not finish in time; it continues
+    ├─ SyncStateError                   the state file of a sync cannot be used; `reason` says why
+    ├─ SyncTimeoutError                 the sync did not finish in time; its open jobs continue; also a TimeoutError
+    └─ WebhookSignatureError            a webhook was not signed with the secret of the project
 
 Invalid arguments raise a `ValueError` that names the argument, before anything is sent.
 """

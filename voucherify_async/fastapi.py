@@ -202,21 +202,21 @@ _PROBLEMS: Final[dict[type[errors.VoucherifyError], _Problem]] = {
 def error_response(error: errors.VoucherifyError) -> JSONResponse:
     """The response for an error: a problem in JSON (RFC 9457) with a `code`, and without texts of the service.
 
-    ===== ============================================================================================================
-    400   the service rejected the values of a call (400, 422); invalid cursor
-    401   wrong signature of a webhook
-    404   not found
-    409   conflict; the object is locked
-    413   the service rejected a call as too large
-    429   rate limit, with ``Retry-After`` if the time is known
-    500   to be fixed in the application: settings, keys, permissions, plan (401, 402, 403), requests that the service
-          does not support (405, 406, 415), lists that cannot be continued, the state file of a sync
-    502   the service failed (5xx, other statuses, responses that do not match the API), the connection or proxy failed,
-          a background job failed
-    503   the rate limit would exceed the deadline, with ``Retry-After``; no free connection; the state file of a sync is
-          in use
-    504   timeout, deadline, a job or sync that is not finished, and an unknown outcome
-    ===== ============================================================================================================
+    The statuses are:
+
+    - 400: the service rejected the values of a call (400, 422); invalid cursor
+    - 401: wrong signature of a webhook
+    - 404: not found
+    - 409: conflict; the object is locked
+    - 413: the service rejected a call as too large
+    - 429: rate limit, with ``Retry-After`` if the time is known
+    - 500: to be fixed in the application: settings, keys, permissions, plan (401, 402, 403), requests that the service
+      does not support (405, 406, 415), lists that cannot be continued, the state file of a sync
+    - 502: the service failed (5xx, other statuses, responses that do not match the API), the connection or proxy failed,
+      a background job failed
+    - 503: the rate limit would exceed the deadline, with ``Retry-After``; no free connection; the state file of a sync is
+      in use
+    - 504: timeout, deadline, a job or sync that is not finished, and an unknown outcome
 
     In the body, `may_have_been_applied` is true if the service may have acted on the call, and `request_id` is the
     service's id of the request.

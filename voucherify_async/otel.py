@@ -103,15 +103,12 @@ class OpenTelemetryHook:
 
     The metrics are:
 
-    ``voucherify.client.call.duration``
-        Histogram, in seconds: duration of calls, all waits and attempts included.
-    ``http.client.request.duration``
-        Histogram, in seconds: duration of attempts, each from sending the request to the end of its response.
-    ``voucherify.client.retries``
-        Counter: attempts that failed and were retried.
-    ``voucherify.client.rate_limit.wait``
-        Histogram, in seconds: time that attempts waited for rate limits, pauses after a 429 included. Attempts
-        that did not wait are not counted.
+    - ``voucherify.client.call.duration``: histogram, in seconds: duration of calls, all waits and attempts included.
+    - ``http.client.request.duration``: histogram, in seconds: duration of attempts, each from sending the request to
+      the end of its response.
+    - ``voucherify.client.retries``: counter: attempts that failed and were retried.
+    - ``voucherify.client.rate_limit.wait``: histogram, in seconds: time that attempts waited for rate limits, pauses
+      after a 429 included. Attempts that did not wait are not counted.
 
     A token request of `OAuthClientCredentials` is a separate call with its own span. Requests do not propagate the
     trace context. Do not also enable the aiohttp client instrumentation for these calls: it would report each

@@ -40,11 +40,13 @@ LEAKS = re.compile(
 )
 FAILURES = {
     int(status)
-    for statuses in re.findall(r"^\| (\d{3}(?:, \d{3})*) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    for statuses in re.findall(
+        r"^\| (\d{3}(?:, \d{3})*) \|", (ROOT / "docs/pages/fastapi.md").read_text(), re.MULTILINE
+    )
     for status in statuses.split(", ")
     if status == "429" or int(status) > 500
 }
-"""What the README's table allows if the service fails or is busy."""
+"""What the documented table allows if the service fails or is busy."""
 
 
 # ---------------------------------------------------------------- the server

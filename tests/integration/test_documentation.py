@@ -1,4 +1,4 @@
-"""Every code block of the README is run."""
+"""Every code block of the README and of the documentation is run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import hmac
 import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -15,20 +16,16 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 from tests.support.clocks import FakeClock
+from tests.support.documentation import BLOCKS, COMMANDS, FRAGMENTS, PAGES, ROOT, find_blocks
 from tests.support.redis import redis_server
 from tests.support.wire import raw_server, respond
 from voucherify_async import NotFoundError, RetryPolicy, VoucherifyClient
 from voucherify_async.sandbox import Sandbox
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-BLOCKS = dict(re.findall(r"<!-- test: (.+?) -->\n```python\n(.+?)```", README, re.DOTALL))
-COMMANDS = re.findall(r"```console\n(.+?)```", README, re.DOTALL)
 INSIDE_A_COROUTINE = [
     "operations", "lists", "resume", "stream", "sync", "errors", "responses", "rate limits", "hooks", "otel", "configuration", "fastapi", "metadata", "activity",
     "webhooks", "sandbox",
@@ -36,10 +33,27 @@ INSIDE_A_COROUTINE = [
 ]  # fmt: skip
 
 
+OTHERS = {
+    "first program",
+    "real service",
+    "many customers",
+    "first test",
+    "fastapi application",
+    "redis",
+    "processes",
+}
+
+
 def test_every_block_has_a_test() -> None:
-    assert README.count("```python\n") == len(BLOCKS)
-    others = {"first program", "real service", "fastapi application", "redis"}
-    assert set(BLOCKS) == {*others, *INSIDE_A_COROUTINE}
+    assert set(BLOCKS) == {*OTHERS, *INSIDE_A_COROUTINE}
+
+
+def test_blocks_are_found_however_they_are_written() -> None:
+    """A block in another notation would be shown, and not be run."""
+    for path, text in PAGES.items():
+        fences = re.findall(r"^\s*(?:```+|~~~+)\s*(?:\{|py|Py)", text, re.MULTILINE)
+        assert len(fences) == len(find_blocks(text, "python")), path
+    assert all(find_blocks(PAGES[path], "python") for path in FRAGMENTS)
 
 
 def run(program: str, **environment: str) -> str:
@@ -59,6 +73,14 @@ def test_first_program() -> None:
     assert len(program.strip().splitlines()) <= 10
     out = run(program)
     assert re.fullmatch(r"cust_\w+ is Ada\n51 customers\n", out)
+
+
+def test_many_customers() -> None:
+    assert run(BLOCKS["many customers"]) == "1000 succeeded, 0 failed\n1000 read\n"
+
+
+def test_first_test(tmp_path: Path) -> None:
+    assert "1 passed" in run_pytest(BLOCKS["first test"], tmp_path)
 
 
 async def test_real_service(sandbox: Sandbox) -> None:
@@ -88,7 +110,7 @@ async def test_fastapi_application(
     monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", sandbox.app_token)
     monkeypatch.setenv("VOUCHERIFY_WEBHOOK_SECRET", "webhook-secret")
     found: dict[str, Any] = {}
-    exec(compile(BLOCKS["fastapi application"], "README.md: fastapi application", "exec"), found)
+    exec(compile(BLOCKS["fastapi application"], "fastapi application", "exec"), found)
     app = found["app"]
     transport = httpx.ASGITransport(app=app)
     async with (
@@ -115,19 +137,27 @@ async def test_fastapi_application(
     assert capsys.readouterr().out == "customer.created {'a': 1}\n"
 
 
-async def test_redis(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "url", "key"),
+    [("redis", "redis://localhost:6379", "shop"), ("processes", "redis://localhost", "voucherify")],
+)
+async def test_redis(
+    name: str, url: str, key: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("VOUCHERIFY_BASE_URL", sandbox.base_url)
+    monkeypatch.setenv("VOUCHERIFY_APP_ID", sandbox.app_id)
+    monkeypatch.setenv("VOUCHERIFY_APP_TOKEN", sandbox.app_token)
     with redis_server(tmp_path) as server:
-        program = BLOCKS["redis"].replace("redis://localhost:6379", server.url)
-        keys = f'"{sandbox.app_id}", "{sandbox.app_token}"'
-        program = program.replace('"app-id", "app-token"', keys).replace(
-            "    ...\n",
-            "    for view in (client, export):\n        await view.customers.list()\n",
+        program = BLOCKS[name].replace(url, server.url)
+        program = program.replace('"app-id", "app-token"', f'"{sandbox.app_id}", "{sandbox.app_token}"')
+        views = "client, export" if "export" in program else "voucherify,"
+        program = program.replace(
+            "    ...\n", f"    for view in ({views}):\n        await view.customers.list()\n"
         )
-        block = compile(program, "README.md: redis", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        block = compile(program, name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         await eval(block, {})
-        for kind in ("permits", "low"):
-            assert server.command("ZCARD", f"{{shop}}:api_calls:{kind}") == 1
+        for kind in ("permits", "low") if "export" in program else ("permits",):
+            assert server.command("ZCARD", f"{{{key}}}:api_calls:{kind}") == 1
 
 
 @pytest.mark.parametrize("name", INSIDE_A_COROUTINE)
@@ -147,7 +177,7 @@ async def test_block(
         if name == "activity":
             await voucherify.customers.create(source_id="ada@example.com")
         found: dict[str, Any] = {"voucherify": voucherify, "save": save}
-        block = compile(BLOCKS[name], f"README.md: {name}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        block = compile(BLOCKS[name], name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if (awaitable := eval(block, found)) is not None:
             await awaitable
         await CHECKS[name](found, voucherify, saved, capsys.readouterr().out)
@@ -288,39 +318,50 @@ async def nightly_job():
     async with VoucherifyClient() as voucherify:
         await voucherify.customers.create(source_id="crm-1", name="Ada")
 """
-    await anyio.Path("test_shop.py").write_text(shop + BLOCKS["pytest"])
-    options = [
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:schemathesis",
-        "-o",
-        "asyncio_default_fixture_loop_scope=function",
-    ]
-    command = [sys.executable, "-m", "pytest", *options, "test_shop.py"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    told, _ = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    assert "3 passed" in told.decode()
+    assert "3 passed" in await asyncio.to_thread(run_pytest, shop + BLOCKS["pytest"], Path())
+
+
+def run_pytest(tests: str, folder: Path) -> str:
+    (folder / "test_block.py").write_text(tests)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    options = ["-o", "asyncio_default_fixture_loop_scope=function", "test_block.py"]
+    done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 CHECKS = {name: globals()[f"check_{name.replace(' ', '_')}"] for name in INSIDE_A_COROUTINE}
 
 
+COMMAND_LINE = {
+    ("customers", "export"): {"--format", "--concurrency"},
+    ("customers", "sync"): {"--state", "--query"},
+}
+"""The commands in the pages, and their options that the pages show."""
+
+
 def test_commands() -> None:
-    """Those of make are rules of the Makefile; the sandbox's takes the options it is given."""
+    """Those of make are rules of the Makefile; the sandbox and the command line take the options they are given."""
     makefile = (ROOT / "Makefile").read_text()
-    lines = [line for block in COMMANDS for line in block.strip().splitlines()]
-    for line in lines:
-        words = line.split("#")[0].split()
-        if words[0] == "make":
-            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), line
-        elif words[0] == "python":
-            assert words[1:3] == ["-m", "voucherify_async.sandbox"]
-            told = run_help()
-            assert all(word in told for word in words if word.startswith("--"))
-        else:
-            assert words == ["pip", "install", "voucherify-async"]
+    for line in COMMANDS:
+        match shlex.split(line, comments=True):
+            case ["make", *targets]:
+                assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets), line
+            case ["python", "-m", "voucherify_async.sandbox", *words]:
+                told = run_help()
+                assert all(word in told for word in words if word.startswith("--"))
+            case ["voucherify-async", section, command, _, *words]:
+                assert {word for word in words if word.startswith("--")} <= COMMAND_LINE[section, command], (
+                    line
+                )
+            case ["pip", "install", "voucherify-async"]:
+                pass
+            case ["export", setting]:
+                assert setting.partition("=")[0] in {
+                    "VOUCHERIFY_APP_ID", "VOUCHERIFY_APP_TOKEN", "VOUCHERIFY_BASE_URL"
+                }  # fmt: skip
+            case _:
+                pytest.fail(f"no check for {line}")
 
 
 def run_help() -> str:
