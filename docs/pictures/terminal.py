@@ -1,6 +1,6 @@
 """Run a command and draw its output as a terminal window.
 
-    python -m docs.pictures.terminal --as 'make demo' docs/pages/pictures/terminal.svg python examples/demo.py
+    python -m docs.pictures.terminal --as 'make demo' docs/pages/pictures/terminal.svg .venv/bin/voucherify-async demo
 
 The colours of the output are kept. Lines of more than 100 columns are broken; on a phone, 60 columns or fewer are best.
 """
