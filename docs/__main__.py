@@ -47,7 +47,7 @@ def build(folder: Path) -> list[str]:
     places = places_of_names(anchors)
     for page, html in pages.items():
         (site / page).write_text(link_names(polish(html), page, places), "utf-8")
-    missing = undocumented(public_names(), set().union(*anchors.values()))
+    missing = undocumented(public_names(), {anchor for page in anchors.values() for anchor in page})
     return [*problems_of_site(site), *(f"the reference has no entry for {name}" for name in missing)]
 
 
