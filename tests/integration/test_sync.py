@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
