@@ -6,7 +6,7 @@ import array
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -120,6 +120,13 @@ MADE = (
     OAuthClientCredentials,
     LocalRateLimiter,
 )
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One for all tests: none of them may send it a request."""
+    with Sandbox() as running:
+        yield running
 
 
 def wrong_values(function: Any, label: str) -> list[Any]:

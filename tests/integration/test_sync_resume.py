@@ -416,7 +416,7 @@ async def test_killed_fifty_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 # ---------------------------------------------------------------- killed from inside
 
 KILLED_AT_STATEMENTS = """
-import asyncio, json, os, shutil, signal, sqlite3, sys
+import asyncio, gc, json, os, shutil, signal, sqlite3, sys
 from itertools import islice
 from pathlib import Path
 import msgspec
@@ -472,6 +472,8 @@ def prepare(name):
 
 prepare("before")
 asyncio.run(sync(template.parent / "before" / template.name, "first"))  # what is imported and made once
+gc.collect()
+gc.freeze()  # the collections of a fork would copy the memory
 prepare("whole")
 assert wait([fork("whole", "second")]) == [0]
 total = json.loads((template.parent / "whole" / "second.json").read_bytes())["moments"]

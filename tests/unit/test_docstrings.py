@@ -50,8 +50,16 @@ COMMENTS = {
 }
 """The comments of the package that have lines of their own. `help` shows such comments in place of a docstring."""
 
+SIGNATURE = cache(inspect.signature)
+"""`help` reads the same signatures again and again: those of the methods that all models inherit."""
+
 _SECTION = re.compile(r"^Attributes:\n((?:    .*\n|\n)+)", re.MULTILINE)
 _ENTRY = re.compile(r"^    (\w+): \S", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _signatures_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "signature", SIGNATURE)
 
 
 @cache
