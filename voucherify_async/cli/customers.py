@@ -12,6 +12,7 @@ from voucherify_async.cli._columns import flatten
 from voucherify_async.cli._connection import Connection
 from voucherify_async.cli._exit_codes import CommandError, ExitCode
 from voucherify_async.cli._formats import STANDARD_STREAM, FileFormat, choose_format
+from voucherify_async.cli._jobs import print_job, wait_for
 from voucherify_async.cli._options import (
     Concurrency,
     FileArgument,
@@ -31,7 +32,6 @@ from voucherify_async.cli._output import (
     progress_bar,
     show,
 )
-from voucherify_async.cli.async_actions import print_job, wait_for
 from voucherify_async.errors import NotFoundError, VoucherifyError
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def export(
 
     Args:
         file: The file to write; - is standard output.
-        into: ndjson (everything the service knows), csv (the columns of the service's import, so that customers sync
+        into: ndjson (all documented properties), csv (the columns of the service's import, so that customers sync
             accepts the file) or parquet (needs pyarrow). Default: as the file's suffix says; ndjson for standard output.
         concurrency: The number of windows of creation time to read at once. With 1, the order is newest first.
         columns: A property to write as a column of a CSV file, in place of those of the import: id, address.city,
