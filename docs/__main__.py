@@ -64,6 +64,7 @@ def main() -> int:
         return 1
     count = sum(1 for _ in (folder / "site").rglob("*.html"))
     print(f"{count} pages in {time.perf_counter() - start:.0f} s: {folder / 'site/index.html'}")
+    print(f"The search needs a server: python3 -m http.server --bind 127.0.0.1 --directory {folder / 'site'}")
     return 0
 
 

@@ -64,7 +64,6 @@ __all__ = ["ClientSettings", "VoucherifyClient"]
 T = TypeVar("T")
 
 _IDEMPOTENT_METHODS: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-_DEFAULT_MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 
 
 class ClientSettings(TypedDict, total=False):
@@ -117,7 +116,7 @@ class VoucherifyClient:
         rate_limiter: RateLimiter | UnsetType | None = UNSET,
         max_connections: int = 100,
         keepalive_timeout: float = 30.0,
-        max_response_bytes: int = _DEFAULT_MAX_RESPONSE_BYTES,
+        max_response_bytes: int = 64 * 1024 * 1024,
         headers: Mapping[str, str] | None = None,
         user_agent: str | None = None,
         proxy: str | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -210,7 +211,7 @@ def test_ping(service: Sandbox, run: Run) -> None:
     assert answer["customers"] == 25
     assert 0 < answer["calls_left"] < answer["calls_limit"]
     code, out, _ = run("ping")
-    assert f"{service.base_url} (another cluster)" in out
+    assert f"{service.base_url} (this machine)" in out
     assert service.app_token not in out
 
 
@@ -286,7 +287,7 @@ def test_options_of_the_sandbox_are_its_own(capfd: pytest.CaptureFixture[str]) -
         main(["sandbox", "--help"])
     assert ended.value.code == 0
     out = capfd.readouterr().out
-    assert out.startswith("usage: voucherify-async sandbox ")
+    assert re.match(r"usage: \S*voucherify.async sandbox ", out)
     assert "--rate-limit" in out
 
 

@@ -254,6 +254,12 @@ def test_it_stops_waiting(run: Run, service: Sandbox, tmp_path: Path) -> None:
     [
         ("customers.csv", b"", "the file has no header row"),
         ("customers.csv", b'Source_id\n"never closed\n', "path: line 2: a quote is never closed"),
+        (
+            "customers.csv",
+            b"id,name,email\ncrm-1,Ada,\n",
+            "customers.csv has no column Source_id, so that each",
+        ),
+        ("customers.csv", b"Source_id;Name\na;Ada\n", "Its columns are Source_id;Name"),
         ("customers.txt", b"", "customers.txt does not end in .ndjson"),
         ("customers.parquet", b"", "a Parquet file cannot be synced: convert it to NDJSON"),
         ("customers.ndjson", None, "customers.ndjson does not exist"),

@@ -25,6 +25,7 @@ from tests.support.redis import redis_server
 from tests.support.wire import raw_server, respond
 from voucherify_async import NotFoundError, RetryPolicy, VoucherifyClient
 from voucherify_async.cli._app import app as command_line
+from voucherify_async.fastapi import get_voucherify
 from voucherify_async.sandbox import Sandbox
 
 INSIDE_A_COROUTINE = [
@@ -42,6 +43,7 @@ OTHERS = {
     "fastapi application",
     "redis",
     "processes",
+    "fastapi test",
 }
 
 
@@ -136,6 +138,9 @@ async def test_fastapi_application(
             headers = {"X-Voucherify-Signature": given}
             assert (await http.post("/webhooks", content=body, headers=headers)).status_code == status
     assert capsys.readouterr().out == "customer.created {'a': 1}\n"
+    exec(compile(BLOCKS["fastapi test"], "fastapi test", "exec"), found)
+    async with Sandbox() as another, another.client() as voucherify:
+        await found["test_customers_are_listed"](voucherify)
 
 
 @pytest.mark.parametrize(
@@ -269,15 +274,17 @@ async def check_configuration(found: Any, voucherify: VoucherifyClient, saved: A
 
 
 async def check_fastapi(found: Any, voucherify: VoucherifyClient, saved: Any, out: str) -> None:
-    transport = httpx.ASGITransport(app=found["app"])
+    app = found["app"]
+    app.dependency_overrides[get_voucherify] = lambda: voucherify
+    transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         answer = await http.post("/customers", json={"source_id": "crm-9", "name": "Ada"})
         assert answer.json()["source_id"] == "crm-9"
         assert "email" not in answer.json()
-        page = (await http.get("/customers")).json()
+        page = (await http.get("/customers", params={"limit": 20})).json()
         assert len(page["items"]) == 20
         assert "system_metadata" not in page["items"][0]
-        following = (await http.get("/customers", params={"page_token": page["next_cursor"]})).json()
+        following = (await http.get("/customers", params={"limit": 20, "cursor": page["next_cursor"]})).json()
         assert not {item["id"] for item in page["items"]} & {item["id"] for item in following["items"]}
         echo = (await http.post("/echo", json=answer.json())).json()
         assert echo["id"] == answer.json()["id"]
@@ -346,11 +353,13 @@ def test_commands() -> None:
                 assert all(word in told for word in words if word.startswith("--"))
             case ["voucherify-async", *words]:
                 command_line.parse_args(words, print_error=False, exit_on_error=False)
-            case ["pip", "install", package]:
+            case ["pip", "install", package, *_]:
                 assert re.fullmatch(r"voucherify-async(\[(cli|fastapi|otel|redis)\])?", package)
+            case ["uvicorn", application]:
+                assert application == "shop:app"
             case ["export", setting]:
                 assert setting.partition("=")[0] in {
-                    "VOUCHERIFY_APP_ID", "VOUCHERIFY_APP_TOKEN", "VOUCHERIFY_BASE_URL"
+                    "VOUCHERIFY_APP_ID", "VOUCHERIFY_APP_TOKEN", "VOUCHERIFY_BASE_URL", "VOUCHERIFY_WEBHOOK_SECRET"
                 }  # fmt: skip
             case _:
                 pytest.fail(f"no check for {line}")

@@ -268,4 +268,4 @@ async def test_a_port_that_is_taken(sandbox: Sandbox) -> None:
     assert (process.returncode, out) == (1, b"")
     (line,) = err.decode().splitlines()
     assert line.startswith(f"{PROGRAM}: cannot listen on 127.0.0.1, port ")
-    assert line.endswith("address already in use")
+    assert line.endswith("address already in use; choose another port with --port")

@@ -13,17 +13,17 @@ from voucherify_async._version import __version__
 from voucherify_async.cli import async_actions, customers
 from voucherify_async.cli._exit_codes import CommandError, ExitCode, exit_code_of
 from voucherify_async.cli._output import notice, show
+from voucherify_async.cli._program import NAME, command_name
 from voucherify_async.cli.ping import ping
 from voucherify_async.errors import VoucherifyError
 
 __all__ = ["run"]
 
-_NAME: Final = "voucherify-async"
 _SECTIONS: Final = (customers.app, async_actions.app)
 """The commands of each section of the API."""
 
 app = App(
-    name=_NAME,
+    name=NAME,
     help="Voucherify on the command line.",
     version=__version__,
     default_parameter=Parameter(negative=(), show_default=lambda value: None if value is False else value),
@@ -43,7 +43,7 @@ def sandbox(*options: Annotated[str, Parameter(allow_leading_hyphen=True, show=F
     """Run a local Voucherify server. Its options: voucherify-async sandbox --help."""
     from voucherify_async.sandbox.__main__ import main  # noqa: PLC0415  # only if it is used
 
-    main(options, program=f"{_NAME} sandbox")
+    main(options, command=command_name())
 
 
 @app.command
@@ -70,12 +70,12 @@ def run(arguments: Sequence[str]) -> int:
             return ExitCode.DONE
         raise
     except CycloptsError as error:
-        notice(f"{_NAME}: {error}")
+        notice(f"{NAME}: {error}")
         return ExitCode.USAGE
     except KeyboardInterrupt as error:
         return _fail("\nInterrupted.", error, ExitCode.INTERRUPTED)
     except (CommandError, VoucherifyError, ValueError, OSError) as error:
-        return _fail(f"{_NAME}: {show(str(error))}", error, exit_code_of(error))
+        return _fail(f"{NAME}: {show(str(error))}", error, exit_code_of(error))
     return code
 
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Unpack
@@ -22,6 +23,7 @@ from voucherify_async.cli._reading import (
     read_json_lines,
 )
 from voucherify_async.cli._threads import in_daemon_thread, iterate_in_thread, open_standard_input
+from voucherify_async.resources._csv import CsvRows
 
 if TYPE_CHECKING:
     from voucherify_async import SyncFailure, SyncProgress, SyncReport
@@ -74,6 +76,7 @@ class Source:
         advance(0, total)
         if self.format is FileFormat.CSV and self.query is None:
             async with self._csv_path() as path:
+                await in_daemon_thread(partial(self._check_columns, path))
                 return await voucherify.customers.sync_csv(path, delimiter=self.delimiter, **options)
         async with aclosing(iterate_in_thread(self._customers())) as customers:
             try:
@@ -97,6 +100,16 @@ class Source:
             await in_daemon_thread(lambda: shutil.copyfileobj(open_standard_input(), copy))
             copy.flush()
             yield Path(copy.name)
+
+    def _check_columns(self, path: Path) -> None:
+        """Reject a file without ids, whose customers each sync would create again."""
+        with path.open("rb") as file:
+            columns = CsvRows(file, self.delimiter, name=str(self.file)).columns
+        if "source_id" not in map(str.lower, columns):
+            raise CommandError(
+                f"{self.file} has no column Source_id, so that each sync would create its customers again:"
+                f" rename the column with your ids. Its columns are {', '.join(columns)}"
+            )
 
     def _customers(self) -> Iterator[Any]:
         if self.query is not None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import shutil
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from voucherify_async import Address, CustomerUpsert, NotFoundError, VoucherifyClient
 from voucherify_async.cli._exit_codes import CommandError, ExitCode
+from voucherify_async.cli._program import command_name
 from voucherify_async.sandbox import Faults, Sandbox
 
 __all__ = ["run_demo"]
@@ -150,13 +147,5 @@ def run_demo() -> ExitCode:
     logging.getLogger("voucherify_async").setLevel(logging.ERROR)  # retries are part of the demo
     asyncio.run(_demo())
     print(f"  {time.perf_counter() - started:5.2f} s  all of it")
-    print(f"\nTry next: {_program()} sandbox --customers 5000")
+    print(f"\nTry next: {command_name()} sandbox --customers 5000")
     return ExitCode.DONE
-
-
-def _program() -> str:
-    """How to run the command in this shell."""
-    if shutil.which("voucherify-async"):
-        return "voucherify-async"
-    script = Path(sys.executable).with_name("voucherify-async")
-    return os.path.relpath(script) if script.exists() else f"{sys.executable} -m voucherify_async"

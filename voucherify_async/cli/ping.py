@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from voucherify_async.cli._connection import Connection
 from voucherify_async.cli._options import Json
@@ -57,5 +58,8 @@ def _of(left: int | None, limit: int | None) -> str:
 
 def _region(base_url: str) -> str:
     from voucherify_async import Region  # noqa: PLC0415  # takes a while
+    from voucherify_async._transport.settings import is_loopback  # noqa: PLC0415
 
+    if is_loopback(urlsplit(base_url).hostname or ""):
+        return "this machine"
     return next((region.name.lower() for region in Region if region == base_url), "another cluster")

@@ -291,18 +291,19 @@ class AccessLog:
                 self._stop.set()
 
 
-async def serve(sandbox: Sandbox, *, verbose: bool = False, program: str = _PROGRAM) -> None:
+async def serve(sandbox: Sandbox, *, verbose: bool = False, command: str | None = None) -> None:
     """Run a sandbox until SIGINT or SIGTERM.
 
     Args:
         sandbox: The sandbox, which is not running yet.
         verbose: Print a line for each request.
-        program: The name of the command, for its messages.
+        command: As for `main`.
 
     Raises:
         SystemExit: The sandbox cannot listen on its host and port, or cannot save its state file.
         _OutputClosedError: The standard output was closed.
     """
+    program = _PROGRAM if command is None else f"{command} sandbox"
     stop = asyncio.Event()
     log = AccessLog(stop)
     if verbose:
@@ -315,8 +316,10 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False, program: str = _PROG
         await sandbox.start()
     except OSError as error:
         raise SystemExit(
-            f"{program}: cannot listen on {sandbox.host}, port {sandbox.port}: {error.strerror or error}"
+            f"{program}: cannot listen on {sandbox.host}, port {sandbox.port}: {error.strerror or error};"
+            " choose another port with --port"
         ) from None
+    try_next = "" if command is None else f"In another terminal, with these lines: {command} customers list\n"
     warning = "" if is_loopback(sandbox.host) else f"Warning: {EXPOSURE_WARNING}.\n"
     try:
         async with contextlib.aclosing(sandbox):
@@ -326,6 +329,7 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False, program: str = _PROG
                 f"  export VOUCHERIFY_APP_ID={sandbox.app_id}\n"
                 f"  export VOUCHERIFY_APP_TOKEN={sandbox.app_token}\n"
                 f"Status page: {sandbox.base_url}/\n"
+                f"{try_next}"
                 f"{warning}"
                 f"Stop it with Ctrl-C."
             )
@@ -336,16 +340,17 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False, program: str = _PROG
         raise SystemExit(f"{program}: the latest changes were not saved: {error}") from None
 
 
-def main(argv: Sequence[str] | None = None, program: str = _PROGRAM) -> None:
+def main(argv: Sequence[str] | None = None, command: str | None = None) -> None:
     """Create a sandbox and run it.
 
     Args:
         argv: The arguments. Default: those of the process.
-        program: The name of the command, for its messages.
+        command: The command of which this is the subcommand ``sandbox``, if it is one.
 
     Raises:
         SystemExit: An argument is invalid, the sandbox cannot run, or the standard output was closed.
     """
+    program = _PROGRAM if command is None else f"{command} sandbox"
     verbose = _parser(program).parse_args(argv).verbose  # not an argument of the sandbox
     # Outside of the event loop, so that Ctrl-C interrupts the generation of customers at once.
     try:
@@ -353,7 +358,7 @@ def main(argv: Sequence[str] | None = None, program: str = _PROGRAM) -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     try:
-        asyncio.run(serve(sandbox, verbose=verbose, program=program))
+        asyncio.run(serve(sandbox, verbose=verbose, command=command))
     except _OutputClosedError:
         # Python flushes the output once more when it exits, which would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
