@@ -24,6 +24,7 @@ from voucherify_async.cli._reading import (
 )
 from voucherify_async.cli._threads import in_daemon_thread, iterate_in_thread, open_standard_input
 from voucherify_async.resources._csv import CsvRows
+from voucherify_async.resources._inputs import check_delimiter
 
 if TYPE_CHECKING:
     from voucherify_async import SyncFailure, SyncProgress, SyncReport
@@ -103,6 +104,7 @@ class Source:
 
     def _check_columns(self, path: Path) -> None:
         """Reject a file without ids, whose customers each sync would create again."""
+        check_delimiter(self.delimiter)
         with path.open("rb") as file:
             columns = CsvRows(file, self.delimiter, name=str(self.file)).columns
         if "source_id" not in map(str.lower, columns):
