@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-stress soak interop conformance lint types format bench dist licences clean
+.PHONY: help demo test coverage test-stress soak interop conformance lint types mypy pyright format bench dist licences clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -80,8 +80,12 @@ lint: $(VENV)/.lint ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.types ## Check types with mypy and pyright, both strict.
+types: mypy pyright ## Check types with mypy and pyright, both strict; -j2 runs both at once.
+
+mypy: $(VENV)/.types
 	$(BIN)/mypy voucherify_async tests examples benchmarks
+
+pyright: $(VENV)/.types
 	$(BIN)/pyright --warnings
 
 format: $(VENV)/.lint ## Format the code.
