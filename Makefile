@@ -66,7 +66,7 @@ test-stress: $(VENV)/.test ## Run the tests three times on a busy machine; RUNS=
 	$(BIN)/python -m tests.stress --runs $(RUNS) -m '($(TESTS)) and not interop' -n 8 --dist worksteal $(PATHS)
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak -n auto --dist worksteal
 
 interop: $(VENV)/.test $(VENV)/.interop ## Run the tests with the official client, a browser, a cluster and a worker.
 	VOUCHERIFY_REQUIRE_INTEROP=1 $(BIN)/python -m pytest -m interop
@@ -105,3 +105,4 @@ licences: $(VENV)/.dist ## Write the page of the dependencies and their licences
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+	find voucherify_async tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +
