@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-stress soak interop conformance lint types docs format bench dist licences clean
+.PHONY: help demo test coverage test-stress soak interop conformance lint types mypy pyright docs format bench dist licences clean
 
 help: ## Show the commands.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -74,7 +74,7 @@ test-stress: $(VENV)/.test ## Run the tests three times on a busy machine; RUNS=
 	$(BIN)/python -m tests.stress --runs $(RUNS) -m '($(TESTS)) and not interop' -n 8 --dist worksteal $(PATHS)
 
 soak: $(VENV)/.test ## Run the tests that take long; SOAK_SCALE=0.1 runs a tenth of them.
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak -n 4 --dist worksteal  # one of them waits for two minutes
 
 interop: $(VENV)/.test $(VENV)/.interop $(VENV)/.docs ## Run the tests with the official client, a browser, a cluster and a worker.
 	VOUCHERIFY_REQUIRE_INTEROP=1 $(BIN)/python -m pytest -m interop
@@ -88,8 +88,12 @@ lint: $(VENV)/.lint ## Check style and format.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.types ## Check types with mypy and pyright, both strict.
+types: mypy pyright ## Check types with mypy and pyright, both strict; -j2 runs both at once.
+
+mypy: $(VENV)/.types
 	$(BIN)/mypy voucherify_async tests examples benchmarks docs
+
+pyright: $(VENV)/.types
 	$(BIN)/pyright --warnings
 
 docs: $(VENV)/.docs ## Build the documentation in build/docs/site, and check it.
@@ -112,3 +116,4 @@ licences: $(VENV)/.dist ## Write the page of the dependencies and their licences
 
 clean: ## Remove the environment and everything that is made.
 	rm -rf $(VENV) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+	find voucherify_async tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.internals import disconnect_schedules
 from tests.support.interop import missing
 from tests.support.loops import until
 from tests.support.programs import EXAMPLES
@@ -459,6 +460,10 @@ async def schedules_after(redis: RedisServer, error: BaseException, *, retries: 
         task_id="1", task_name="sync_customers", labels={"_retries": retries}, args=[], kwargs={}
     )
     result: Any = TaskiqResult(is_err=True, return_value=None, execution_time=1.0, error=error)
-    await tasks.broker.middlewares[0].on_error(message, result, error)
+    [middleware] = tasks.broker.middlewares
+    try:
+        await middleware.on_error(message, result, error)
+    finally:
+        await disconnect_schedules(middleware.schedule_source)
     keys = redis.command("KEYS", "schedule:data:*")
     return [ScheduledTask.model_validate_json(redis.command("GET", key)) for key in keys]

@@ -108,9 +108,15 @@ def build(source: Path, target: Path, changes: Mapping[str, str], umask: int = -
 
 
 def tracked_files() -> list[str]:
-    """The files of the repository that git knows."""
-    listed = run(["git", "ls-files", "-z"]).split("\0")
-    return [name for name in listed if name and (REPOSITORY / name).is_file()]
+    """The files of the repository that git knows; of an export without git, all that are not made from others."""
+    if (REPOSITORY / ".git").exists():
+        # The repository may belong to another user than the one who runs this.
+        listed = run(["git", "-c", "safe.directory=*", "ls-files", "-z"]).split("\0")
+        return [name for name in listed if name and (REPOSITORY / name).is_file()]
+    paths = [path.relative_to(REPOSITORY) for path in REPOSITORY.glob("[!.]*/**/*") if path.is_file()]
+    made = {"__pycache__", DIST.name, "build"}
+    paths += [path.relative_to(REPOSITORY) for path in REPOSITORY.iterdir() if path.is_file()]
+    return [str(path) for path in paths if made.isdisjoint(path.parts)]
 
 
 def copy_elsewhere(tracked: Iterable[str], target: Path) -> None:

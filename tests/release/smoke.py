@@ -14,7 +14,7 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterable
-from importlib.metadata import distribution
+from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 
 import voucherify_async
@@ -72,6 +72,10 @@ def check_that_extras_are_optional() -> None:
         assert message.endswith(f"pip install 'voucherify-async[{extra}]'"), f"{extra}: {message}"
     others = {name: message for name, message in refused.items() if not names_an_extra(message)}
     assert not others, others
+    for script in scripts():
+        done = subprocess.run([command_of(script)], capture_output=True, text=True, check=False)
+        assert done.returncode != 0, script
+        assert names_an_extra(done.stderr), done.stderr
 
 
 def refusal(module: str) -> str | None:
@@ -87,11 +91,20 @@ def names_an_extra(message: str) -> bool:
     return any(f"voucherify-async[{extra}]" in message for extra in EXTRAS)
 
 
+def scripts() -> Iterable[EntryPoint]:
+    """The commands of the package, each of which needs an extra."""
+    return INSTALLED.entry_points.select(group="console_scripts")
+
+
+def command_of(script: EntryPoint) -> str:
+    return str(Path(sys.executable).parent / script.name)
+
+
 def run_scripts(extra: str) -> None:
     """The commands that the module of an extra defines print their help."""
-    for script in INSTALLED.entry_points.select(group="console_scripts"):
+    for script in scripts():
         if script.module.startswith(f"voucherify_async.{extra}"):
-            run([str(Path(sys.executable).parent / script.name), "--help"], expect="usage")
+            run([command_of(script), "--help"], expect="usage")
 
 
 def run(command: Iterable[str], *, expect: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -235,3 +235,8 @@ def poll_redis_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run scripts and look whether Redis is back after a moment in place of a second."""
     for module in ("lines", "server"):
         monkeypatch.setattr(f"voucherify_async._shared_limit.{module}.POLL_SECONDS", 0.005)
+
+
+async def disconnect_schedules(source: Any) -> None:
+    """Close the connections of a schedule source of taskiq-redis, whose `shutdown` leaves them open."""
+    await source._connection_pool.disconnect()
