@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -245,7 +248,7 @@ def test_a_service_that_is_away(service: Sandbox, run: Run) -> None:
         (["customers", "import", "nowhere.csv"], "nowhere.csv"),
         (["customers", "export", "a.csv", "--columns"], "--columns"),
         (["customers", "list", "--env-file", "nowhere"], "nowhere"),
-        (["customers", "list", "--base-url", "http://example.com"], "https"),
+        (["customers", "list", "--base-url", "http://example.com"], "use https, or --allow-http"),
         (["async-actions", "wait", "x", "--timeout", "-1"], "--timeout"),
     ],
 )
@@ -263,6 +266,41 @@ def test_keys_that_are_missing(run: Run, tmp_path: Path, monkeypatch: pytest.Mon
     code, _, err = run("ping")
     assert code == 2
     assert "VOUCHERIFY_APP_ID is missing: set it in the environment or in a file .env" in err
+
+
+def test_retries_are_quiet_unless_verbose(service: Sandbox, run: Run) -> None:
+    service.fail_next("customers.list", status=503)
+    assert run("ping", "--json").err == ""
+    service.fail_next("customers.list", status=503)
+    logging.getLogger("voucherify_async").setLevel(logging.NOTSET)
+    with_retries = subprocess.run(
+        [sys.executable, "-m", "voucherify_async", "ping", "--verbose"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | settings_of(service),
+    )
+    assert "attempt 1 failed (ServerError)" in with_retries.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "command", ["ping", "customers export all.ndjson", "customers list", "customers sync -"]
+)
+def test_closed_streams(service: Sandbox, tmp_path: Path, command: str, closed: str) -> None:
+    """The first file that is opened would be in their place."""
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -W error -m voucherify_async {command} {closed}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | settings_of(service) | {"COLUMNS": "300"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr in {"", "There are more: see --limit.\n"}
+    if "export" in command:
+        assert len((tmp_path / "all.ndjson").read_bytes().splitlines()) == 25
 
 
 def test_keys_in_a_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

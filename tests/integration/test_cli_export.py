@@ -129,10 +129,11 @@ def test_an_export_is_accepted_by_sync(service: Sandbox, run: Run) -> None:
 
 def test_columns_of_ones_own(service: Sandbox, run: Run) -> None:
     options = ["--columns", "id", "--columns", "address.city", "--columns", "metadata.tier"]
+    options += ["--columns", "summary.orders.total_count"]
     code, out, _ = run("customers", "export", "-", "--format", "csv", *options)
     assert code == 0
     rows = list(csv.DictReader(io.StringIO(out, newline="")))
-    assert list(rows[0]) == ["id", "address.city", "metadata.tier"]
+    assert list(rows[0]) == ["id", "address.city", "metadata.tier", "summary.orders.total_count"]
     assert {row["metadata.tier"] for row in rows} >= {"gold", "silver"}
     assert {row["id"] for row in rows} == service.store.customers.keys()
 
@@ -142,6 +143,11 @@ def test_columns_of_ones_own(service: Sandbox, run: Run) -> None:
     [
         (["a.txt"], "a.txt does not end in .ndjson"),
         (["a.ndjson", "--columns", "id"], "--columns is for CSV, not for ndjson"),
+        (
+            ["a.csv", "--columns", "Source_id"],
+            "customers have no property Source_id. They have id, source_id, name",
+        ),
+        (["a.csv", "--columns", "address.town"], "customers have no property address.town"),
         (["nowhere/a.ndjson"], "nowhere"),
         (["."], "pass --format"),
     ],

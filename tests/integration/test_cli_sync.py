@@ -151,6 +151,10 @@ def test_it_lists_what_is_no_customer(run: Run, tmp_path: Path) -> None:
     assert [failure["line"] for failure in failures] == [3, 5, 6, 7, 8, 9]
     assert failures[4]["source_id"] == "[red]x"
     assert "surname" in failures[4]["message"]
+    assert failures[0]["message"].startswith("the line is not JSON: ")
+    assert (
+        failures[1]["message"].startswith("the line is not UTF-8: ") or "not JSON" in failures[1]["message"]
+    )
 
 
 def test_it_lists_what_the_service_refuses(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +181,12 @@ def test_it_lists_the_first_of_many(run: Run, tmp_path: Path) -> None:
     code, out, err = run("customers", "sync", path)
     assert code == 1
     assert [row[0] for row in first_cells(out)] == [str(line) for line in range(4, 54)]
-    assert err == "... and 1,184 more: --json prints up to 10,000 of them.\n"
+    assert err == "... and 1,184 more: --failures FILE writes all of them.\n"
+    code, _, err = run("customers", "sync", path, "--failures", "failed.ndjson")
+    assert (code, err) == (1, "... and 1,184 more: see failed.ndjson.\n")
+    failures = [json.loads(line) for line in Path("failed.ndjson").read_bytes().splitlines()]
+    assert [failure["line"] for failure in failures] == list(range(4, 1_238))
+    assert {failure["key"] for failure in failures} == {"invalid_item"}
     assert out.splitlines()[-1].startswith("1,237 read, 3 sent, 3 succeeded, 0 failed, 1,234 invalid")
 
 
@@ -221,7 +230,7 @@ def test_with_a_state_only_what_changed_is_sent(run: Run, service: Sandbox, tmp_
     write_lines(path, 19, b'{"source_id": "new"}')
     assert run(*command).out == (
         "20 read, 1 sent, 1 succeeded, 0 failed, 0 invalid, 19 unchanged, 0 sent again, in 1 jobs.\n"
-        "1 of earlier runs are no longer in the source.\n"
+        "1 of earlier runs are no longer in the source: customers delete-missing deletes them.\n"
     )
     assert run(*command, "--full").out.startswith("20 read, 20 sent")
     assert json.loads(run(*command, "--json").out)["missing"] == 1
@@ -253,13 +262,19 @@ def test_it_stops_waiting(run: Run, service: Sandbox, tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("customers.csv", b"", "the file has no header row"),
-        ("customers.csv", b'Source_id\n"never closed\n', "path: line 2: a quote is never closed"),
+        ("customers.csv", b'Source_id\n"never closed\n', "customers.csv: line 2: a quote is never closed"),
         (
             "customers.csv",
             b"id,name,email\ncrm-1,Ada,\n",
             "customers.csv has no column Source_id, so that each",
         ),
-        ("customers.csv", b"Source_id;Name\na;Ada\n", "Its columns are Source_id;Name"),
+        ("customers.csv", b"Source_id;Name\na;Ada\n", "pass --delimiter ';'. Its columns are Source_id;Name"),
+        (
+            "customers.csv",
+            b"source_id,metadata.tier\na,gold\n",
+            "metadata.tier would become metadata of this name",
+        ),
+        ("crm.sqlite", b"", "crm.sqlite looks like an SQLite database: pass --query"),
         ("customers.txt", b"", "customers.txt does not end in .ndjson"),
         ("customers.parquet", b"", "a Parquet file cannot be synced: convert it to NDJSON"),
         ("customers.ndjson", None, "customers.ndjson does not exist"),
@@ -341,3 +356,31 @@ def test_a_query_that_is_none(run: Run, tmp_path: Path, query: str, message: str
     assert (code, out) == (2, "")
     assert message in err
     assert err.startswith(f"voucherify-async: {path}: ")
+
+
+def test_rows_without_an_id_are_counted(run: Run, service: Sandbox, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "customers.csv", 2, ",nobody,gold\n")
+    code, _, err = run("customers", "sync", path)
+    assert (code, err) == (0, "1 rows have no Source_id: each sync creates new customers for them.\n")
+    assert len(service.store.customers) == 3
+
+
+def test_missing_customers_are_deleted(run: Run, service: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "customers.ndjson"
+    for count in (20, 19):
+        assert run("customers", "sync", write_lines(path, count), "--state", "crm.state").code == 0
+    assert run("customers", "delete-missing", "crm.state").code == 2  # there is no terminal to ask
+    assert service.store.has_source_id("crm-19")
+    assert run("customers", "delete-missing", "crm.state", "--yes") == (0, "", "1 deleted.\n")
+    assert not service.store.has_source_id("crm-19")
+    assert run("customers", "delete-missing", "crm.state", "--yes").err == "0 deleted.\n"
+
+    assert run("customers", "sync", write_lines(path, 5), "--state", "crm.state").code == 0
+    code, _, err = run("customers", "delete-missing", "crm.state", "--yes")
+    assert code == 2
+    assert "max_share: 14 of 19 customers are missing" in err
+    assert (
+        run("customers", "delete-missing", "crm.state", "--yes", "--max-share", "0.9").err == "14 deleted.\n"
+    )
+    assert run("customers", "delete-missing", "nothing.state", "--yes").code == 2
+    assert not Path("nothing.state").exists()

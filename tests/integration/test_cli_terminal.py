@@ -59,6 +59,15 @@ def test_a_narrow_list_has_whole_values(service: Sandbox) -> None:
         assert re.sub(r"\s", "", record.fields["email"]) in together
 
 
+def test_a_list_leaves_out_columns_that_do_not_fit(service: Sandbox) -> None:
+    with terminal("customers", "list", "--limit", "2", columns=80, env=settings_of(service)) as shown:
+        assert shown.wait() == 0
+    newest = sorted(service.store.customers.values(), key=lambda record: record.created)[-2:]
+    lines = shown.text.splitlines()
+    assert lines[0].startswith("The terminal is too narrow for ")
+    assert [line.split()[0] for line in lines[2:4]] == [record.id for record in reversed(newest)]
+
+
 @pytest.mark.parametrize("no_color", [True, False])
 def test_colours(service: Sandbox, tmp_path: Path, no_color: bool) -> None:
     env = settings_of(service) | ({"NO_COLOR": "1"} if no_color else {})

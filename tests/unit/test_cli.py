@@ -72,6 +72,7 @@ ID, TOKEN, URL = "VOUCHERIFY_APP_ID", "VOUCHERIFY_APP_TOKEN", "VOUCHERIFY_BASE_U
         (BadRequestError("400"), 1),
         (DecodeError("html"), 1),
         (AsyncActionFailedError("failed"), 1),
+        (SyncStateError("full", reason="unwritable"), 1),
         (OSError(28, "No space left on device"), 1),
     ],
     ids=lambda value: type(value).__name__,

@@ -6,6 +6,7 @@ of a command is its help and its options. Modules without I/O: `_exit_codes.py`,
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The arguments of the command. Default: those of the process.
     """
+    _open_missing_streams()
     try:
         from voucherify_async.cli._app import run  # noqa: PLC0415  # what the extra installs may be missing
 
@@ -29,3 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(_MISSING_EXTRA, file=sys.stderr)
         return 2
+
+
+def _open_missing_streams() -> None:
+    """Replace the standard streams that the caller has closed, as ``>&-`` does, so that no other file takes their place."""
+    if None not in {sys.stdin, sys.stdout, sys.stderr}:
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # standard error
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)

@@ -21,6 +21,12 @@ __all__ = ["run"]
 
 _SECTIONS: Final = (customers.app, async_actions.app)
 """The commands of each section of the API."""
+_OPTIONS: Final = {
+    "allow_http=True": "--allow-http",
+    "sync_csv(path)": "customers sync",
+    "sync_csv with delimiter=": "customers sync with --delimiter ",
+}
+"""What messages of the package recommend, and the option for it."""
 
 app = App(
     name=NAME,
@@ -75,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt as error:
         return _fail("\nInterrupted.", error, ExitCode.INTERRUPTED)
     except (CommandError, VoucherifyError, ValueError, OSError) as error:
-        return _fail(f"{NAME}: {show(str(error))}", error, exit_code_of(error))
+        return _fail(f"{NAME}: {show(_message(error))}", error, exit_code_of(error))
     return code
 
 
@@ -83,6 +89,16 @@ def _run(arguments: Sequence[str]) -> int:
     command: Callable[..., Any]
     command, bound, _ = app.parse_args(arguments, print_error=False, exit_on_error=False)
     return command(*bound.args, **bound.kwargs) or ExitCode.DONE
+
+
+def _message(error: Exception) -> str:
+    """The message of an error, in the words of the command."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    message = str(error)
+    for argument, option in _OPTIONS.items():
+        message = message.replace(argument, option)
+    return message
 
 
 def _fail(message: str, error: BaseException, code: ExitCode) -> ExitCode:

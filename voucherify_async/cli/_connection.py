@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from getpass import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cyclopts import Parameter
 
@@ -40,10 +41,14 @@ class Connection:
         env_file: File with VOUCHERIFY_APP_ID and VOUCHERIFY_APP_TOKEN, and optionally VOUCHERIFY_BASE_URL. It precedes
             the environment. Without this option, a file .env in the current folder provides what is not in the
             environment.
+        allow_http: Allow a URL with plain http to another machine, for a sandbox in your own network.
+        verbose: Print retries and waits on standard error.
     """
 
     base_url: str | None = None
-    env_file: Annotated[Path | None, Parameter(name="--env-file")] = None
+    env_file: Path | None = None
+    allow_http: bool = False
+    verbose: bool = False
 
     def open(self) -> Project:
         """Find the keys, and create a client.
@@ -58,9 +63,11 @@ class Connection:
         # Takes a while, which `--help` need not wait for.
         from voucherify_async.client import VoucherifyClient  # noqa: PLC0415
 
-        return Project(
-            app_id, VoucherifyClient(app_id, app_token, base_url=self.base_url or found.get(_BASE_URL))
-        )
+        if not self.verbose:
+            logging.getLogger("voucherify_async").setLevel(logging.ERROR)
+        base_url = self.base_url or found.get(_BASE_URL)
+        client = VoucherifyClient(app_id, app_token, base_url=base_url, allow_http=self.allow_http)
+        return Project(app_id, client)
 
     def run(self, main: Callable[[VoucherifyClient], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine with a client; see `open` and `Project.run`."""

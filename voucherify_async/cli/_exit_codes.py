@@ -66,6 +66,8 @@ def exit_code_of(error: CommandError | VoucherifyError | ValueError | OSError) -
             return ExitCode.NOT_ALLOWED
         case SyncStateError(reason="in_use"):
             return ExitCode.UNAVAILABLE
+        case SyncStateError(reason="unwritable"):
+            return ExitCode.SOME_FAILED
         case ConfigurationError() | InvalidCursorError() | SyncStateError():
             return ExitCode.USAGE
         case (

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from voucherify_async._tasks import gather
+from voucherify_async._transport.retry import RetryPolicy
 from voucherify_async.cli._connection import Project
 from voucherify_async.cli._exit_codes import CommandError, ExitCode
 from voucherify_async.cli._formats import FileFormat
@@ -45,6 +46,8 @@ __all__ = ["ExportState", "PartialExport", "export_to_file", "export_to_output",
 
 _SAVE_SECONDS: Final = 1.0
 _PAGE: Final = 100
+_PATIENT: Final = RetryPolicy(attempts=10)
+"""Half a minute without the service is no reason to end an export."""
 _WINDOWS_PER_READER: Final = 8
 """More windows than readers, so that all of them have something to read until the end."""
 _MIN_WINDOW: Final = 500
@@ -102,6 +105,7 @@ async def read_customers(
         advance: Called with the number of customers so far and the total.
         save: Called after the state has changed.
     """
+    voucherify = voucherify.with_options(retry=_PATIENT)
     total = (await voucherify.customers.list(limit=1, **filters)).total
     if not state.walks:
         state.walks = await _plan(voucherify, filters, total, concurrency)

@@ -71,8 +71,15 @@ def print_json(values: Iterable[Any]) -> None:
     output.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table; on a narrow terminal each row as a record. Output to a file or pipe is never cut."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: bool = True) -> None:
+    """Print rows as a table; on a narrow terminal each row as a record. Output to a file or pipe is never cut.
+
+    Args:
+        columns: The names of the columns.
+        rows: The cells of each row.
+        whole: Whether to print all columns, and to break long cells, on a terminal that is too narrow for the table;
+            otherwise the last columns are left out.
+    """
     console = _console()
     texts = [[show(cell) for cell in row] for row in rows]
     if console.width < _NARROW:
@@ -83,6 +90,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     from rich.table import Table  # noqa: PLC0415  # takes a while
     from rich.text import Text  # noqa: PLC0415
 
+    if not whole and (count := _fitting([columns, *texts], console.width)) < len(columns):
+        notice(f"The terminal is too narrow for {', '.join(columns[count:])}.")
+        columns, texts = columns[:count], [row[:count] for row in texts]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -115,7 +125,7 @@ async def print_list(pager: Pager[M], limit: int, columns: Mapping[str, str], *,
         else:
             more = False
     if not as_json:
-        print_table(list(columns), rows)
+        print_table(list(columns), rows, whole=False)
         if more:
             notice("There are more: see --limit.")
 
@@ -131,6 +141,19 @@ def print_record(fields: Sequence[tuple[str, object]]) -> None:
     for name, value in fields:
         table.add_row(Text(name), Text(show(value)))
     _console().print(table)
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int) -> int:
+    """How many of the first columns fit: at least one."""
+    from rich.cells import cell_len  # noqa: PLC0415  # takes a while
+
+    count = used = 0
+    for column in zip(*rows, strict=True):
+        used += max(map(cell_len, column)) + 2
+        if used > width and count:
+            break
+        count += 1
+    return count
 
 
 def _attribute(item: object, path: str) -> object:

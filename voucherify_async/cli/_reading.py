@@ -20,14 +20,21 @@ __all__ = ["LineNumbers", "count_lines", "customer_of_row", "open_database", "re
 _FIELDS: Final = frozenset({"source_id", "name", "email", "phone", "birthdate", "description"})
 _ADDRESS: Final = "address_"
 _METADATA: Final = "metadata"
+_MAX_PROBLEMS: Final = 10_000
+"""As many failures as a report has."""
 
 
 class LineNumbers:
-    """The line number of each customer in a file whose empty lines are skipped."""
+    """The line number of each customer in a file whose empty lines are skipped.
+
+    Attributes:
+        problems: Why lines are not JSON, by the position of their customer; the first 10,000.
+    """
 
     def __init__(self) -> None:
         """Create an object for a file without empty lines."""
         self._skipped_before: list[int] = []
+        self.problems: dict[int, str] = {}
 
     def skip(self, position: int) -> None:
         """Count an empty line before the customer at `position`."""
@@ -53,7 +60,10 @@ def read_json_lines(file: Iterable[bytes], numbers: LineNumbers) -> Iterator[Any
         position += 1
         try:
             found = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if len(numbers.problems) < _MAX_PROBLEMS:
+                kind = "UTF-8" if isinstance(error, UnicodeDecodeError) else "JSON"
+                numbers.problems[position - 1] = f"the line is not {kind}: {error}"
             yield line.decode(errors="replace")
         else:
             yield msgspec.json.decode(line, type=Customer) if _is_exported(found) else found

@@ -1,16 +1,18 @@
-"""Sync of a file of customers."""
+"""Sync of a file of customers: its source, and what is printed of its outcome."""
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Unpack
+
+import msgspec
 
 from voucherify_async.cli._exit_codes import CommandError, ExitCode
 from voucherify_async.cli._formats import STANDARD_STREAM, FileFormat
@@ -34,6 +36,18 @@ if TYPE_CHECKING:
 __all__ = ["Source"]
 
 _MAX_LISTED: Final = 50
+_COUNTS: Final = (
+    "read",
+    "sent",
+    "succeeded",
+    "failed",
+    "invalid",
+    "unchanged",
+    "duplicates",
+    "resent",
+    "missing",
+)
+_DELIMITERS: Final = (";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -45,12 +59,14 @@ class Source:
         format: Its format, if there is no query.
         query: A query, if the file is an SQLite database: each row of its result is a customer.
         delimiter: The character between the cells of a CSV file.
+        failures: The file to which each failure is written as a line of JSON, if any.
     """
 
     file: Path
     format: FileFormat
     query: str | None = None
     delimiter: str = ","
+    failures: Path | None = None
     _numbers: LineNumbers = field(default_factory=LineNumbers)
 
     async def sync(
@@ -64,32 +80,38 @@ class Source:
             options: The options of the sync.
 
         Raises:
-            CommandError: The database cannot be read.
+            CommandError: The file cannot be read.
             VoucherifyError: See `CustomersResource.sync`.
         """
-        total = await self._count()
+        with self._failure_log() as on_failure:
+            options["on_failure"] = on_failure
+            if self._is_csv:
+                return await self._sync_csv(voucherify, advance, options)
+            total = await in_daemon_thread(partial(count_lines, self.file)) if self._is_countable else None
+            options["on_progress"] = partial(_show_progress, advance, total)
+            advance(0, total)
+            async with aclosing(iterate_in_thread(self._customers())) as customers:
+                try:
+                    return await voucherify.customers.sync(customers, **options)
+                except sqlite3.Error as error:
+                    raise CommandError(f"{self.file}: {error}") from None
 
-        def on_progress(seen: SyncProgress) -> None:
-            done = seen.succeeded + seen.failed + seen.invalid + seen.unchanged + seen.duplicates
-            advance(done, total)
+    @property
+    def _is_csv(self) -> bool:
+        return self.format is FileFormat.CSV and self.query is None
 
-        options["on_progress"] = on_progress
-        advance(0, total)
-        if self.format is FileFormat.CSV and self.query is None:
-            async with self._csv_path() as path:
-                await in_daemon_thread(partial(self._check_columns, path))
-                return await voucherify.customers.sync_csv(path, delimiter=self.delimiter, **options)
-        async with aclosing(iterate_in_thread(self._customers())) as customers:
-            try:
-                return await voucherify.customers.sync(customers, **options)
-            except sqlite3.Error as error:
-                raise CommandError(f"{self.file}: {error}") from None
+    @property
+    def _is_countable(self) -> bool:
+        return self.query is None and self.file.is_file()
 
-    async def _count(self) -> int | None:
-        if self.query is not None or not self.file.is_file():
-            return None
-        header = 1 if self.format is FileFormat.CSV else 0
-        return max(0, await in_daemon_thread(lambda: count_lines(self.file)) - header)
+    async def _sync_csv(
+        self, voucherify: VoucherifyClient, advance: Advance, options: SyncOptions
+    ) -> SyncReport[Any]:
+        async with self._csv_path() as path:
+            total = await in_daemon_thread(partial(self._check_csv, path))
+            options["on_progress"] = partial(_show_progress, advance, total)
+            advance(0, total)
+            return await voucherify.customers.sync_csv(path, delimiter=self.delimiter, **options)
 
     @asynccontextmanager
     async def _csv_path(self) -> AsyncGenerator[Path]:
@@ -102,15 +124,42 @@ class Source:
             copy.flush()
             yield Path(copy.name)
 
-    def _check_columns(self, path: Path) -> None:
-        """Reject a file without ids, whose customers each sync would create again."""
+    def _check_csv(self, path: Path) -> int:
+        """Read the file once, before anything is sent, and return the number of its rows.
+
+        Raises:
+            CommandError: It has no ids, so that each sync would create its customers again, or cannot be read.
+        """
         check_delimiter(self.delimiter)
+        count = without_id = 0
         with path.open("rb") as file:
-            columns = CsvRows(file, self.delimiter, name=str(self.file)).columns
+            try:
+                rows = CsvRows(file, self.delimiter, name=str(self.file))
+                self._check_columns(rows.columns)
+                for row in rows:
+                    count += 1
+                    without_id += row.source_id is None and row.id is None
+            except ValueError as error:
+                raise CommandError(str(error)) from None
+        if without_id:
+            notice(f"{without_id:,} rows have no Source_id: each sync creates new customers for them.")
+        return count
+
+    def _check_columns(self, columns: list[str]) -> None:
+        names = ", ".join(columns)
         if "source_id" not in map(str.lower, columns):
+            advice = "rename the column with your ids"
+            for delimiter in _DELIMITERS:
+                if len(columns) == 1 and delimiter in names:
+                    advice = f"pass --delimiter {delimiter!r}"
             raise CommandError(
                 f"{self.file} has no column Source_id, so that each sync would create its customers again:"
-                f" rename the column with your ids. Its columns are {', '.join(columns)}"
+                f" {advice}. Its columns are {names}"
+            )
+        if paths := [name for name in columns if name.lower().startswith(("metadata.", "address."))]:
+            raise CommandError(
+                f"{self.file}: {', '.join(paths)} would become metadata of this name: such columns of"
+                " customers export --columns cannot be synced"
             )
 
     def _customers(self) -> Iterator[Any]:
@@ -123,6 +172,19 @@ class Source:
             with self.file.open("rb") as file:
                 yield from read_json_lines(file, self._numbers)
 
+    @contextmanager
+    def _failure_log(self) -> Generator[Any]:
+        """Write each failure as a line of JSON to the file for them."""
+        if self.failures is None:
+            yield None
+            return
+        with self.failures.open("wb") as file:
+
+            def write(failure: SyncFailure) -> None:
+                file.write(msgspec.json.encode(self._plain(failure)) + b"\n")
+
+            yield write
+
     def print_report(self, report: SyncReport[Any], *, as_json: bool) -> ExitCode:
         """Print the counts and the failures.
 
@@ -131,55 +193,51 @@ class Source:
         """
         code = ExitCode.SOME_FAILED if report.failed or report.invalid else ExitCode.DONE
         if as_json:
-            failures = [
-                {
-                    "line": self._line_of(failure),
-                    "source_id": failure.source_id,
-                    "key": failure.key,
-                    "message": failure.message,
-                    "details": failure.details,
-                }
-                for failure in report.failures
-            ]
             counts = {name: getattr(report, name) for name in _COUNTS}
+            failures = [self._plain(failure) for failure in report.failures]
             print_json([{**counts, "jobs": len(report.jobs), "failures": failures}])
             return code
         if report.failures:
+            listed = [self._plain(failure) for failure in report.failures[:_MAX_LISTED]]
             rows = [
                 (
-                    self._line_of(failure),
-                    failure.source_id,
-                    failure.key,
-                    ": ".join(filter(None, (failure.message, failure.details))),
+                    failure["line"],
+                    failure["source_id"],
+                    failure["key"],
+                    ": ".join(filter(None, (failure["message"], failure["details"]))),
                 )
-                for failure in report.failures[:_MAX_LISTED]
+                for failure in listed
             ]
             print_table(("line" if self.query is None else "row", "source_id", "key", "message"), rows)
         more = report.failed + report.invalid - min(len(report.failures), _MAX_LISTED)
         if more > 0:
-            notice(f"... and {more:,} more: --json prints up to 10,000 of them.")
+            where = "--failures FILE writes all of them" if self.failures is None else f"see {self.failures}"
+            notice(f"... and {more:,} more: {where}.")
         print(
             f"{report.read:,} read, {report.summary()}, {report.resent:,} sent again, in {len(report.jobs):,} jobs."
         )
         if report.missing:
-            print(f"{report.missing:,} of earlier runs are no longer in the source.")
+            print(
+                f"{report.missing:,} of earlier runs are no longer in the source:"
+                " customers delete-missing deletes them."
+            )
         return code
 
-    def _line_of(self, failure: SyncFailure) -> int | None:
-        position = failure.position
-        if position is None or (self.format is FileFormat.CSV and self.query is None):
-            return position
-        return self._numbers.line_of(position)
+    def _plain(self, failure: SyncFailure) -> dict[str, Any]:
+        """A failure as JSON has it, with its line in the file, or its row in the result of the query."""
+        line, message = failure.position, failure.message
+        if line is not None and not self._is_csv:
+            message = self._numbers.problems.get(line, message)
+            line = self._numbers.line_of(line)
+        return {
+            "line": line,
+            "source_id": failure.source_id,
+            "key": failure.key,
+            "message": message,
+            "details": failure.details,
+        }
 
 
-_COUNTS: Final = (
-    "read",
-    "sent",
-    "succeeded",
-    "failed",
-    "invalid",
-    "unchanged",
-    "duplicates",
-    "resent",
-    "missing",
-)
+def _show_progress(advance: Advance, total: int | None, seen: SyncProgress) -> None:
+    done = seen.succeeded + seen.failed + seen.invalid + seen.unchanged + seen.duplicates
+    advance(done, total)

@@ -40,10 +40,18 @@ def open_standard_output() -> FileIO:
 
 
 def write_all(file: FileIO, content: bytes) -> None:
-    """Write all bytes: a single write to a pipe or to a nearly full disk can be partial."""
+    """Write all bytes: a single write to a pipe or to a nearly full disk can be partial.
+
+    Raises:
+        OSError: It names the file, if it has a name.
+    """
     rest = memoryview(content)
-    while rest:
-        rest = rest[file.write(rest) :]
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        error.filename = file.name if isinstance(file.name, str) else None
+        raise
 
 
 async def iterate_in_thread(items: Iterator[T]) -> AsyncGenerator[T]:

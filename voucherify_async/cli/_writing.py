@@ -19,9 +19,9 @@ import msgspec
 from voucherify_async.cli._columns import cell, import_columns, value_at
 from voucherify_async.cli._exit_codes import CommandError
 from voucherify_async.cli._formats import FileFormat
-from voucherify_async.models.customers import Customer
+from voucherify_async.models.customers import Customer, CustomerAddress
 
-__all__ = ["check_format", "write_csv", "write_parquet"]
+__all__ = ["check_format", "check_properties", "write_csv", "write_parquet"]
 
 _ROWS_AT_ONCE: Final = 10_000
 _TEXTS: Final = ("id", "source_id", "name", "email", "phone", "description")
@@ -65,6 +65,22 @@ def check_format(into: FileFormat) -> None:
         import_module("pyarrow.parquet")
     except ImportError:
         raise CommandError("Parquet needs pyarrow: pip install pyarrow") from None
+
+
+def check_properties(paths: Sequence[str]) -> None:
+    """Check that customers have these properties.
+
+    Raises:
+        CommandError: A path is not that of a property. The message names it.
+    """
+    address = {f"address.{name}" for name in CustomerAddress.__struct_fields__}
+    for path in paths:
+        name, _, rest = path.partition(".")
+        if name in {"summary", "loyalty", "referrals", "system_metadata", "metadata", "assets"} and rest:
+            continue
+        if path not in Customer.__struct_fields__ and path not in address:
+            names = ", ".join([*Customer.__struct_fields__, "address.city", "metadata.KEY"])
+            raise CommandError(f"--columns: customers have no property {path}. They have {names}")
 
 
 def write_parquet(data: Path, file: IO[bytes]) -> None:

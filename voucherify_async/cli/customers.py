@@ -165,12 +165,14 @@ def export(
     """
     # These take a while, which `--help` need not wait for.
     from voucherify_async.cli._export import export_to_file, export_to_output  # noqa: PLC0415
-    from voucherify_async.cli._writing import check_format  # noqa: PLC0415
+    from voucherify_async.cli._writing import check_format, check_properties  # noqa: PLC0415
 
     into = choose_format(file, into)
     check_format(into)
-    if columns and into is not FileFormat.CSV:
-        raise CommandError(f"--columns is for CSV, not for {into}")
+    if columns:
+        if into is not FileFormat.CSV:
+            raise CommandError(f"--columns is for CSV, not for {into}")
+        check_properties(columns)
     project, query = connection.open(), filters.to_arguments()
     if file == STANDARD_STREAM:
         export_to_output(project, query, into, columns, concurrency=concurrency)
@@ -210,6 +212,7 @@ def sync(
     project: str | None = None,
     concurrency: Concurrency = 4,
     timeout: Seconds = None,
+    failures: Path | None = None,
     as_json: Json = False,
     connection: Connection = Connection(),
 ) -> ExitCode:
@@ -219,8 +222,10 @@ def sync(
     changed are sent.
 
     Args:
-        file: The file to read; - is standard input. Lines of JSON, each with a source_id; or CSV with the column names of
-            the service's import, where a row replaces all properties of its customer.
+        file: The file to read; - is standard input. Lines of JSON, each with a source_id; or CSV with the columns of the
+            service's import, where a row replaces all properties of its customer: Source_id, Name, Email, Phone, Birthdate,
+            Description, Address_line_1, Address_line_2, Address_Postal_Code, Address_City, Address_State,
+            Address_Country; all others are metadata.
         format_: ndjson or csv. Default: as the file's suffix says; ndjson for standard input.
         query: The file is an SQLite database, and each row of this query is a customer. Columns have the names of a
             customer's fields, or address_city and so on; all others are metadata. NULL clears a value.
@@ -230,10 +235,13 @@ def sync(
         project: A name for the project, stored in the state file, if its application ID will change.
         concurrency: The number of jobs that may run at once.
         timeout: Seconds after which to stop waiting. The exit code is 4 then; running jobs continue. Default: no limit.
+        failures: A file to which each failure is written as a line of JSON.
         as_json: Print the counts and the failures as one JSON object.
     """
     from voucherify_async.cli._sync import Source  # noqa: PLC0415  # takes a while
 
+    if query is None and file.suffix.lower() in {".sqlite", ".sqlite3", ".db"}:
+        raise CommandError(f"{file} looks like an SQLite database: pass --query")
     form = choose_format(file, FileFormat.NDJSON if query is not None else format_)
     if form is FileFormat.PARQUET:
         raise CommandError("a Parquet file cannot be synced: convert it to NDJSON")
@@ -241,7 +249,7 @@ def sync(
         raise CommandError("--query needs the path of a database")
     if file != STANDARD_STREAM and not file.exists():
         raise CommandError(f"{file} does not exist")
-    source = Source(file, form, query, delimiter)
+    source = Source(file, form, query, delimiter, failures)
     hint = (
         "Run the same command to continue."
         if state
@@ -302,6 +310,39 @@ def import_file(
 
     job = project.run(start_job)
     return ExitCode.DONE if job is None else print_job(job, as_json=as_json)
+
+
+@app.command
+def delete_missing(
+    state: Path,
+    /,
+    *,
+    max_share: float = 0.1,
+    project: str | None = None,
+    yes: Yes = False,
+    connection: Connection = Connection(),
+) -> None:
+    """Delete the customers that were no longer in the source of the last sync with a state file.
+
+    Nothing is deleted if that sync did not read its source to the end, or read a customer without a source_id.
+
+    Args:
+        state: The state file of the sync.
+        max_share: Delete nothing if more than this share of all customers in the state file is missing.
+        project: The name for the project, if one was passed to the sync.
+    """
+    if not state.exists():
+        raise CommandError(f"{state} does not exist")
+    client = connection.open()
+    if not confirm(f"Delete the missing customers of {state} at {client.client.base_url}?", yes=yes):
+        raise CommandError("Nothing was deleted.", ExitCode.SOME_FAILED)
+    with hint_after_interruption("Run the same command to continue."):
+        deleted = client.run(
+            lambda voucherify: voucherify.customers.delete_missing(
+                state, max_share=max_share, project=project
+            )
+        )
+    notice(f"{deleted:,} deleted.")
 
 
 @app.command
