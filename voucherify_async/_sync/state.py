@@ -464,6 +464,8 @@ def _state_errors(path: str) -> Generator[None]:
             problem = "in_use", "another sync is using it: try again when that has ended"
         elif code in _UNWRITABLE:
             problem = "unwritable", f"it cannot be written: {error}"
+        elif code == sqlite3.SQLITE_NOTADB:  # perhaps the source itself: nobody should delete that
+            problem = "damaged", f"it is damaged, or not a state file ({error}): use another file"
         else:
             problem = "damaged", f"it is damaged ({error}): {_START_OVER}"
     except FileNotFoundError as error:
