@@ -148,6 +148,11 @@ REFUSED: list[Any] = [
     ),
     ("PATCH", "/-/settings", JSON | {"Host": "rebound.example"}, 403, "localhost"),
     ("GET", "/-/failures", {}, 405, "Allowed: POST, DELETE"),
+    ("GET", "/-/reset", {}, 405, "Allowed: POST"),
+    ("POST", "/-/reset", {}, 415, "The body must be application/json"),
+    ("POST", "/-/reset", {"Content-Type": "text/plain"}, 415, "The body must be application/json"),
+    ("POST", "/-/reset", JSON | {"Sec-Fetch-Site": "cross-site"}, 403, "only from this sandbox's own page"),
+    ("POST", "/-/reset", JSON | {"Host": "rebound.example"}, 403, "localhost"),
     ("POST", "/-/failures", {}, 415, "The body must be application/json"),
     (
         "POST",

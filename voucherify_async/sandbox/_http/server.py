@@ -197,13 +197,19 @@ class Sandbox:
         self.latency = latency
         self.faults = faults
         self.rate_limit = rate_limit
-        self.store = Store(
+        self._initial = _InitialState(
+            latency=latency,
+            faults=faults,
+            rate_limit=rate_limit,
             seed=seed,
             quirks=quirks,
             job_seconds=job_seconds,
             job_seconds_per_item=job_seconds_per_item,
-            segments=segments,
+            segments=tuple(segments),
+            customers=customers,
+            load=load,
         )
+        self.store = self._initial.empty_store()
         self.requests = Exchanges()
         self.on_exchange: Callable[[Exchange], None] | None = None
         self._draws = DrawGenerator(seed)
@@ -227,15 +233,14 @@ class Sandbox:
         elif webhook_secret is not None:
             raise ValueError("webhook_secret needs webhooks, the URL to send them to")
         self._runner: web.AppRunner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_stack = ExitStack()
         with ExitStack() as stack:
             self._state = None if state is None else StateFile(state)
             if self._state is not None:
                 stack.callback(self._state.close)
             if self._state is None or not self._state.load(self.store):
-                seed_customers(self.store, customers, on_progress)
-                if load is not None:
-                    load_customers(self.store, load)
+                self._initial.fill(self.store, on_progress)
             if self._state is not None:
                 self._state.begin(self.store)
             stack.pop_all()
@@ -333,6 +338,49 @@ class Sandbox:
         """Drop the failures planned with `fail_next`."""
         self._planned_failures.clear()
 
+    def reset(self) -> None:
+        """Make everything as it was when the sandbox was created, for the next test.
+
+        The data are those of `customers`, `seed` and `load` again; with `state`, in the file, too. Latency, faults, rate
+        limit, quirks, segments and the durations of jobs are those of the arguments. There are no jobs, tokens, planned
+        failures, recorded requests or webhook deliveries, and pending webhooks are not sent. The same calls get the same
+        ids, faults and delays again.
+
+        It takes as long as creating the sandbox. May be called from any thread; a call that is being processed meanwhile
+        takes effect before or after it.
+
+        Raises:
+            ValueError: The file `load` has an invalid line; nothing was reset.
+            OSError: The file `load` cannot be read, and nothing was reset; or the state file was deleted.
+            sqlite3.Error: The state file cannot be written. The next call tries again.
+            RuntimeError: The sandbox has a state file and was closed.
+        """
+        loop = self._loop
+        if loop is None or loop is _running_loop():
+            self._reset()
+        else:  # the server must not process a call meanwhile
+            asyncio.run_coroutine_threadsafe(self._reset_in_loop(), loop).result()
+
+    async def _reset_in_loop(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        if self._state is not None and self._state.closed:
+            raise RuntimeError("the sandbox was closed and its state file released: make a new one")
+        initial = self._initial
+        fresh = initial.empty_store(self.store.clock)
+        initial.fill(fresh)  # the only step that can fail, apart from the state file
+        self.store.replace_with(fresh)
+        self.latency, self.faults, self.rate_limit = initial.latency, initial.faults, initial.rate_limit
+        self._draws = DrawGenerator(initial.seed)
+        self._planned_failures.clear()
+        self._fault_injector.forget_stale()
+        self.requests.reset()
+        if self._webhooks is not None:
+            self._webhooks.reset()
+        if self._state is not None:
+            self._state.save(self.store)
+
     async def webhooks_delivered(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # says what is pending
         """Wait until all webhooks are delivered, those of unfinished background jobs included.
 
@@ -418,6 +466,7 @@ class Sandbox:
             _logger.warning("listening on %s: %s", self.host, EXPOSURE_WARNING)
         self.port = runner.addresses[0][1]
         self._runner = runner
+        self._loop = asyncio.get_running_loop()
         self.store.base_url = self.base_url
         if self._webhooks is not None:
             self._webhooks.start()
@@ -428,6 +477,7 @@ class Sandbox:
         Webhooks that are still pending are not sent.
         """
         runner, self._runner = self._runner, None
+        self._loop = None
         self._fault_injector.close()
         self._planned_failures.clear()
         try:
@@ -609,6 +659,44 @@ class Sandbox:
                 _logger.exception("on_exchange raised an exception")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InitialState:
+    """The arguments of a sandbox from which its data and settings are made, at its start and when it is reset."""
+
+    latency: Latency
+    faults: Faults
+    rate_limit: int | Quota | None
+    seed: int
+    quirks: Quirks
+    job_seconds: float
+    job_seconds_per_item: float
+    segments: tuple[Segment, ...]
+    customers: int
+    load: str | os.PathLike[str] | None
+
+    def empty_store(self, clock: Callable[[], float] = time.time) -> Store:
+        """A store without customers."""
+        return Store(
+            seed=self.seed,
+            clock=clock,
+            quirks=self.quirks,
+            job_seconds=self.job_seconds,
+            job_seconds_per_item=self.job_seconds_per_item,
+            segments=self.segments,
+        )
+
+    def fill(self, store: Store, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Generate and load the customers into an empty store.
+
+        Raises:
+            ValueError: The file to load has an invalid line.
+            OSError: It cannot be read.
+        """
+        seed_customers(store, self.customers, on_progress)
+        if self.load is not None:
+            load_customers(store, self.load)
+
+
 @dataclass(slots=True)
 class _PendingCall:
     """A call between its arrival and its response."""
@@ -619,6 +707,13 @@ class _PendingCall:
     rate_status: RateStatus
     fault: FaultDecision | None
     body: bytes = b""
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _segments(request: web.Request) -> tuple[str, ...]:

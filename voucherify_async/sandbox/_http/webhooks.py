@@ -71,7 +71,8 @@ class WebhookSender:
         self._url = url
         self._secret = secret
         self._app_id = app_id
-        self._random = random.Random(f"webhooks {seed}")  # noqa: S311  # reproducible, not secret
+        self._seed = seed
+        self._random = self._make_random()
         self._clock = Clock()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,6 +87,13 @@ class WebhookSender:
         self._failing = False
         self._task = asyncio.create_task(self._run())
         self._store.on_event = self._add
+
+    def reset(self) -> None:
+        """Drop the pending webhooks and the deliveries, and draw the same duplicates as after the start."""
+        self.queue.reset()
+        self._random = self._make_random()
+        self._failing = False
+        self.wake()
 
     async def aclose(self) -> None:
         """Stop the task without waiting for a receiver. Webhooks that are still pending fail."""
@@ -131,6 +139,9 @@ class WebhookSender:
             self.wake()
             await self._idle.wait()
         raise RuntimeError("the sandbox is not running, so it sends no webhooks")
+
+    def _make_random(self) -> random.Random:
+        return random.Random(f"webhooks {self._seed}")  # noqa: S311  # reproducible, not secret
 
     def _add(self, event: Event) -> None:
         if event.kind not in WEBHOOK_TYPES:
@@ -194,7 +205,8 @@ class WebhookSender:
         if error is None and self._random.random() < self._store.quirks.duplicate_webhooks:
             delivery.attempts += 1
             await self._post(http, body)
-        self.queue.finish(webhook, self._clock.monotonic(), status=status, error=error)
+        if not self.queue.finish(webhook, self._clock.monotonic(), status=status, error=error):
+            return
         if delivery.state == "failed":
             _logger.warning(
                 "%s %s was not delivered; gave up after %d attempts: %s",

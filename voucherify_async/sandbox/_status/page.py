@@ -8,6 +8,7 @@
 | ``PATCH /-/settings`` | changes latency, faults and the rate limit |
 | ``POST /-/failures`` | plans a failure, as `Sandbox.fail_next` does |
 | ``DELETE /-/failures`` | drops the planned failures |
+| ``POST /-/reset`` | makes everything as it was at the start, as `Sandbox.reset` does |
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +29,13 @@ from voucherify_async.sandbox._status.access import RequestError, check_access
 from voucherify_async.sandbox._status.exchange_details import exchange_json, find_exchange
 from voucherify_async.sandbox._status.html import render
 from voucherify_async.sandbox._status.overview import Overview, counts_json, overview_json
-from voucherify_async.sandbox._status.settings import decode_json, read_changes, read_failure, settings_json
+from voucherify_async.sandbox._status.settings import (
+    check_no_fields,
+    decode_json,
+    read_changes,
+    read_failure,
+    settings_json,
+)
 
 __all__ = ["PageResponse", "error_response", "is_sandbox_path", "respond"]
 
@@ -37,12 +45,14 @@ PREFIX: Final = "/-/"
 _STATUS: Final = "/-/status"
 _SETTINGS: Final = "/-/settings"
 _FAILURES: Final = "/-/failures"
+_RESET: Final = "/-/reset"
 _REQUESTS: Final = "/-/requests/"
 _METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "/": ("GET",),
     _STATUS: ("GET",),
     _SETTINGS: ("PATCH",),
     _FAILURES: ("POST", "DELETE"),
+    _RESET: ("POST",),
 }
 
 _COMMON_HEADERS: Final = {
@@ -82,6 +92,10 @@ class SandboxView(Overview, Protocol):
 
     def clear_planned_failures(self) -> None:
         """Drop the planned failures."""
+        ...
+
+    def reset(self) -> None:
+        """Make everything as it was at the start."""
         ...
 
 
@@ -148,12 +162,16 @@ def _exchange(sandbox: SandboxView, number: int) -> Json:
 
 
 def _change(sandbox: SandboxView, method: str, path: str, body: bytes) -> None:
-    """Change the settings, plan a failure or drop the planned ones."""
+    """Change the settings, plan a failure, drop the planned ones or reset everything."""
     if method == "DELETE":
         sandbox.clear_planned_failures()
         return
     try:
-        given = decode_json(body)
+        given = decode_json(body) if body or path != _RESET else {}
+        if path == _RESET:
+            check_no_fields(given)
+            _reset(sandbox)
+            return
         if path == _FAILURES:
             sandbox.fail_next(**read_failure(given))
             return
@@ -161,6 +179,13 @@ def _change(sandbox: SandboxView, method: str, path: str, body: bytes) -> None:
             setattr(sandbox, name, value)
     except ValueError as error:
         raise RequestError(400, str(error)) from None
+
+
+def _reset(sandbox: SandboxView) -> None:
+    try:
+        sandbox.reset()
+    except (ValueError, OSError, sqlite3.Error) as error:  # of the file to load or of the state file
+        raise RequestError(500, str(error)) from None
 
 
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> PageResponse:
