@@ -54,6 +54,18 @@ async def test_the_page(http: aiohttp.ClientSession) -> None:
         assert "<title>Voucherify sandbox</title>" in await answer.text()
 
 
+@pytest.mark.parametrize("path", ["/", "/-/status"])
+async def test_what_asks_only_whether_it_is_ready(http: aiohttp.ClientSession, path: str) -> None:
+    """As `wget --spider` and health checks of containers do."""
+    async with http.get(path) as answer:
+        expected = (answer.status, answer.content_type)
+    async with http.head(path) as answer:
+        assert (answer.status, answer.content_type) == expected == (200, expected[1])
+        assert await answer.read() == b""
+    async with http.get("/-/status") as answer:  # over the same connection
+        assert answer.status == 200
+
+
 async def test_it_is_no_part_of_the_service(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     sandbox.faults = Faults(reset=1)
     sandbox.latency = 3600

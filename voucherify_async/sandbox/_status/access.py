@@ -15,7 +15,11 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-__all__ = ["UNEXPECTED_HOST", "RequestError", "check_access", "is_expected_host"]
+__all__ = ["READING", "UNEXPECTED_HOST", "RequestError", "check_access", "is_expected_host"]
+
+
+READING: Final = ("GET", "HEAD")
+"""The methods that change nothing."""
 
 
 class RequestError(Exception):
@@ -48,7 +52,7 @@ def check_access(
     if method not in allowed:
         names = ", ".join(allowed)
         raise RequestError(405, f"Allowed: {names}", {"Allow": names})
-    if method == "GET":
+    if method in READING:
         return
     # Browsers send this type to another site only after a preflight request, as they do for every DELETE.
     content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()

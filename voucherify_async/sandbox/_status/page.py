@@ -9,6 +9,8 @@
 | ``POST /-/failures`` | plans a failure, as `Sandbox.fail_next` does |
 | ``DELETE /-/failures`` | drops the planned failures |
 | ``POST /-/reset`` | makes everything as it was at the start, as `Sandbox.reset` does |
+
+Where ``GET`` is allowed, so is ``HEAD``, which health checks send: the server leaves out the body of the response.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from voucherify_async.sandbox._http.rate_limits import RateStatus
-from voucherify_async.sandbox._status.access import RequestError, check_access
+from voucherify_async.sandbox._status.access import READING, RequestError, check_access
 from voucherify_async.sandbox._status.exchange_details import exchange_json, find_exchange
 from voucherify_async.sandbox._status.html import render
 from voucherify_async.sandbox._status.overview import Overview, counts_json, overview_json
@@ -48,8 +50,8 @@ _FAILURES: Final = "/-/failures"
 _RESET: Final = "/-/reset"
 _REQUESTS: Final = "/-/requests/"
 _METHODS: Final[Mapping[str, tuple[str, ...]]] = {
-    "/": ("GET",),
-    _STATUS: ("GET",),
+    "/": READING,
+    _STATUS: READING,
     _SETTINGS: ("PATCH",),
     _FAILURES: ("POST", "DELETE"),
     _RESET: ("POST",),
@@ -131,12 +133,12 @@ def respond(
     """
     number = re.fullmatch(rf"{_REQUESTS}([0-9]{{1,15}})", path)
     try:
-        check_access(method, ("GET",) if number else _METHODS.get(path, ()), headers, hosts)
+        check_access(method, READING if number else _METHODS.get(path, ()), headers, hosts)
         if path == "/":
             return _page(sandbox, page())
         if number:
             return _json(200, _exchange(sandbox, int(number[1])))
-        if method != "GET":
+        if method not in READING:
             _change(sandbox, method, path, body)
             return _json(200, settings_json(sandbox))
         return _json(200, overview_json(sandbox, rate_statuses, query))
@@ -167,7 +169,7 @@ def _change(sandbox: SandboxView, method: str, path: str, body: bytes) -> None:
         sandbox.clear_planned_failures()
         return
     try:
-        given = decode_json(body) if body or path != _RESET else {}
+        given: Any = decode_json(body) if body or path != _RESET else {}
         if path == _RESET:
             check_no_fields(given)
             _reset(sandbox)
