@@ -63,9 +63,9 @@ from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["EXPOSURE_WARNING", "Sandbox"]
+__all__ = ["Sandbox"]
 
-EXPOSURE_WARNING: Final = "anyone who can reach this machine can read and change everything in the sandbox"
+_EXPOSURE_WARNING: Final = "anyone who can reach this machine can read and change everything in the sandbox"
 
 APP_ID: Final = "sandbox-app-id"
 APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # valid for sandboxes only
@@ -463,7 +463,7 @@ class Sandbox:
             await runner.cleanup()
             raise
         if not is_loopback(self.host):
-            _logger.warning("listening on %s: %s", self.host, EXPOSURE_WARNING)
+            _logger.warning("listening on %s: %s", self.host, _EXPOSURE_WARNING)
         self.port = runner.addresses[0][1]
         self._runner = runner
         self._loop = asyncio.get_running_loop()
