@@ -109,12 +109,13 @@ async def test_the_access_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         sandbox.fail_next("customers.list", status=409)
         keys = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
         async with aiohttp.ClientSession(sandbox.base_url, headers=keys) as http:
-            for path in ("/v1/customers?email=ada@example.com", "/v1/customers/a%20b?x=y", "/-/status"):
+            paths = ("/v1/customers?email=ada@example.com", "/v1/customers/a%20b?x=y")
+            for path in (*paths, "/-/status"):
                 async with http.get(URL(path, encoded=True)):
                     pass
         lines = capsys.readouterr().out.splitlines()
     expected = (r"409 [\d.]+ ms fault=status", r"404 [\d.]+ ms")
-    for line, path, rest in zip(lines, ("/v1/customers", "/v1/customers/a%20b"), expected, strict=True):
+    for line, path, rest in zip(lines, paths, expected, strict=True):
         assert re.fullmatch(rf"2026-01-01T00:00:00\.250Z GET {re.escape(path)} {rest}", line), line
 
 
@@ -253,6 +254,17 @@ BAD: list[Any] = [
     (["--port", "99999"], "port must be from 0 to 65535, not 99999"),
     (["--port", "-1"], "port must be from 0 to 65535, not -1"),
     (["--host", ""], "host must not be empty; use 0.0.0.0 to listen on every address"),
+    (
+        ["--allow-host", "*"],
+        "allow_hosts must be host names without scheme and port, such as sandbox or sandbox.example.com, not '*'",
+    ),
+    (
+        ["--segment", "seg_vip"],
+        (
+            "argument --segment: the rules of a segment must follow its id and a colon, as in seg_vip:city=London, not"
+            " 'seg_vip'; without rules it contains everyone, as in seg_all:"
+        ),
+    ),
     (["--customers", "-1"], "customers must not be negative, not -1"),
     (["--job-seconds", "-1"], "job_seconds must not be negative, not -1.0"),
     (["--latency", "-1"], "latency must not be negative, not -1.0"),

@@ -285,7 +285,7 @@ async def test_latencies(monkeypatch: pytest.MonkeyPatch) -> None:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr(server, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
 
     async def ask(sandbox: Sandbox, times: int) -> list[float]:
         slept.clear()

@@ -232,3 +232,39 @@ async def test_names_by_which_it_may_be_called(path: str, name: str, refused: bo
         keys = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
         async with http.get(path, headers={**keys, "Host": name}) as answer:
             assert (answer.status == 403) is refused
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "*",
+        "*.example.com",
+        "http://sandbox",
+        "box:8181",
+        "box/",
+        "a b",
+        "[::1]",
+        "b\u00fcro",
+        "user@box",
+        ".",
+        "a..b",
+        5,
+    ],
+)
+def test_names_that_no_request_can_have(name: Any) -> None:
+    """They would be accepted, and every request be rejected."""
+    with pytest.raises(
+        ValueError, match=r"^allow_hosts must be host names without scheme and port, such as "
+    ):
+        Sandbox(allow_hosts=["box", name])
+
+
+def test_a_name_in_the_place_of_names() -> None:
+    with pytest.raises(ValueError, match=r"^allow_hosts must be a list of host names, not 'box'"):
+        Sandbox(allow_hosts="box")
+
+
+@pytest.mark.parametrize("name", ["box", "My_Box-1.example.com", "xn--bro-hoa", "box.", "10.0.0.1", "::1"])
+def test_names_that_requests_can_have(name: str) -> None:
+    assert name.lower() in Sandbox(allow_hosts=[name]).hosts

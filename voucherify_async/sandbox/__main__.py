@@ -17,6 +17,7 @@ from voucherify_async.sandbox._http.access_log import access_log_line
 from voucherify_async.sandbox._http.exchanges import Exchange
 from voucherify_async.sandbox._http.faults import Faults, Latency
 from voucherify_async.sandbox._http.server import Sandbox
+from voucherify_async.sandbox._http.webhooks import check_webhook_url
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 
@@ -134,7 +135,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--verbose",
         action="store_true",
-        help="print a line for each request: time, method, path, status, milliseconds, and the fault if there was one",
+        help="print a line for each request: time, method, path with query, status, milliseconds, and the fault if there was one",
     )
     return parser
 
@@ -215,12 +216,13 @@ def _webhook_secret(url: str | None, variable: str | None) -> str | None:
     """The secret of the webhooks; `None` if none are sent.
 
     Raises:
-        ValueError: There is no secret, or it is not needed.
+        ValueError: There is no secret, or it is not needed; or the URL, which is checked first, is invalid.
     """
     if url is None:
         if variable is not None:
             raise ValueError("--webhook-secret-env needs --webhooks, the URL to send them to")
         return None
+    check_webhook_url(url)
     name = variable or _SECRET_VARIABLE
     secret = os.environ.get(name)
     if not secret:

@@ -49,12 +49,12 @@ from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._http.faults import DrawGenerator, FaultDecision, Faults, Latency, to_range
 from voucherify_async.sandbox._http.planned_failures import PlannedFailure, PlannedFailures
 from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
-from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
+from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, no_such_endpoint
 from voucherify_async.sandbox._http.webhook_queue import WebhookDelivery
 from voucherify_async.sandbox._http.webhooks import WebhookSender
 from voucherify_async.sandbox._seed.load import load_customers
 from voucherify_async.sandbox._seed.seed import seed_customers
-from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host
+from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host, is_host_name
 from voucherify_async.sandbox._status.page import error_response, is_sandbox_path, respond
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 from voucherify_async.sandbox._store.jobs import REPORT_PATH, find_report
@@ -72,6 +72,8 @@ APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # valid for sandboxes only
 
 _MAX_RAW_BODY_BYTES: Final = MAX_BODY_BYTES + 64 * 1024
 """Maximum size of a body, in bytes: the largest file, plus its multipart framing."""
+_CLIENT_API: Final = "client"
+"""The first segment of the paths of the client-side API, which the sandbox does not have."""
 _SHUTDOWN_SECONDS: Final = 0.5
 _LINGERING_SECONDS: Final = 1.0
 """After an early response, how long the rest of the request body is read, so that the client is not reset before it
@@ -179,7 +181,7 @@ class Sandbox:
         Raises:
             ValueError: `customers`, `latency`, `job_seconds`, `job_seconds_per_item` or `webhook_retry_seconds` is
                 negative or not finite; `latency` is not a valid range; `rate_limit` is less than 1; `host` is empty;
-                `port` is not from 0 to 65535; `webhooks` is not an http(s) URL, or has credentials; `webhook_secret`
+                `allow_hosts` has anything else than names; `port` is not from 0 to 65535; `webhooks` is not an http(s) URL, or has credentials; `webhook_secret`
                 is empty or missing, or is given without `webhooks`; `load` cannot be read or has an invalid line; or
                 `state` cannot be used.
             FileNotFoundError: The file `load` does not exist.
@@ -216,7 +218,7 @@ class Sandbox:
         self._planned_failures = PlannedFailures(routes)
         self._fault_injector = FaultInjector(self._record)
         self.host = host
-        self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
+        self.hosts = frozenset(name.lower() for name in (host, *_check_hosts(allow_hosts)))
         self.port = port
         self._webhooks: WebhookSender | None = None
         self.webhook_deliveries: deque[WebhookDelivery] = deque()
@@ -601,6 +603,8 @@ class Sandbox:
         if call.fault is not None:
             call.fault.check()
         self._check_host(call.request)
+        if call.segments[0] == _CLIENT_API:  # its keys are not those of the sandbox
+            raise no_such_endpoint()
         self._authenticate(call.request.headers, section=call.segments[1] if len(call.segments) > 1 else "")
         status, content = self._answer(call.request, call.body, call.request_id)
         if self._webhooks is not None:
@@ -724,6 +728,20 @@ def _segments(request: web.Request) -> tuple[str, ...]:
 @functools.cache
 def _page_template() -> str:
     return resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
+
+
+def _check_hosts(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise ValueError(f"allow_hosts must be a list of host names, not {names!r}")
+    checked = list(names)
+    for name in checked:
+        # Others would be accepted, and no request be: a Host header cannot match them.
+        if not isinstance(name, str) or not is_host_name(name):
+            raise ValueError(
+                "allow_hosts must be host names without scheme and port, such as sandbox or sandbox.example.com,"
+                f" not {name!r}"
+            )
+    return checked
 
 
 def _check_not_negative(name: str, value: float) -> None:

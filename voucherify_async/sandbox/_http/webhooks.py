@@ -23,7 +23,7 @@ from voucherify_async.sandbox._http.webhook_queue import MAX_PENDING, QueuedWebh
 from voucherify_async.sandbox._store.records import Event
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["WebhookSender"]
+__all__ = ["WebhookSender", "check_webhook_url"]
 
 RESPONSE_SECONDS: Final = 10.0
 """Time for a response. The service waits as long."""
@@ -33,6 +33,18 @@ _REPORT_INTERVAL: Final = 1_000
 """Dropped events between two log messages."""
 
 _logger = logging.getLogger("voucherify_async.sandbox")
+
+
+def check_webhook_url(url: str) -> None:
+    """Check the URL to send webhooks to.
+
+    Raises:
+        ValueError: It is not an http(s) URL without credentials.
+    """
+    if not is_url(url) or "@" in urlsplit(url).netloc:
+        raise ValueError(  # without the URL, which may have credentials
+            "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks"
+        )
 
 
 class WebhookSender:
@@ -58,10 +70,7 @@ class WebhookSender:
         Raises:
             ValueError: `url` is not an http(s) URL without credentials, or `secret` is empty.
         """
-        if not is_url(url) or "@" in urlsplit(url).netloc:
-            raise ValueError(  # without the URL, which may have credentials
-                "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks"
-            )
+        check_webhook_url(url)
         if not isinstance(secret, str) or not secret or not secret.isprintable():
             raise ValueError(
                 "webhook_secret must be a non-empty string of printable characters: it signs the webhooks"

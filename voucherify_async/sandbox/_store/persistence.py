@@ -100,10 +100,14 @@ class StateFile:
     @contextlib.contextmanager
     def _sqlite_errors_as_value_errors(self) -> Generator[None]:
         reason = ""
+        in_use = False
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             reason = str(error)
+            in_use = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        if in_use:
+            raise ValueError(f"state: another sandbox uses {self._path}: stop it, or name another file")
         if reason:
             raise ValueError(f"state: cannot use {self._path}: {reason}")
 
