@@ -491,8 +491,8 @@ def test_failures_are_planned_and_dropped(sandbox: Sandbox) -> None:
         answer = ask(sandbox, "/-/failures", "POST", JSON, json.dumps(body).encode())
         assert content(answer) == content(ask(sandbox))["settings"]
     assert content(ask(sandbox))["settings"]["failures"] == [
-        {"operation": "customers.update", "status": 503, "times": 1},
-        {"operation": ["PUT", "/v1/customers/*"], "status": 409, "times": 2},
+        {"operation": "customers.update", "status": 503, "fault": "status", "times": 1},
+        {"operation": ["PUT", "/v1/customers/*"], "status": 409, "fault": "status", "times": 2},
     ]
     assert (sandbox.planned_failures[1].key, sandbox.planned_failures[1].retry_after) == ("k", 2)
     assert content(ask(sandbox, "/-/failures", "DELETE"))["failures"] == []

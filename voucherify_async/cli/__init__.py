@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"cyclopts", "dotenv", "rich"}:
             raise
-        if given[:1] == ["sandbox"]:
+        if list(given[:1]) == ["sandbox"]:
             print(_SANDBOX, file=sys.stderr)
         print(_MISSING_EXTRA, file=sys.stderr)
         return 2

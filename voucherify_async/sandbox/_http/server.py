@@ -29,9 +29,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from email.utils import formatdate
+from http import HTTPStatus
 from importlib import resources
 from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Literal, Self, Unpack
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -295,18 +296,20 @@ class Sandbox:
         self,
         operation: str | tuple[str, str],
         *,
-        status: int = 503,
+        status: int | None = None,
+        fault: Literal["reset", "truncate", "stall"] | None = None,
         times: int = 1,
         key: str | None = None,
         message: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        """Make the next calls of an operation fail. They have no effect.
+        """Make the next calls of an operation fail. They have no effect, except for ``truncate``.
 
         ::
 
             sandbox.fail_next("customers.update", status=409)
             sandbox.fail_next(("PUT", "/v1/customers/*"), status=503, times=2, retry_after=0)
+            sandbox.fail_next("customers.create", fault="reset")
 
         Several failures can be pending: a call meets the first one that matches it. A planned failure takes
         precedence over `faults`, and is checked before the credentials. A call that the rate limit rejects does not
@@ -316,7 +319,11 @@ class Sandbox:
             operation: The name of an operation of the client, such as ``customers.update``, or a pair of HTTP method
                 and path. ``*`` in the path matches one segment, for example an id. Jobs use the operations of single
                 requests: `customers.sync` sends ``customers.update_in_bulk``.
-            status: HTTP status of the error, from 400 to 599.
+            status: HTTP status of the error, from 400 to 599. Default: 503. A 429 has the headers of an exhausted rate
+                limit.
+            fault: A fault of the network in the place of an error response: ``reset`` resets the connection, ``stall``
+                sends nothing until the client disconnects, and ``truncate`` stops in the middle of the response to a call
+                that has taken effect.
             times: How many calls fail.
             key: The key in the body of the error. Default: the one that belongs to the status.
             message: The message in the body of the error. Default: the one that belongs to the status.
@@ -328,7 +335,13 @@ class Sandbox:
                 another argument is invalid, or 1,000 failures are pending.
         """
         self._planned_failures.add(
-            operation, status=status, times=times, key=key, message=message, retry_after=retry_after
+            operation,
+            status=status,
+            fault=fault,
+            times=times,
+            key=key,
+            message=message,
+            retry_after=retry_after,
         )
 
     @property
@@ -589,7 +602,7 @@ class Sandbox:
             status=status,
             body=body,
             content_type=None if body is None else "application/json",
-            headers={**self._headers(call), **error_headers},
+            headers={**self._headers(call, status), **error_headers},
         )
 
     async def _process(self, call: _PendingCall) -> tuple[int, bytes | None]:
@@ -648,11 +661,15 @@ class Sandbox:
         )
         return routes.dispatch(self.store, call)
 
-    def _headers(self, call: _PendingCall) -> dict[str, str]:
+    def _headers(self, call: _PendingCall, status: int) -> dict[str, str]:
         now = self.store.clock()
         # From the store's clock, like all other times: clients compare the rate limit headers with the date.
         date = formatdate(int(now), usegmt=True)
-        return {"Date": date, "X-Request-Id": call.request_id, **call.rate_status.headers(now)}
+        headers = {"Date": date, "X-Request-Id": call.request_id, **call.rate_status.headers(now)}
+        if status == HTTPStatus.TOO_MANY_REQUESTS and call.fault is not None and call.rate_status.admitted:
+            retry_after = int(call.fault.headers()["Retry-After"])
+            headers |= call.rate_status.headers_of_rejection(now, retry_after)
+        return headers
 
     def _record(self, exchange: Exchange) -> None:
         self.requests.keep(exchange)

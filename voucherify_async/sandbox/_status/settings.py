@@ -68,7 +68,12 @@ def settings_json(sandbox: Settings) -> Json:
         if quota is None
         else {"limit": quota.limit, "period": quota.period, "fixed": quota.fixed},
         "failures": [
-            {"operation": failure.operation, "status": failure.status, "times": failure.times}
+            {
+                "operation": failure.operation,
+                "status": failure.status,
+                "fault": failure.fault,
+                "times": failure.times,
+            }
             for failure in sandbox.planned_failures
         ],
     }
@@ -94,7 +99,7 @@ def read_failure(given: Any) -> Json:
     Raises:
         ValueError: An argument is unknown, or there is no operation.
     """
-    keys = ("operation", "status", "times", "key", "message", "retry_after")
+    keys = ("operation", "status", "fault", "times", "key", "message", "retry_after")
     arguments = _check_object("the body", given, keys)
     if "operation" not in arguments:
         raise ValueError("the body must have an operation")
