@@ -5,6 +5,7 @@
 | ``GET /`` | the page, with the current settings |
 | ``GET /-/status`` | counts, recent requests and jobs, rate counters and settings |
 | ``GET /-/requests/<number>`` | the headers and bodies of a request and its response |
+| ``GET /-/webhooks`` | the deliveries of the latest webhooks, and how many are pending |
 | ``PATCH /-/settings`` | changes latency, faults and the rate limit |
 | ``POST /-/failures`` | plans a failure, as `Sandbox.fail_next` does |
 | ``DELETE /-/failures`` | drops the planned failures |
@@ -30,7 +31,7 @@ from voucherify_async.sandbox._http.rate_limits import RateStatus
 from voucherify_async.sandbox._status.access import READING, RequestError, check_access
 from voucherify_async.sandbox._status.exchange_details import exchange_json, find_exchange
 from voucherify_async.sandbox._status.html import render
-from voucherify_async.sandbox._status.overview import Overview, counts_json, overview_json
+from voucherify_async.sandbox._status.overview import Overview, counts_json, overview_json, webhooks_json
 from voucherify_async.sandbox._status.settings import (
     check_no_fields,
     decode_json,
@@ -47,11 +48,13 @@ PREFIX: Final = "/-/"
 _STATUS: Final = "/-/status"
 _SETTINGS: Final = "/-/settings"
 _FAILURES: Final = "/-/failures"
+_WEBHOOKS: Final = "/-/webhooks"
 _RESET: Final = "/-/reset"
 _REQUESTS: Final = "/-/requests/"
 _METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "/": READING,
     _STATUS: READING,
+    _WEBHOOKS: READING,
     _SETTINGS: ("PATCH",),
     _FAILURES: ("POST", "DELETE"),
     _RESET: ("POST",),
@@ -141,6 +144,8 @@ def respond(
         if method not in READING:
             _change(sandbox, method, path, body)
             return _json(200, settings_json(sandbox))
+        if path == _WEBHOOKS:
+            return _json(200, webhooks_json(sandbox))
         return _json(200, overview_json(sandbox, rate_statuses, query))
     except RequestError as error:
         return error_response(error.status, str(error), error.headers)
