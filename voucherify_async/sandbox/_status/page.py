@@ -51,7 +51,7 @@ _FAILURES: Final = "/-/failures"
 _WEBHOOKS: Final = "/-/webhooks"
 _RESET: Final = "/-/reset"
 _REQUESTS: Final = "/-/requests/"
-_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
+METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "/": READING,
     _STATUS: READING,
     _WEBHOOKS: READING,
@@ -136,7 +136,7 @@ def respond(
     """
     number = re.fullmatch(rf"{_REQUESTS}([0-9]{{1,15}})", path)
     try:
-        check_access(method, READING if number else _METHODS.get(path, ()), headers, hosts)
+        check_access(method, READING if number else METHODS.get(path, ()), headers, hosts)
         if path == "/":
             return _page(sandbox, page())
         if number:
