@@ -238,7 +238,6 @@ def test_what_comes_after_the_output_was_closed_is_not_printed(
 async def test_where_it_listens(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("WARNING", "voucherify_async")  # the demo, in another test, sets another one
     async with serving(monkeypatch, capsys):
         assert caplog.records == []
     async with serving(monkeypatch, capsys, "--host", "0.0.0.0") as (_, out):
