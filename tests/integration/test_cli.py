@@ -335,7 +335,9 @@ def test_version(run: Run) -> None:
     assert run("--version") == (0, f"{__version__}\n", "")
 
 
-def test_the_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     for name, count in {
         "SEED_CUSTOMERS": 300,
         "BULK_CUSTOMERS": 200,
@@ -343,6 +345,7 @@ def test_the_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
         "SYNC_CUSTOMERS": 400,
     }.items():
         monkeypatch.setattr(f"voucherify_async.cli.demo._{name}", count)
+    caplog.set_level(logging.WARNING, "voucherify_async")  # restores what the demo changes
     assert run_demo() == 0
     out = capsys.readouterr().out
     for text in (

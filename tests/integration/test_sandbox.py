@@ -37,6 +37,7 @@ async def http(sandbox: Sandbox) -> AsyncIterator[aiohttp.ClientSession]:
 REFUSED: list[Any] = [
     ("GET", "/v1", {}, 404, "not_found"),
     ("GET", "/v1/vouchers", {}, 404, "not_found"),
+    ("GET", "/client/v1/qualifications", {}, 404, "not_found"),
     ("PATCH", "/v1/customers", {}, 405, "method_not_allowed"),
     ("POST", "/v1/customers/a", {}, 405, "method_not_allowed"),
     ("GET", "/v1/customers?limit=0", {}, 400, "invalid_query_params"),
@@ -546,3 +547,20 @@ async def test_whoever_listens_gets_each_exchange(
     sandbox.on_exchange = None
     await voucherify.customers.list()
     assert len(heard) == 1
+
+
+async def test_it_says_which_sections_it_has(sandbox: Sandbox) -> None:
+    """A 404 for an unknown endpoint must not read like a missing voucher. Client-side keys are not known either."""
+    keys = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
+    client_keys = {"X-Client-Application-Id": "a", "X-Client-Token": "b"}
+    for path, headers in (("/v1/vouchers/a", keys), ("/client/v1/validations", client_keys)):
+        async with (
+            aiohttp.ClientSession(sandbox.base_url, headers=headers) as http,
+            http.get(path) as answer,
+        ):
+            assert answer.status == 404
+            error = await answer.json()
+        assert error["details"] == (
+            "The sandbox has no such endpoint: it has those of customers, async actions and OAuth only"
+        )
+        assert "resource_id" not in error

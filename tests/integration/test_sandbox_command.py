@@ -109,12 +109,13 @@ async def test_the_access_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         sandbox.fail_next("customers.list", status=409)
         keys = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
         async with aiohttp.ClientSession(sandbox.base_url, headers=keys) as http:
-            for path in ("/v1/customers?email=ada@example.com", "/v1/customers/a%20b?x=y", "/-/status"):
+            paths = ("/v1/customers?email=ada@example.com", "/v1/customers/a%20b?x=y")
+            for path in (*paths, "/-/status"):
                 async with http.get(URL(path, encoded=True)):
                     pass
         lines = capsys.readouterr().out.splitlines()
     expected = (r"409 [\d.]+ ms fault=status", r"404 [\d.]+ ms")
-    for line, path, rest in zip(lines, ("/v1/customers", "/v1/customers/a%20b"), expected, strict=True):
+    for line, path, rest in zip(lines, paths, expected, strict=True):
         assert re.fullmatch(rf"2026-01-01T00:00:00\.250Z GET {re.escape(path)} {rest}", line), line
 
 
@@ -158,13 +159,39 @@ def test_progress_that_nobody_reads(monkeypatch: pytest.MonkeyPatch, closed_pipe
     os.dup2(os.open(os.devnull, os.O_WRONLY), closed_pipe.fileno())
 
 
+class Output(io.StringIO):
+    """Remembers what each call has written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.written.append(text)
+        return super().write(text)
+
+
+async def test_the_banner_is_written_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With an unbuffered output, who has read "Ctrl-C." may close it: a newline that follows would end the command."""
+    output = Output()
+    async with serving(monkeypatch, capsys) as (_, told):
+        monkeypatch.setattr(sys, "stdout", output)
+        command.AccessLog(asyncio.Event()).write(Exchange("GET", "/v1/customers", {}, b"", 200, {}, b""))
+    assert told.endswith("Stop it with Ctrl-C.\n")
+    (line,) = output.written
+    assert line.endswith(" ms\n")
+
+
 def test_output_that_nobody_reads_ends_the_command(
-    monkeypatch: pytest.MonkeyPatch, closed_pipe: Any, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, closed_pipe: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdout", closed_pipe)
     with pytest.raises(SystemExit) as caught:
         command.main(["--port", "0", "--state", str(tmp_path / "state")])
     assert caught.value.code == 1
+    assert capsys.readouterr().err == f"{PROGRAM}: stopped, as the standard output was closed\n"
     closed_pipe.write("more")
     closed_pipe.flush()  # goes nowhere
 
@@ -208,12 +235,16 @@ def test_what_comes_after_the_output_was_closed_is_not_printed(
     os.dup2(os.open(os.devnull, os.O_WRONLY), closed_pipe.fileno())
 
 
-async def test_where_it_listens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    async with serving(monkeypatch, capsys) as (_, out):
-        assert "anyone" not in out
+async def test_where_it_listens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(monkeypatch, capsys):
+        assert caplog.records == []
     async with serving(monkeypatch, capsys, "--host", "0.0.0.0") as (_, out):
-        assert "\nWarning: anyone who can reach this machine can read and change everything in the" in out
+        assert "anyone" not in out  # once is enough: the log is printed, to standard error
         assert "BASE_URL=http://127.0.0.1:" in out
+    (record,) = caplog.records
+    assert record.getMessage().startswith("listening on 0.0.0.0: anyone who can reach this machine can read")
 
 
 BAD: list[Any] = [
@@ -222,6 +253,17 @@ BAD: list[Any] = [
     (["--port", "99999"], "port must be from 0 to 65535, not 99999"),
     (["--port", "-1"], "port must be from 0 to 65535, not -1"),
     (["--host", ""], "host must not be empty; use 0.0.0.0 to listen on every address"),
+    (
+        ["--allow-host", "*"],
+        "allow_hosts must be host names without scheme and port, such as sandbox or sandbox.example.com, not '*'",
+    ),
+    (
+        ["--segment", "seg_vip"],
+        (
+            "argument --segment: the rules of a segment must follow its id and a colon, as in seg_vip:city=London, not"
+            " 'seg_vip'; without rules it contains everyone, as in seg_all:"
+        ),
+    ),
     (["--customers", "-1"], "customers must not be negative, not -1"),
     (["--job-seconds", "-1"], "job_seconds must not be negative, not -1.0"),
     (["--latency", "-1"], "latency must not be negative, not -1.0"),
@@ -255,8 +297,7 @@ async def test_bad_options(argv: list[str], message: str, capsys: pytest.Capture
         await serve(*argv)
     told = capsys.readouterr()
     assert (caught.value.code, told.out) == (2, "")
-    assert told.err.startswith(f"usage: {PROGRAM} ")
-    assert told.err.endswith(f"{PROGRAM}: error: {message}\n")
+    assert told.err == f"usage: {PROGRAM} [--help] [options]\n{PROGRAM}: error: {message}\n"
 
 
 async def test_a_port_that_is_taken(sandbox: Sandbox) -> None:

@@ -13,8 +13,10 @@ from voucherify_async import (
     ConflictError,
     NotFoundError,
     RateLimitError,
+    ReadTimeoutError,
     RetryPolicy,
     ServerError,
+    TransportError,
     VoucherifyClient,
 )
 from voucherify_async.sandbox import Faults, Quota, Sandbox
@@ -132,3 +134,56 @@ async def test_it_is_planned_over_http(sandbox: Sandbox, voucherify: VoucherifyC
             assert (await answer.json())["failures"] == []
     with pytest.raises(NotFoundError):
         await voucherify.customers.get("a")
+
+
+@pytest.mark.parametrize("fault", ["reset", "truncate"])
+async def test_one_call_meets_a_fault_of_the_network(sandbox: Sandbox, fault: Any) -> None:
+    sandbox.fail_next("customers.create", fault=fault)
+    async with sandbox.client(**ONCE) as voucherify:
+        with pytest.raises(TransportError) as caught:
+            await voucherify.customers.create(source_id="a", name="Ada")
+        assert caught.value.may_have_been_applied
+        assert [exchange.fault for exchange in sandbox.requests] == [fault]
+        assert len(sandbox.store.customers) == (fault == "truncate")
+        await voucherify.customers.create(source_id="a", name="Ada")
+    assert len(sandbox.store.customers) == 1
+
+
+async def test_a_call_that_gets_no_response(sandbox: Sandbox) -> None:
+    sandbox.fail_next("customers.list", fault="stall")
+    async with sandbox.client(**ONCE, timeout=0.01) as voucherify:
+        with pytest.raises(ReadTimeoutError):
+            await voucherify.customers.list()
+
+
+@pytest.mark.parametrize("retry_after", [None, 0, 7])
+async def test_a_planned_429_has_the_headers_of_a_real_one(sandbox: Sandbox, retry_after: int | None) -> None:
+    sandbox.store.clock = lambda: 1_767_225_600.75
+    sandbox.fail_next("customers.list", status=429, retry_after=retry_after)
+    sandbox.fail_next("customers.update_in_bulk", status=429)
+    seconds = 1 if retry_after is None else retry_after
+    async with aiohttp.ClientSession(sandbox.base_url) as http:
+        async with http.get("/v1/customers") as answer:
+            assert (answer.status, answer.headers.getall("Retry-After")) == (429, [str(seconds)])
+            assert answer.headers["X-Rate-Limit-Remaining"] == "0"
+            assert answer.headers["X-Rate-Limit-Type"] == "api_calls"
+            # Of the second of the Date header, so that a client may come back when Retry-After is over.
+            assert answer.headers["X-Rate-Limit-Retry"] == str(1_767_225_600 + seconds)
+        async with http.post("/v1/customers/bulk/async") as answer:
+            assert answer.headers["X-Rate-Limit-Type"] == "bulk_api_calls"
+        async with http.get("/v1/customers") as answer:
+            assert answer.status == 401
+            assert answer.headers["X-Rate-Limit-Remaining"] == "999998"
+            assert "X-Rate-Limit-Type" not in answer.headers
+
+
+async def test_a_fault_of_the_network_is_planned_over_http(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession(sandbox.base_url) as http:
+        async with http.post(
+            "/-/failures", json={"operation": "customers.create", "fault": "reset"}
+        ) as answer:
+            assert (await answer.json())["failures"] == [
+                {"operation": "customers.create", "status": 0, "fault": "reset", "times": 1}
+            ]
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await http.post("/v1/customers")

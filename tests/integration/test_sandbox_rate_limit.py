@@ -166,7 +166,7 @@ async def test_a_call_counts_when_it_arrives(clock: FakeClock, monkeypatch: pyte
     async def pass_time(seconds: float) -> None:
         clock.now += seconds
 
-    monkeypatch.setattr(server, "asyncio", SimpleNamespace(sleep=pass_time))
+    monkeypatch.setattr(server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": pass_time}))
     async with serving(clock, 1, latency=20.0) as http:
         assert await call(http, "GET", "/v1/customers") == (200, 0, 60)
         async with http.get("/v1/customers") as answer:  # arrives at 20, is answered at 40

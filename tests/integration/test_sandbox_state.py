@@ -145,7 +145,7 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
 
 def test_one_sandbox_at_a_time(path: Path) -> None:
     first = Sandbox(state=path)
-    with pytest.raises(ValueError, match=r"^state: cannot use .*: database is locked"):
+    with pytest.raises(ValueError, match=r"^state: another sandbox uses .*: stop it, or name another file"):
         Sandbox(state=path)
     with first:
         pass

@@ -54,6 +54,18 @@ async def test_the_page(http: aiohttp.ClientSession) -> None:
         assert "<title>Voucherify sandbox</title>" in await answer.text()
 
 
+@pytest.mark.parametrize("path", ["/", "/-/status"])
+async def test_what_asks_only_whether_it_is_ready(http: aiohttp.ClientSession, path: str) -> None:
+    """As `wget --spider` and health checks of containers do."""
+    async with http.get(path) as answer:
+        expected = (answer.status, answer.content_type)
+    async with http.head(path) as answer:
+        assert (answer.status, answer.content_type) == expected == (200, expected[1])
+        assert await answer.read() == b""
+    async with http.get("/-/status") as answer:  # over the same connection
+        assert answer.status == 200
+
+
 async def test_it_is_no_part_of_the_service(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     sandbox.faults = Faults(reset=1)
     sandbox.latency = 3600
@@ -220,3 +232,39 @@ async def test_names_by_which_it_may_be_called(path: str, name: str, refused: bo
         keys = {"X-App-Id": sandbox.app_id, "X-App-Token": sandbox.app_token}
         async with http.get(path, headers={**keys, "Host": name}) as answer:
             assert (answer.status == 403) is refused
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "*",
+        "*.example.com",
+        "http://sandbox",
+        "box:8181",
+        "box/",
+        "a b",
+        "[::1]",
+        "b\u00fcro",
+        "user@box",
+        ".",
+        "a..b",
+        5,
+    ],
+)
+def test_names_that_no_request_can_have(name: Any) -> None:
+    """They would be accepted, and every request be rejected."""
+    with pytest.raises(
+        ValueError, match=r"^allow_hosts must be host names without scheme and port, such as "
+    ):
+        Sandbox(allow_hosts=["box", name])
+
+
+def test_a_name_in_the_place_of_names() -> None:
+    with pytest.raises(ValueError, match=r"^allow_hosts must be a list of host names, not 'box'"):
+        Sandbox(allow_hosts="box")
+
+
+@pytest.mark.parametrize("name", ["box", "My_Box-1.example.com", "xn--bro-hoa", "box.", "10.0.0.1", "::1"])
+def test_names_that_requests_can_have(name: str) -> None:
+    assert name.lower() in Sandbox(allow_hosts=[name]).hosts

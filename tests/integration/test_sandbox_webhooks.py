@@ -708,6 +708,10 @@ async def test_the_command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
             ["--webhooks", "localhost", "--webhook-secret-env", "SECRET"],
             "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks",
         ),
+        (
+            ["--webhooks", "localhost"],  # without a secret, too
+            "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks",
+        ),
     ],
     ids=str,
 )

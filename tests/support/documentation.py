@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-__all__ = ["BLOCKS", "COMMANDS", "ELSEWHERE", "FRAGMENTS", "PAGES", "ROOT", "find_blocks"]
+__all__ = ["BLOCKS", "COMMANDS", "ELSEWHERE", "FRAGMENTS", "PAGES", "ROOT", "SHELL_ELSEWHERE", "find_blocks"]
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -19,6 +19,11 @@ ELSEWHERE: Final = {
     "docs/pages/official-client.md": "tests/integration/test_official_client_page.py",
 }
 """Pages whose Python blocks are run by tests of their own."""
+
+SHELL_ELSEWHERE: Final = {
+    "docs/pages/sandbox-http.md": "tests/integration/test_sandbox_http_page.py",
+}
+"""Pages all of whose console blocks are run by tests of their own."""
 
 _BLOCK: Final = re.compile(
     r"(?:^ *<!-- test: (?P<name>.+?) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
@@ -70,8 +75,9 @@ BLOCKS: Final = _named_blocks()
 
 COMMANDS: Final = [
     line
-    for text in PAGES.values()
+    for path, text in PAGES.items()
+    if not (path in SHELL_ELSEWHERE and (ROOT / SHELL_ELSEWHERE[path]).exists())
     for _, block in find_blocks(text, "console")
     for line in block.strip().splitlines()
 ]
-"""The lines of the console blocks."""
+"""The lines of the console blocks, without those that are run."""

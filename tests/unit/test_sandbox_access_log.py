@@ -16,7 +16,13 @@ SECRETS: Any = {"X-App-Token": "secret", "Authorization": "Bearer secret"}
     ("details", "line"),
     [
         ({}, "GET /v1/customers 200 0.0 ms"),
-        ({"target": "/v1/customers?email=secret&a=?"}, "GET /v1/customers 200 0.0 ms"),
+        ({"target": "/v1/customers?email=a%20b&a=?"}, "GET /v1/customers?email=a%20b&a=? 200 0.0 ms"),
+        ({"target": "/v1/customers?"}, "GET /v1/customers? 200 0.0 ms"),
+        (
+            {"target": "/v1/customers?app_token=secret&limit=5&Secret=a=b&token&x-key=c"},
+            "GET /v1/customers?app_token=***&limit=5&Secret=***&token&x-key=*** 200 0.0 ms",
+        ),
+        ({"target": "/v1/customers?%61pp%5Ftoken=secret"}, "GET /v1/customers?%61pp%5Ftoken=*** 200 0.0 ms"),
         ({"target": "/v1/customers/a%20b"}, "GET /v1/customers/a%20b 200 0.0 ms"),
         ({"target": "/v1/\udcffé\n \x7f"}, "GET /v1/\\udcff\\xe9\\x0a\\x20\\x7f 200 0.0 ms"),
         ({"target": "/" + 199 * "a"}, "GET /" + 199 * "a" + " 200 0.0 ms"),

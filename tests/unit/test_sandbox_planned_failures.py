@@ -121,6 +121,15 @@ def test_the_first_that_matches_is_used_up_first(planned: PlannedFailures) -> No
     assert statuses(planned, listing, get, get, get, listing) == [504, 500, 502, None, None]
 
 
+@pytest.mark.parametrize(("fault", "applied"), [("reset", False), ("stall", False), ("truncate", True)])
+def test_faults_of_the_network(planned: PlannedFailures, fault: Any, applied: bool) -> None:
+    planned.add("customers.list", fault=fault, times=2)
+    decision = planned.take("GET", ("v1", "customers"))
+    assert decision is not None
+    assert (decision.fault, decision.applied, decision.headers()) == (fault, applied, {})
+    assert planned.pending() == (PlannedFailure("customers.list", 0, 1, fault=fault),)
+
+
 def test_clear(planned: PlannedFailures) -> None:
     planned.add("customers.get", status=500, times=2)
     planned.clear()
@@ -186,6 +195,15 @@ BAD: list[Any] = [
     ({"operation": ("", "/v1/customers")}, "operation must have an HTTP method such as 'PUT', not ''"),
     ({"operation": ("*", "/v1/customers")}, "operation must have an HTTP method"),
     ({"operation": (None, "/v1/customers")}, "operation must have an HTTP method"),
+    ({"operation": ("FOO", "/v1/customers")}, "operation must have an HTTP method such as 'PUT', not 'FOO'"),
+    ({"operation": ("PUTT", "/v1/customers")}, "operation must have an HTTP method"),
+    ({"fault": "stale_keepalive"}, "fault must be reset, truncate or stall, not 'stale_keepalive'"),
+    ({"fault": ""}, "fault must be"),
+    ({"fault": ["reset"]}, "fault must be"),
+    ({"fault": "reset", "status": 409}, "status must be omitted with fault: there is no error response"),
+    ({"fault": "reset", "key": "x"}, "key must be omitted with fault"),
+    ({"fault": "reset", "message": "x"}, "message must be omitted with fault"),
+    ({"fault": "reset", "retry_after": 0}, "retry_after must be omitted with fault"),
     ({"operation": ("PUT", "v1/customers")}, "operation must have a path such as '/v1/customers/*'"),
     ({"operation": ("PUT", "/-/status")}, "operation must have a path such as"),
     ({"operation": ("PUT", "/v1/customers?a=b")}, "operation must have a path such as"),

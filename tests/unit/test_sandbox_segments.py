@@ -55,7 +55,6 @@ def test_who_belongs(segment: Segment, customer: Record, belongs: bool) -> None:
 @pytest.mark.parametrize(
     ("text", "city", "email", "metadata"),
     [
-        ("seg_1", None, None, {}),
         ("seg_1:", None, None, {}),
         ("seg_1:city=London", "London", None, {}),
         ("seg_1:city=Washington, D.C.,email=*@example.com", "Washington, D.C.", "*@example.com", {}),
@@ -75,13 +74,31 @@ def test_a_segment_in_one_line(
     assert (segment.city, segment.email, dict(segment.metadata)) == (city, email, metadata)
 
 
+def test_everyone_is_written_with_a_colon() -> None:
+    assert Segment.parse("seg_1:").holds(record())
+    with pytest.raises(
+        ValueError, match="^the rules of a segment must follow .*'seg_1'; without rules it contains everyone"
+    ):
+        Segment.parse("seg_1")
+
+
 def test_its_name() -> None:
     named = Segment.parse("seg_1:name=Very important,city=London")
     assert named.to_json() == {"id": "seg_1", "name": "Very important", "object": "segment"}
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":city=London", "seg_1:London", "seg_1:town=London", "seg_1:metadata=1", "seg_1:city"]
+    "text",
+    [
+        "",
+        "seg_1",
+        "seg_vip;city=London",
+        ":city=London",
+        "seg_1:London",
+        "seg_1:town=London",
+        "seg_1:metadata=1",
+        "seg_1:city",
+    ],
 )
 def test_what_is_no_segment_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="of a segment"):

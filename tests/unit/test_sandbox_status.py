@@ -12,7 +12,7 @@ import pytest
 from multidict import CIMultiDict
 
 from tests.support.clocks import FakeClock
-from voucherify_async.sandbox import Exchange, Quota, Sandbox
+from voucherify_async.sandbox import Exchange, Quota, Sandbox, WebhookDelivery
 from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.faults import Faults
 from voucherify_async.sandbox._http.rate_limits import RateCounters
@@ -124,9 +124,10 @@ REFUSED: list[Any] = [
     ("GET", "/-/", {}, 404, "There is no such page"),
     ("GET", "/-/statuses", {}, 404, "There is no such page"),
     ("PATCH", "/-/reports", {}, 404, "There is no such page"),
-    ("POST", "/", {}, 405, "Allowed: GET"),
-    ("HEAD", "/", {}, 405, "Allowed: GET"),
-    ("PATCH", "/-/status", {}, 405, "Allowed: GET"),
+    ("POST", "/", {}, 405, "Allowed: GET, HEAD"),
+    ("HEAD", "/", {"Host": "rebound.example"}, 403, "localhost"),
+    ("HEAD", "/-/settings", {}, 405, "Allowed: PATCH"),
+    ("PATCH", "/-/status", {}, 405, "Allowed: GET, HEAD"),
     ("GET", "/-/settings", {}, 405, "Allowed: PATCH"),
     ("OPTIONS", "/-/settings", {}, 405, "Allowed: PATCH"),
     ("PATCH", "/-/settings", {}, 415, "The body must be application/json"),
@@ -148,6 +149,13 @@ REFUSED: list[Any] = [
     ),
     ("PATCH", "/-/settings", JSON | {"Host": "rebound.example"}, 403, "localhost"),
     ("GET", "/-/failures", {}, 405, "Allowed: POST, DELETE"),
+    ("POST", "/-/webhooks", {}, 405, "Allowed: GET, HEAD"),
+    ("GET", "/-/webhooks", {"Host": "rebound.example"}, 403, "localhost"),
+    ("GET", "/-/reset", {}, 405, "Allowed: POST"),
+    ("POST", "/-/reset", {}, 415, "The body must be application/json"),
+    ("POST", "/-/reset", {"Content-Type": "text/plain"}, 415, "The body must be application/json"),
+    ("POST", "/-/reset", JSON | {"Sec-Fetch-Site": "cross-site"}, 403, "only from this sandbox's own page"),
+    ("POST", "/-/reset", JSON | {"Host": "rebound.example"}, 403, "localhost"),
     ("POST", "/-/failures", {}, 415, "The body must be application/json"),
     (
         "POST",
@@ -158,7 +166,8 @@ REFUSED: list[Any] = [
     ),
     ("DELETE", "/-/failures", {"Sec-Fetch-Site": "cross-site"}, 403, "only from this sandbox's own page"),
     ("DELETE", "/-/failures", {"Host": "rebound.example"}, 403, "localhost"),
-    ("PUT", "/-/requests/1", {}, 405, "Allowed: GET"),
+    ("PUT", "/-/requests/1", {}, 405, "Allowed: GET, HEAD"),
+    ("HEAD", "/-/requests/1", {}, 404, "The sandbox does not keep this request any more"),
     ("GET", "/-/requests/1", {"Host": "rebound.example"}, 403, "localhost"),
     ("GET", "/-/requests/1", {}, 404, "The sandbox does not keep this request any more"),
     ("GET", "/-/requests/", {}, 404, "There is no such page"),
@@ -484,8 +493,8 @@ def test_failures_are_planned_and_dropped(sandbox: Sandbox) -> None:
         answer = ask(sandbox, "/-/failures", "POST", JSON, json.dumps(body).encode())
         assert content(answer) == content(ask(sandbox))["settings"]
     assert content(ask(sandbox))["settings"]["failures"] == [
-        {"operation": "customers.update", "status": 503, "times": 1},
-        {"operation": ["PUT", "/v1/customers/*"], "status": 409, "times": 2},
+        {"operation": "customers.update", "status": 503, "fault": "status", "times": 1},
+        {"operation": ["PUT", "/v1/customers/*"], "status": 409, "fault": "status", "times": 2},
     ]
     assert (sandbox.planned_failures[1].key, sandbox.planned_failures[1].retry_after) == ("k", 2)
     assert content(ask(sandbox, "/-/failures", "DELETE"))["failures"] == []
@@ -508,6 +517,39 @@ def test_a_bad_failure_is_explained(sandbox: Sandbox, body: bytes, message: str)
     assert answer.status == 400
     assert json.loads(answer.body)["message"].startswith(message)
     assert sandbox.planned_failures == ()
+
+
+# ---------------------------------------------------------------- webhooks
+
+
+def test_there_are_no_webhooks_without_a_receiver(sandbox: Sandbox) -> None:
+    assert content(ask(sandbox, "/-/webhooks")) == {"pending": 0, "deliveries": []}
+
+
+def test_the_deliveries_of_webhooks(sandbox: Sandbox) -> None:
+    sandbox.webhook_deliveries.extend(
+        [
+            WebhookDelivery("whs_1", "customer.created", "ev_1", "delivered", 2, 204),
+            WebhookDelivery(
+                "whs_2", "customer.updated", "ev_2", "pending", 1, 500, "the receiver responded with 500"
+            ),
+            *[WebhookDelivery(f"whs_{number}", "customer.deleted", "ev_3") for number in range(3, 102)],
+        ]
+    )
+    shown = content(ask(sandbox, "/-/webhooks"))
+    assert shown["pending"] == 100
+    assert [delivery["id"] for delivery in shown["deliveries"]] == [
+        f"whs_{number}" for number in range(101, 1, -1)
+    ]
+    assert shown["deliveries"][-1] == {
+        "id": "whs_2",
+        "event_type": "customer.updated",
+        "event_id": "ev_2",
+        "state": "pending",
+        "attempts": 1,
+        "status": 500,
+        "error": "the receiver responded with 500",
+    }
 
 
 # ---------------------------------------------------------------- what is shown

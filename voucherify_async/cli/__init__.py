@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 __all__ = ["main"]
 
+_SANDBOX = "Without an extra, the sandbox is started by: python -m voucherify_async.sandbox"
 _MISSING_EXTRA = "The command voucherify-async needs an extra: pip install 'voucherify-async[cli]'"
 
 
@@ -22,13 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The arguments of the command. Default: those of the process.
     """
     _open_missing_streams()
+    given = sys.argv[1:] if arguments is None else arguments
     try:
         from voucherify_async.cli._app import run  # noqa: PLC0415  # what the extra installs may be missing
 
-        return run(sys.argv[1:] if arguments is None else arguments)
+        return run(given)
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in {"cyclopts", "dotenv", "rich"}:
             raise
+        if list(given[:1]) == ["sandbox"]:
+            print(_SANDBOX, file=sys.stderr)
         print(_MISSING_EXTRA, file=sys.stderr)
         return 2
 

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from voucherify_async._transport.settings import is_loopback
 from voucherify_async.sandbox._http.access_log import access_log_line
 from voucherify_async.sandbox._http.exchanges import Exchange
 from voucherify_async.sandbox._http.faults import Faults, Latency
-from voucherify_async.sandbox._http.server import EXPOSURE_WARNING, Sandbox
+from voucherify_async.sandbox._http.server import Sandbox
+from voucherify_async.sandbox._http.webhooks import check_webhook_url
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 
@@ -29,7 +29,11 @@ _NAMED_FAULTS: Final = {"reset", "truncate", "stall", "stale-keepalive"}
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program, description="Run a local Voucherify server.")
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage="%(prog)s [--help] [options]",  # a list of all would hide the error below it
+        description="Run a local Voucherify server.",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--allow-host",
@@ -131,7 +135,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--verbose",
         action="store_true",
-        help="print a line for each request: time, method, path, status, milliseconds, and the fault if there was one",
+        help="print a line for each request: time, method, path with query, status, milliseconds, and the fault if there was one",
     )
     return parser
 
@@ -212,12 +216,13 @@ def _webhook_secret(url: str | None, variable: str | None) -> str | None:
     """The secret of the webhooks; `None` if none are sent.
 
     Raises:
-        ValueError: There is no secret, or it is not needed.
+        ValueError: There is no secret, or it is not needed; or the URL, which is checked first, is invalid.
     """
     if url is None:
         if variable is not None:
             raise ValueError("--webhook-secret-env needs --webhooks, the URL to send them to")
         return None
+    check_webhook_url(url)
     name = variable or _SECRET_VARIABLE
     secret = os.environ.get(name)
     if not secret:
@@ -260,7 +265,9 @@ class _OutputClosedError(Exception):
 
 def _print(text: str) -> None:
     try:
-        print(text, flush=True)  # noqa: T201  # the output of the command
+        # `print` would write the newline on its own: whoever closes a pipe after the last line would end the command.
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
     except OSError:
         raise _OutputClosedError from None
 
@@ -320,7 +327,6 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False, command: str | None 
             " choose another port with --port"
         ) from None
     try_next = "" if command is None else f"In another terminal, with these lines: {command} customers list\n"
-    warning = "" if is_loopback(sandbox.host) else f"Warning: {EXPOSURE_WARNING}.\n"
     try:
         async with contextlib.aclosing(sandbox):
             _print(
@@ -330,7 +336,6 @@ async def serve(sandbox: Sandbox, *, verbose: bool = False, command: str | None 
                 f"  export VOUCHERIFY_APP_TOKEN={sandbox.app_token}\n"
                 f"Status page: {sandbox.base_url}/\n"
                 f"{try_next}"
-                f"{warning}"
                 f"Stop it with Ctrl-C."
             )
             await stop.wait()
@@ -362,6 +367,8 @@ def main(argv: Sequence[str] | None = None, command: str | None = None) -> None:
     except _OutputClosedError:
         # Python flushes the output once more when it exits, which would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):  # nobody reads it
+            sys.stderr.write(f"{program}: stopped, as the standard output was closed\n")
         raise SystemExit(1) from None
 
 

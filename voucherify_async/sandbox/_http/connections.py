@@ -56,6 +56,10 @@ class FaultInjector:
         for transport in self._stalled:
             transport.abort()
 
+    def forget_stale(self) -> None:
+        """Let the stale connections go on."""
+        self._stale.clear()
+
     def is_stale(self, transport: asyncio.Transport | None) -> bool:
         """Whether a ``stale_keepalive`` fault has marked the connection: its next API request resets it."""
         return transport in self._stale

@@ -130,6 +130,11 @@ class Exchanges(deque[Exchange]):
     def __repr__(self) -> str:
         return f"<Exchanges: the last {len(self):,} of {self.seen:,}>"
 
+    def reset(self) -> None:
+        """Drop all exchanges, and count from 1 again."""
+        self.clear()
+        self.seen = 0
+
     def keep(self, exchange: Exchange) -> None:
         """Add an exchange and drop the oldest ones beyond the limits."""
         if len(self) != self._measured_length:  # changed from outside, for example by `clear()`

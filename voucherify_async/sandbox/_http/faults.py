@@ -132,7 +132,7 @@ class Faults:
         truncate: The request takes effect, and its response stops in the middle of the body. If the response has
             no body, the connection is reset.
         status: Maps HTTP statuses from 400 to 599 to probabilities. The request does not take effect and gets an
-            error response with the status; a 429 has ``Retry-After: 1``.
+            error response with the status; a 429 has ``Retry-After: 1`` and the headers of an exhausted rate limit.
         stall: No response is sent until the client disconnects. Half of these requests take effect.
         stale_keepalive: The request gets a normal response, but the next request on its connection resets the
             connection and does not take effect.

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPMethod
 from threading import Lock
 from typing import Any, Final
 from urllib.parse import unquote
 
 from voucherify_async.models._json import is_array
-from voucherify_async.sandbox._http.faults import FaultDecision
+from voucherify_async.sandbox._http.faults import Fault, FaultDecision
 from voucherify_async.sandbox._http.routing import Router, matches
 
 __all__ = ["PlannedFailure", "PlannedFailures"]
 
-_METHOD: Final = re.compile(r"[A-Za-z]{1,20}")
+_METHODS: Final = frozenset(HTTPMethod)
+"""A failure for another method would stay planned for ever."""
+_APPLIED: Final[Mapping[str, bool]] = {"reset": False, "truncate": True, "stall": False}
+"""The faults of the network that can be planned, and whether the call takes effect."""
 _MAX_TIMES: Final = 2**53
 """JSON numbers beyond are not exact in a browser."""
 _MAX_PLANNED: Final = 1000
@@ -35,11 +39,13 @@ class PlannedFailure:
     Attributes:
         operation: The operation whose calls fail, for example ``customers.update``, or the method and path pattern
             of these calls.
-        status: HTTP status of the responses.
+        status: HTTP status of the responses; 0 with a fault of the network, as there is none.
         times: How many calls are still to fail.
         key: The key in the body; `None` for the one that belongs to the status.
         message: The message in the body; `None` for the one that belongs to the status.
         retry_after: The ``Retry-After`` header, in seconds; `None` for the default of the status.
+        fault: The fault of the network that hits the calls: ``reset``, ``truncate`` or ``stall``; ``status`` for an
+            error response.
     """
 
     operation: str | tuple[str, str]
@@ -48,10 +54,13 @@ class PlannedFailure:
     key: str | None = None
     message: str | None = None
     retry_after: int | None = None
+    fault: Fault = "status"
 
     @property
     def decision(self) -> FaultDecision:
         """The fault of a call that fails in this way."""
+        if self.fault != "status":
+            return FaultDecision(self.fault, applied=_APPLIED[self.fault])
         return FaultDecision(
             "status",
             applied=False,
@@ -102,7 +111,8 @@ class PlannedFailures:
         self,
         operation: Any,
         *,
-        status: Any,
+        status: Any = None,
+        fault: Any = None,
         times: Any = 1,
         key: Any = None,
         message: Any = None,
@@ -113,13 +123,16 @@ class PlannedFailures:
         Raises:
             ValueError: An argument is invalid, or 1,000 failures are pending.
         """
+        if fault is not None:
+            _check_fault(fault, status=status, key=key, message=message, retry_after=retry_after)
         failure = PlannedFailure(
             self._check_operation(operation),
-            _check_whole("status", status, 400, 599),
+            0 if fault is not None else _check_whole("status", _or_default(status), 400, 599),
             _check_whole("times", times, 1, _MAX_TIMES),
             _check_text("key", key),
             _check_text("message", message),
             _check_retry_after(retry_after),
+            fault or "status",
         )
         if failure.status == 413 and key is not None:
             raise ValueError("key must be omitted for the status 413, whose body has none")
@@ -163,7 +176,7 @@ class PlannedFailures:
 
 def _check_pattern(operation: Sequence[Any]) -> tuple[str, str]:
     method, path = operation
-    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+    if not isinstance(method, str) or method.upper() not in _METHODS:
         raise ValueError(f"operation must have an HTTP method such as 'PUT', not {method!r}")
     if not isinstance(path, str) or not path.startswith("/v1/") or re.search(r"[?#\s]", path):
         raise ValueError(
@@ -177,6 +190,18 @@ def _check_pattern(operation: Sequence[Any]) -> tuple[str, str]:
 
 def _segments(path: str) -> tuple[str, ...]:
     return tuple(unquote(segment) for segment in path.split("/")[1:])
+
+
+def _check_fault(fault: Any, **error: Any) -> None:
+    if not isinstance(fault, str) or fault not in _APPLIED:
+        raise ValueError(f"fault must be reset, truncate or stall, not {fault!r}")
+    for name, value in error.items():
+        if value is not None:
+            raise ValueError(f"{name} must be omitted with fault: there is no error response")
+
+
+def _or_default(status: Any) -> Any:
+    return 503 if status is None else status
 
 
 def _check_whole(name: str, value: Any, low: int, high: int) -> int:

@@ -125,6 +125,17 @@ class RateStatus:
             headers["X-Rate-Limit-Type"] = self.kind
         return headers
 
+    def headers_of_rejection(self, now: float, retry_after: int) -> dict[str, str]:
+        """The headers that differ if a call that was admitted is rejected all the same.
+
+        The next call is admitted after `retry_after` seconds of the clock in the ``Date`` header, which has no fractions.
+        """
+        return {
+            "X-Rate-Limit-Remaining": "0",
+            "X-Rate-Limit-Retry": str(int(now) + retry_after),
+            "X-Rate-Limit-Type": self.kind,
+        }
+
 
 class RateCounter:
     """Counts the calls of one kind against a quota."""

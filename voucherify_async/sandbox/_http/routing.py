@@ -25,6 +25,7 @@ __all__ = [
     "Route",
     "Router",
     "matches",
+    "no_such_endpoint",
     "read_file",
     "read_form",
     "read_json",
@@ -138,7 +139,13 @@ class Router:
         if allowed:
             names = ", ".join(sorted(allowed))
             raise ApiError(405, "method_not_allowed", f"Allowed: {names}", headers={"Allow": names})
-        raise ApiError(404, "not_found", "There is no such endpoint", message="Resource not found")
+        raise no_such_endpoint()
+
+
+def no_such_endpoint() -> ApiError:
+    """The 404 error for an unknown path. It says so, as for example a voucher does not exist either."""
+    details = "The sandbox has no such endpoint: it has those of customers, async actions and OAuth only"
+    return ApiError(404, "not_found", details, message="Resource not found")
 
 
 def matches(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:

@@ -29,9 +29,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from email.utils import formatdate
+from http import HTTPStatus
 from importlib import resources
 from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Literal, Self, Unpack
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -49,12 +50,12 @@ from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._http.faults import DrawGenerator, FaultDecision, Faults, Latency, to_range
 from voucherify_async.sandbox._http.planned_failures import PlannedFailure, PlannedFailures
 from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
-from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult
+from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, no_such_endpoint
 from voucherify_async.sandbox._http.webhook_queue import WebhookDelivery
 from voucherify_async.sandbox._http.webhooks import WebhookSender
 from voucherify_async.sandbox._seed.load import load_customers
 from voucherify_async.sandbox._seed.seed import seed_customers
-from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host
+from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host, is_host_name
 from voucherify_async.sandbox._status.page import error_response, is_sandbox_path, respond
 from voucherify_async.sandbox._store.errors import ApiError, too_large
 from voucherify_async.sandbox._store.jobs import REPORT_PATH, find_report
@@ -63,15 +64,17 @@ from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["EXPOSURE_WARNING", "Sandbox"]
+__all__ = ["Sandbox"]
 
-EXPOSURE_WARNING: Final = "anyone who can reach this machine can read and change everything in the sandbox"
+_EXPOSURE_WARNING: Final = "anyone who can reach this machine can read and change everything in the sandbox"
 
 APP_ID: Final = "sandbox-app-id"
 APP_TOKEN: Final = "sandbox-app-token"  # noqa: S105  # valid for sandboxes only
 
 _MAX_RAW_BODY_BYTES: Final = MAX_BODY_BYTES + 64 * 1024
 """Maximum size of a body, in bytes: the largest file, plus its multipart framing."""
+_CLIENT_API: Final = "client"
+"""The first segment of the paths of the client-side API, which the sandbox does not have."""
 _SHUTDOWN_SECONDS: Final = 0.5
 _LINGERING_SECONDS: Final = 1.0
 """After an early response, how long the rest of the request body is read, so that the client is not reset before it
@@ -179,7 +182,7 @@ class Sandbox:
         Raises:
             ValueError: `customers`, `latency`, `job_seconds`, `job_seconds_per_item` or `webhook_retry_seconds` is
                 negative or not finite; `latency` is not a valid range; `rate_limit` is less than 1; `host` is empty;
-                `port` is not from 0 to 65535; `webhooks` is not an http(s) URL, or has credentials; `webhook_secret`
+                `allow_hosts` has anything else than names; `port` is not from 0 to 65535; `webhooks` is not an http(s) URL, or has credentials; `webhook_secret`
                 is empty or missing, or is given without `webhooks`; `load` cannot be read or has an invalid line; or
                 `state` cannot be used.
             FileNotFoundError: The file `load` does not exist.
@@ -197,20 +200,26 @@ class Sandbox:
         self.latency = latency
         self.faults = faults
         self.rate_limit = rate_limit
-        self.store = Store(
+        self._initial = _InitialState(
+            latency=latency,
+            faults=faults,
+            rate_limit=rate_limit,
             seed=seed,
             quirks=quirks,
             job_seconds=job_seconds,
             job_seconds_per_item=job_seconds_per_item,
-            segments=segments,
+            segments=tuple(segments),
+            customers=customers,
+            load=load,
         )
+        self.store = self._initial.empty_store()
         self.requests = Exchanges()
         self.on_exchange: Callable[[Exchange], None] | None = None
         self._draws = DrawGenerator(seed)
         self._planned_failures = PlannedFailures(routes)
         self._fault_injector = FaultInjector(self._record)
         self.host = host
-        self.hosts = frozenset(name.lower() for name in (host, *allow_hosts))
+        self.hosts = frozenset(name.lower() for name in (host, *_check_hosts(allow_hosts)))
         self.port = port
         self._webhooks: WebhookSender | None = None
         self.webhook_deliveries: deque[WebhookDelivery] = deque()
@@ -227,15 +236,14 @@ class Sandbox:
         elif webhook_secret is not None:
             raise ValueError("webhook_secret needs webhooks, the URL to send them to")
         self._runner: web.AppRunner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_stack = ExitStack()
         with ExitStack() as stack:
             self._state = None if state is None else StateFile(state)
             if self._state is not None:
                 stack.callback(self._state.close)
             if self._state is None or not self._state.load(self.store):
-                seed_customers(self.store, customers, on_progress)
-                if load is not None:
-                    load_customers(self.store, load)
+                self._initial.fill(self.store, on_progress)
             if self._state is not None:
                 self._state.begin(self.store)
             stack.pop_all()
@@ -288,18 +296,20 @@ class Sandbox:
         self,
         operation: str | tuple[str, str],
         *,
-        status: int = 503,
+        status: int | None = None,
+        fault: Literal["reset", "truncate", "stall"] | None = None,
         times: int = 1,
         key: str | None = None,
         message: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        """Make the next calls of an operation fail. They have no effect.
+        """Make the next calls of an operation fail. They have no effect, except for ``truncate``.
 
         ::
 
             sandbox.fail_next("customers.update", status=409)
             sandbox.fail_next(("PUT", "/v1/customers/*"), status=503, times=2, retry_after=0)
+            sandbox.fail_next("customers.create", fault="reset")
 
         Several failures can be pending: a call meets the first one that matches it. A planned failure takes
         precedence over `faults`, and is checked before the credentials. A call that the rate limit rejects does not
@@ -309,7 +319,11 @@ class Sandbox:
             operation: The name of an operation of the client, such as ``customers.update``, or a pair of HTTP method
                 and path. ``*`` in the path matches one segment, for example an id. Jobs use the operations of single
                 requests: `customers.sync` sends ``customers.update_in_bulk``.
-            status: HTTP status of the error, from 400 to 599.
+            status: HTTP status of the error, from 400 to 599. Default: 503. A 429 has the headers of an exhausted rate
+                limit.
+            fault: A fault of the network in the place of an error response: ``reset`` resets the connection, ``stall``
+                sends nothing until the client disconnects, and ``truncate`` stops in the middle of the response to a call
+                that has taken effect.
             times: How many calls fail.
             key: The key in the body of the error. Default: the one that belongs to the status.
             message: The message in the body of the error. Default: the one that belongs to the status.
@@ -321,7 +335,13 @@ class Sandbox:
                 another argument is invalid, or 1,000 failures are pending.
         """
         self._planned_failures.add(
-            operation, status=status, times=times, key=key, message=message, retry_after=retry_after
+            operation,
+            status=status,
+            fault=fault,
+            times=times,
+            key=key,
+            message=message,
+            retry_after=retry_after,
         )
 
     @property
@@ -332,6 +352,49 @@ class Sandbox:
     def clear_planned_failures(self) -> None:
         """Drop the failures planned with `fail_next`."""
         self._planned_failures.clear()
+
+    def reset(self) -> None:
+        """Make everything as it was when the sandbox was created, for the next test.
+
+        The data are those of `customers`, `seed` and `load` again; with `state`, in the file, too. Latency, faults, rate
+        limit, quirks, segments and the durations of jobs are those of the arguments. There are no jobs, tokens, planned
+        failures, recorded requests or webhook deliveries, and pending webhooks are not sent. The same calls get the same
+        ids, faults and delays again.
+
+        It takes as long as creating the sandbox. May be called from any thread; a call that is being processed meanwhile
+        takes effect before or after it.
+
+        Raises:
+            ValueError: The file `load` has an invalid line; nothing was reset.
+            OSError: The file `load` cannot be read, and nothing was reset; or the state file was deleted.
+            sqlite3.Error: The state file cannot be written. The next call tries again.
+            RuntimeError: The sandbox has a state file and was closed.
+        """
+        loop = self._loop
+        if loop is None or loop is _running_loop():
+            self._reset()
+        else:  # the server must not process a call meanwhile
+            asyncio.run_coroutine_threadsafe(self._reset_in_loop(), loop).result()
+
+    async def _reset_in_loop(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        if self._state is not None and self._state.closed:
+            raise RuntimeError("the sandbox was closed and its state file released: make a new one")
+        initial = self._initial
+        fresh = initial.empty_store(self.store.clock)
+        initial.fill(fresh)  # the only step that can fail, apart from the state file
+        self.store.replace_with(fresh)
+        self.latency, self.faults, self.rate_limit = initial.latency, initial.faults, initial.rate_limit
+        self._draws = DrawGenerator(initial.seed)
+        self._planned_failures.clear()
+        self._fault_injector.forget_stale()
+        self.requests.reset()
+        if self._webhooks is not None:
+            self._webhooks.reset()
+        if self._state is not None:
+            self._state.save(self.store)
 
     async def webhooks_delivered(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  # says what is pending
         """Wait until all webhooks are delivered, those of unfinished background jobs included.
@@ -415,9 +478,10 @@ class Sandbox:
             await runner.cleanup()
             raise
         if not is_loopback(self.host):
-            _logger.warning("listening on %s: %s", self.host, EXPOSURE_WARNING)
+            _logger.warning("listening on %s: %s", self.host, _EXPOSURE_WARNING)
         self.port = runner.addresses[0][1]
         self._runner = runner
+        self._loop = asyncio.get_running_loop()
         self.store.base_url = self.base_url
         if self._webhooks is not None:
             self._webhooks.start()
@@ -428,6 +492,7 @@ class Sandbox:
         Webhooks that are still pending are not sent.
         """
         runner, self._runner = self._runner, None
+        self._loop = None
         self._fault_injector.close()
         self._planned_failures.clear()
         try:
@@ -537,7 +602,7 @@ class Sandbox:
             status=status,
             body=body,
             content_type=None if body is None else "application/json",
-            headers={**self._headers(call), **error_headers},
+            headers={**self._headers(call, status), **error_headers},
         )
 
     async def _process(self, call: _PendingCall) -> tuple[int, bytes | None]:
@@ -551,6 +616,8 @@ class Sandbox:
         if call.fault is not None:
             call.fault.check()
         self._check_host(call.request)
+        if call.segments[0] == _CLIENT_API:  # its keys are not those of the sandbox
+            raise no_such_endpoint()
         self._authenticate(call.request.headers, section=call.segments[1] if len(call.segments) > 1 else "")
         status, content = self._answer(call.request, call.body, call.request_id)
         if self._webhooks is not None:
@@ -594,11 +661,15 @@ class Sandbox:
         )
         return routes.dispatch(self.store, call)
 
-    def _headers(self, call: _PendingCall) -> dict[str, str]:
+    def _headers(self, call: _PendingCall, status: int) -> dict[str, str]:
         now = self.store.clock()
         # From the store's clock, like all other times: clients compare the rate limit headers with the date.
         date = formatdate(int(now), usegmt=True)
-        return {"Date": date, "X-Request-Id": call.request_id, **call.rate_status.headers(now)}
+        headers = {"Date": date, "X-Request-Id": call.request_id, **call.rate_status.headers(now)}
+        if status == HTTPStatus.TOO_MANY_REQUESTS and call.fault is not None and call.rate_status.admitted:
+            retry_after = int(call.fault.headers()["Retry-After"])
+            headers |= call.rate_status.headers_of_rejection(now, retry_after)
+        return headers
 
     def _record(self, exchange: Exchange) -> None:
         self.requests.keep(exchange)
@@ -607,6 +678,44 @@ class Sandbox:
                 self.on_exchange(exchange)
             except Exception:  # the client must get its response all the same
                 _logger.exception("on_exchange raised an exception")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InitialState:
+    """The arguments of a sandbox from which its data and settings are made, at its start and when it is reset."""
+
+    latency: Latency
+    faults: Faults
+    rate_limit: int | Quota | None
+    seed: int
+    quirks: Quirks
+    job_seconds: float
+    job_seconds_per_item: float
+    segments: tuple[Segment, ...]
+    customers: int
+    load: str | os.PathLike[str] | None
+
+    def empty_store(self, clock: Callable[[], float] = time.time) -> Store:
+        """A store without customers."""
+        return Store(
+            seed=self.seed,
+            clock=clock,
+            quirks=self.quirks,
+            job_seconds=self.job_seconds,
+            job_seconds_per_item=self.job_seconds_per_item,
+            segments=self.segments,
+        )
+
+    def fill(self, store: Store, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Generate and load the customers into an empty store.
+
+        Raises:
+            ValueError: The file to load has an invalid line.
+            OSError: It cannot be read.
+        """
+        seed_customers(store, self.customers, on_progress)
+        if self.load is not None:
+            load_customers(store, self.load)
 
 
 @dataclass(slots=True)
@@ -621,6 +730,13 @@ class _PendingCall:
     body: bytes = b""
 
 
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def _segments(request: web.Request) -> tuple[str, ...]:
     path = request.raw_path.partition("?")[0]
     return tuple(unquote(segment) for segment in path.split("/")[1:])
@@ -629,6 +745,20 @@ def _segments(request: web.Request) -> tuple[str, ...]:
 @functools.cache
 def _page_template() -> str:
     return resources.files("voucherify_async.sandbox._status").joinpath("page.html").read_text("utf-8")
+
+
+def _check_hosts(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise ValueError(f"allow_hosts must be a list of host names, not {names!r}")
+    checked = list(names)
+    for name in checked:
+        # Others would be accepted, and no request be: a Host header cannot match them.
+        if not isinstance(name, str) or not is_host_name(name):
+            raise ValueError(
+                "allow_hosts must be host names without scheme and port, such as sandbox or sandbox.example.com,"
+                f" not {name!r}"
+            )
+    return checked
 
 
 def _check_not_negative(name: str, value: float) -> None:

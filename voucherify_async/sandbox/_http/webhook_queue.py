@@ -111,7 +111,7 @@ class WebhookQueue:
         self._taken.append(webhook)
         return webhook
 
-    def finish(self, webhook: QueuedWebhook, now: float, *, status: int, error: str | None) -> None:
+    def finish(self, webhook: QueuedWebhook, now: float, *, status: int, error: str | None) -> bool:
         """Record an attempt to send a webhook that was taken, and queue it again if the attempt failed.
 
         Args:
@@ -119,8 +119,13 @@ class WebhookQueue:
             now: The time at which the attempt ended.
             status: HTTP status of the response; 0 if there was none.
             error: Why the attempt failed; `None` if it did not.
+
+        Returns:
+            Whether it was recorded; not if the queue was cleared meanwhile.
         """
         delivery = webhook.delivery
+        if webhook not in self._taken:
+            return False
         self._taken.remove(webhook)
         delivery.attempts += 1
         delivery.status, delivery.error = status, error
@@ -131,6 +136,7 @@ class WebhookQueue:
         else:
             delay = self._retry_seconds * 2 ** (delivery.attempts - 1)
             heapq.heappush(self._waiting, webhook._replace(due=now + delay))
+        return True
 
     def discard(self, webhook: QueuedWebhook, reason: str) -> None:
         """Fail a webhook that was taken and could not be sent."""
@@ -145,3 +151,9 @@ class WebhookQueue:
         self._taken.clear()
         self._waiting.clear()
         return len(pending)
+
+    def reset(self) -> None:
+        """Fail all pending webhooks, and forget the deliveries."""
+        self.clear("the sandbox was reset")
+        self.deliveries.clear()
+        self.dropped = 0

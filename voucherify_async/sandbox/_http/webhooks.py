@@ -23,7 +23,7 @@ from voucherify_async.sandbox._http.webhook_queue import MAX_PENDING, QueuedWebh
 from voucherify_async.sandbox._store.records import Event
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["WebhookSender"]
+__all__ = ["WebhookSender", "check_webhook_url"]
 
 RESPONSE_SECONDS: Final = 10.0
 """Time for a response. The service waits as long."""
@@ -33,6 +33,18 @@ _REPORT_INTERVAL: Final = 1_000
 """Dropped events between two log messages."""
 
 _logger = logging.getLogger("voucherify_async.sandbox")
+
+
+def check_webhook_url(url: str) -> None:
+    """Check the URL to send webhooks to.
+
+    Raises:
+        ValueError: It is not an http(s) URL without credentials.
+    """
+    if not is_url(url) or "@" in urlsplit(url).netloc:
+        raise ValueError(  # without the URL, which may have credentials
+            "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks"
+        )
 
 
 class WebhookSender:
@@ -58,10 +70,7 @@ class WebhookSender:
         Raises:
             ValueError: `url` is not an http(s) URL without credentials, or `secret` is empty.
         """
-        if not is_url(url) or "@" in urlsplit(url).netloc:
-            raise ValueError(  # without the URL, which may have credentials
-                "webhooks must be an http(s) URL without credentials, such as http://127.0.0.1:8000/webhooks"
-            )
+        check_webhook_url(url)
         if not isinstance(secret, str) or not secret or not secret.isprintable():
             raise ValueError(
                 "webhook_secret must be a non-empty string of printable characters: it signs the webhooks"
@@ -71,7 +80,8 @@ class WebhookSender:
         self._url = url
         self._secret = secret
         self._app_id = app_id
-        self._random = random.Random(f"webhooks {seed}")  # noqa: S311  # reproducible, not secret
+        self._seed = seed
+        self._random = self._make_random()
         self._clock = Clock()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -86,6 +96,13 @@ class WebhookSender:
         self._failing = False
         self._task = asyncio.create_task(self._run())
         self._store.on_event = self._add
+
+    def reset(self) -> None:
+        """Drop the pending webhooks and the deliveries, and draw the same duplicates as after the start."""
+        self.queue.reset()
+        self._random = self._make_random()
+        self._failing = False
+        self.wake()
 
     async def aclose(self) -> None:
         """Stop the task without waiting for a receiver. Webhooks that are still pending fail."""
@@ -131,6 +148,9 @@ class WebhookSender:
             self.wake()
             await self._idle.wait()
         raise RuntimeError("the sandbox is not running, so it sends no webhooks")
+
+    def _make_random(self) -> random.Random:
+        return random.Random(f"webhooks {self._seed}")  # noqa: S311  # reproducible, not secret
 
     def _add(self, event: Event) -> None:
         if event.kind not in WEBHOOK_TYPES:
@@ -194,7 +214,8 @@ class WebhookSender:
         if error is None and self._random.random() < self._store.quirks.duplicate_webhooks:
             delivery.attempts += 1
             await self._post(http, body)
-        self.queue.finish(webhook, self._clock.monotonic(), status=status, error=error)
+        if not self.queue.finish(webhook, self._clock.monotonic(), status=status, error=error):
+            return
         if delivery.state == "failed":
             _logger.warning(
                 "%s %s was not delivered; gave up after %d attempts: %s",

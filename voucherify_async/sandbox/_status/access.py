@@ -15,7 +15,14 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-__all__ = ["UNEXPECTED_HOST", "RequestError", "check_access", "is_expected_host"]
+__all__ = ["READING", "UNEXPECTED_HOST", "RequestError", "check_access", "is_expected_host", "is_host_name"]
+
+
+READING: Final = ("GET", "HEAD")
+"""The methods that change nothing."""
+
+
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 class RequestError(Exception):
@@ -48,7 +55,7 @@ def check_access(
     if method not in allowed:
         names = ", ".join(allowed)
         raise RequestError(405, f"Allowed: {names}", {"Allow": names})
-    if method == "GET":
+    if method in READING:
         return
     # Browsers send this type to another site only after a preflight request, as they do for every DELETE.
     content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -75,8 +82,17 @@ def is_expected_host(given: str, hosts: Collection[str]) -> bool:
     name = (found[1] or found[2] or "").lower() if found else ""
     if name == "localhost" or name in hosts:
         return bool(name)
+    return _is_address(name)
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a text is a host name or an IP address, as the name in a Host header can be."""
+    return bool(_HOST_NAME.fullmatch(text)) or _is_address(text)
+
+
+def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(name)
+        ipaddress.ip_address(text)
     except ValueError:
         return False
     return True

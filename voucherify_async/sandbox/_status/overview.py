@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from itertools import islice
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qs, unquote_plus
 
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._http.rate_limits import RateStatus
+from voucherify_async.sandbox._http.webhook_queue import WebhookDelivery
 from voucherify_async.sandbox._status.settings import Settings, settings_json
 from voucherify_async.sandbox._store.records import Job
 from voucherify_async.sandbox._store.store import Store
 
-__all__ = ["Overview", "counts_json", "overview_json"]
+__all__ = ["Overview", "counts_json", "overview_json", "webhooks_json"]
 
 Json = dict[str, Any]
 
 _REQUESTS_SHOWN: Final = 100
 _JOBS_SHOWN: Final = 50
+_WEBHOOKS_SHOWN: Final = 100
 _MAX_TEXT_LENGTH: Final = 500
 """Maximum length of a path or query, in characters; longer ones are truncated."""
 
@@ -30,6 +34,7 @@ class Overview(Settings, Protocol):
     app_token: str
     store: Store
     requests: Exchanges
+    webhook_deliveries: deque[WebhookDelivery]
 
 
 def overview_json(sandbox: Overview, rate_statuses: Iterable[RateStatus], query: str) -> Json:
@@ -75,6 +80,15 @@ def counts_json(sandbox: Overview) -> Json:
         "jobs": len(store.jobs),
         "tokens": sum(token.expires > now for token in store.tokens.values()),
         "requests": sandbox.requests.seen,
+    }
+
+
+def webhooks_json(sandbox: Overview) -> Json:
+    """The deliveries of the latest 100 webhooks, newest first, and how many of all are pending."""
+    deliveries = sandbox.webhook_deliveries
+    return {
+        "pending": sum(delivery.state == "pending" for delivery in deliveries),
+        "deliveries": [asdict(each) for each in islice(reversed(deliveries), _WEBHOOKS_SHOWN)],
     }
 
 

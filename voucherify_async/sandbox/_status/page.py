@@ -5,9 +5,13 @@
 | ``GET /`` | the page, with the current settings |
 | ``GET /-/status`` | counts, recent requests and jobs, rate counters and settings |
 | ``GET /-/requests/<number>`` | the headers and bodies of a request and its response |
+| ``GET /-/webhooks`` | the deliveries of the latest webhooks, and how many are pending |
 | ``PATCH /-/settings`` | changes latency, faults and the rate limit |
 | ``POST /-/failures`` | plans a failure, as `Sandbox.fail_next` does |
 | ``DELETE /-/failures`` | drops the planned failures |
+| ``POST /-/reset`` | makes everything as it was at the start, as `Sandbox.reset` does |
+
+Where ``GET`` is allowed, so is ``HEAD``, which health checks send: the server leaves out the body of the response.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,11 +28,17 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from voucherify_async.sandbox._http.rate_limits import RateStatus
-from voucherify_async.sandbox._status.access import RequestError, check_access
+from voucherify_async.sandbox._status.access import READING, RequestError, check_access
 from voucherify_async.sandbox._status.exchange_details import exchange_json, find_exchange
 from voucherify_async.sandbox._status.html import render
-from voucherify_async.sandbox._status.overview import Overview, counts_json, overview_json
-from voucherify_async.sandbox._status.settings import decode_json, read_changes, read_failure, settings_json
+from voucherify_async.sandbox._status.overview import Overview, counts_json, overview_json, webhooks_json
+from voucherify_async.sandbox._status.settings import (
+    check_no_fields,
+    decode_json,
+    read_changes,
+    read_failure,
+    settings_json,
+)
 
 __all__ = ["PageResponse", "error_response", "is_sandbox_path", "respond"]
 
@@ -37,12 +48,16 @@ PREFIX: Final = "/-/"
 _STATUS: Final = "/-/status"
 _SETTINGS: Final = "/-/settings"
 _FAILURES: Final = "/-/failures"
+_WEBHOOKS: Final = "/-/webhooks"
+_RESET: Final = "/-/reset"
 _REQUESTS: Final = "/-/requests/"
-_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
-    "/": ("GET",),
-    _STATUS: ("GET",),
+METHODS: Final[Mapping[str, tuple[str, ...]]] = {
+    "/": READING,
+    _STATUS: READING,
+    _WEBHOOKS: READING,
     _SETTINGS: ("PATCH",),
     _FAILURES: ("POST", "DELETE"),
+    _RESET: ("POST",),
 }
 
 _COMMON_HEADERS: Final = {
@@ -84,6 +99,10 @@ class SandboxView(Overview, Protocol):
         """Drop the planned failures."""
         ...
 
+    def reset(self) -> None:
+        """Make everything as it was at the start."""
+        ...
+
 
 def is_sandbox_path(path: str) -> bool:
     """Whether a path belongs to the sandbox itself and not to the API of the service."""
@@ -117,14 +136,16 @@ def respond(
     """
     number = re.fullmatch(rf"{_REQUESTS}([0-9]{{1,15}})", path)
     try:
-        check_access(method, ("GET",) if number else _METHODS.get(path, ()), headers, hosts)
+        check_access(method, READING if number else METHODS.get(path, ()), headers, hosts)
         if path == "/":
             return _page(sandbox, page())
         if number:
             return _json(200, _exchange(sandbox, int(number[1])))
-        if method != "GET":
+        if method not in READING:
             _change(sandbox, method, path, body)
             return _json(200, settings_json(sandbox))
+        if path == _WEBHOOKS:
+            return _json(200, webhooks_json(sandbox))
         return _json(200, overview_json(sandbox, rate_statuses, query))
     except RequestError as error:
         return error_response(error.status, str(error), error.headers)
@@ -148,12 +169,16 @@ def _exchange(sandbox: SandboxView, number: int) -> Json:
 
 
 def _change(sandbox: SandboxView, method: str, path: str, body: bytes) -> None:
-    """Change the settings, plan a failure or drop the planned ones."""
+    """Change the settings, plan a failure, drop the planned ones or reset everything."""
     if method == "DELETE":
         sandbox.clear_planned_failures()
         return
     try:
-        given = decode_json(body)
+        given: Any = decode_json(body) if body or path != _RESET else {}
+        if path == _RESET:
+            check_no_fields(given)
+            _reset(sandbox)
+            return
         if path == _FAILURES:
             sandbox.fail_next(**read_failure(given))
             return
@@ -161,6 +186,13 @@ def _change(sandbox: SandboxView, method: str, path: str, body: bytes) -> None:
             setattr(sandbox, name, value)
     except ValueError as error:
         raise RequestError(400, str(error)) from None
+
+
+def _reset(sandbox: SandboxView) -> None:
+    try:
+        sandbox.reset()
+    except (ValueError, OSError, sqlite3.Error) as error:  # of the file to load or of the state file
+        raise RequestError(500, str(error)) from None
 
 
 def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> PageResponse:

@@ -14,7 +14,7 @@ from voucherify_async.sandbox._http.faults import Faults, Latency, to_range
 from voucherify_async.sandbox._http.planned_failures import PlannedFailure
 from voucherify_async.sandbox._http.rate_limits import Quota
 
-__all__ = ["Settings", "decode_json", "read_changes", "read_failure", "settings_json"]
+__all__ = ["Settings", "check_no_fields", "decode_json", "read_changes", "read_failure", "settings_json"]
 
 Json = dict[str, Any]
 
@@ -68,7 +68,12 @@ def settings_json(sandbox: Settings) -> Json:
         if quota is None
         else {"limit": quota.limit, "period": quota.period, "fixed": quota.fixed},
         "failures": [
-            {"operation": failure.operation, "status": failure.status, "times": failure.times}
+            {
+                "operation": failure.operation,
+                "status": failure.status,
+                "fault": failure.fault,
+                "times": failure.times,
+            }
             for failure in sandbox.planned_failures
         ],
     }
@@ -94,11 +99,20 @@ def read_failure(given: Any) -> Json:
     Raises:
         ValueError: An argument is unknown, or there is no operation.
     """
-    keys = ("operation", "status", "times", "key", "message", "retry_after")
+    keys = ("operation", "status", "fault", "times", "key", "message", "retry_after")
     arguments = _check_object("the body", given, keys)
     if "operation" not in arguments:
         raise ValueError("the body must have an operation")
     return arguments
+
+
+def check_no_fields(given: Any) -> None:
+    """Check that the body of a request without arguments is an empty object.
+
+    Raises:
+        ValueError: It is not.
+    """
+    _check_object("the body", given, ())
 
 
 def _read_latency(_: Faults, value: Any) -> Latency:

@@ -41,6 +41,7 @@ _SCHEMA: Final = (
     "CREATE TABLE jobs (id TEXT PRIMARY KEY, body BLOB NOT NULL)",
     "CREATE TABLE tokens (id TEXT PRIMARY KEY, body BLOB NOT NULL)",
 )
+_REMOVE_ALL: Final = tuple(f"DELETE FROM {table}" for table in ("customers", "activity", "jobs", "tokens"))  # noqa: S608  # constant names
 _MAX_VALUE: Final = 256 * 1024 * 1024
 """Maximum bytes of a row. The longest one is a job with 10 MB of control characters, in JSON six bytes each."""
 
@@ -99,10 +100,14 @@ class StateFile:
     @contextlib.contextmanager
     def _sqlite_errors_as_value_errors(self) -> Generator[None]:
         reason = ""
+        in_use = False
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             reason = str(error)
+            in_use = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+        if in_use:
+            raise ValueError(f"state: another sandbox uses {self._path}: stop it, or name another file")
         if reason:
             raise ValueError(f"state: cannot use {self._path}: {reason}")
 
@@ -177,10 +182,13 @@ class StateFile:
         counts: dict[str, int] = {}
         self._database.execute("BEGIN")
         try:
-            for statement in first:
+            for statement in (*first, *(_REMOVE_ALL if changes.all_removed else ())):
                 self._database.execute(statement)
             for customer_id in changes.customers:
-                counts[customer_id] = self._save_customer(customer_id, store.customers.get(customer_id))
+                saved = 0 if changes.all_removed else self._saved_events.get(customer_id, 0)
+                counts[customer_id] = self._save_customer(
+                    customer_id, store.customers.get(customer_id), saved
+                )
             self._upsert_rows(
                 "jobs", ((key, write(store.jobs[key])) for key in changes.jobs if key in store.jobs)
             )
@@ -192,12 +200,13 @@ class StateFile:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
+        if changes.all_removed:
+            self._saved_events.clear()
         self._saved_events.update(counts)
         store.changes = Changes()
 
-    def _save_customer(self, customer_id: str, record: Record | None) -> int:
-        """Save or delete a customer; returns the number of its events that are then in the file."""
-        saved = self._saved_events.get(customer_id, 0)
+    def _save_customer(self, customer_id: str, record: Record | None, saved: int) -> int:
+        """Save or delete a customer with so many saved events; returns how many are then in the file."""
         if record is None:
             self._database.execute("DELETE FROM customers WHERE id = ?", (customer_id,))
         if record is None or len(record.activity) < saved:  # deleted, or created again with the same id

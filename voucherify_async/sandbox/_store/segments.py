@@ -63,13 +63,19 @@ class Segment:
     def parse(cls, text: str) -> Segment:
         """Parse the text form, for example ``seg_vip:city=London,email=*@example.com,metadata.tier=gold``.
 
+        ``seg_all:`` has no rules. The colon is required, as a segment without rules would otherwise be made by mistake.
         A metadata value is parsed as JSON (``5``, ``true``, ``"5"``); if it is not valid JSON, it is a string.
 
         Raises:
             ValueError: `text` does not have this form.
         """
         segment_id, colon, rules = text.partition(":")
-        if "=" in segment_id or (not colon and "," in text):
+        if not colon:
+            raise ValueError(
+                "the rules of a segment must follow its id and a colon, as in seg_vip:city=London,"
+                f" not {text!r}; without rules it contains everyone, as in seg_all:"
+            )
+        if "=" in segment_id:
             raise ValueError(f"id of a segment must come first, followed by a colon, in {text!r}")
         given: dict[str, Any] = {"id": segment_id, "metadata": {}}
         seen: set[str] = set()

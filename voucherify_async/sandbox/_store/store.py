@@ -19,7 +19,8 @@ and filter, at most `_MAX_INDEXES`, the least recently used dropped first.
 - `_indexed_count` is the number of customers that the indexes were built from and updated with. If it differs from
   the number of customers, someone has bypassed `put` and `remove`, and all indexes are dropped.
 
-Changes. With a state file, `changes` collects the ids of everything that changed since the last save.
+Changes. With a state file, `changes` collects the ids of everything that changed since the last save. `replace_with` takes
+the data of another store, and marks all that was there as removed.
 
 Events. `on_event` gets each event when it is recorded, and those of deleted customers, whose activity is gone.
 """
@@ -80,14 +81,18 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Changes:
-    """What changed since the last save: ids of customers and jobs in order of change, and whether any token did."""
+    """What changed since the last save: ids of customers and jobs in order of change, and whether any token did.
+
+    With `all_removed`, everything that was saved was removed first.
+    """
 
     customers: dict[str, None] = field(default_factory=dict[str, None])
     jobs: dict[str, None] = field(default_factory=dict[str, None])
     tokens: bool = False
+    all_removed: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.customers or self.jobs or self.tokens)
+        return bool(self.customers or self.jobs or self.tokens or self.all_removed)
 
 
 class Store:
@@ -129,6 +134,26 @@ class Store:
         self._job_time: dt.datetime | None = None
         self._indexes: dict[tuple[str, CustomerFilter], Index] = {}
         self._indexed_count = 0
+
+    def replace_with(self, other: Store) -> None:
+        """Take the data, the settings and the random numbers of another store, which must not be used afterwards.
+
+        The clock, the listener to events and the tracking of changes stay. No event is recorded.
+        """
+        self.quirks = other.quirks
+        self.job_seconds = other.job_seconds
+        self.job_seconds_per_item = other.job_seconds_per_item
+        self.random = other.random
+        _replace_items(self.customers, other.customers)
+        _replace_items(self._by_source_id, other._by_source_id)
+        _replace_items(self.jobs, other.jobs)
+        _replace_items(self.tokens, other.tokens)
+        self.segments[:] = other.segments
+        self._queued_jobs = other._queued_jobs
+        self._indexes.clear()
+        self._indexed_count = len(self.customers)
+        if self.changes is not None:
+            self.changes = Changes(dict.fromkeys(self.customers), all_removed=True)
 
     # ------------------------------------------------------------ ids and time
 
@@ -453,3 +478,8 @@ class Store:
         """The token with this value, if it exists and has not expired."""
         token = self.tokens.get(value)
         return token if token is not None and token.expires > self.clock() else None
+
+
+def _replace_items(mapping: dict[str, T], items: dict[str, T]) -> None:
+    mapping.clear()
+    mapping.update(items)
