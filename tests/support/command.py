@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import pty
 import re
@@ -64,7 +65,12 @@ def runner(capture: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatc
                 patch.delenv("COLUMNS", raising=False)
             else:
                 patch.setenv("COLUMNS", str(columns))
-            code = main([str(argument) for argument in arguments])
+            logger = logging.getLogger("voucherify_async")
+            level = logger.level
+            try:
+                code = main([str(argument) for argument in arguments])
+            finally:
+                logger.setLevel(level)  # the command is quiet; the tests after it are not
         out, err = capture.readouterr()
         return Result(code, out.decode(), err.decode())
 
