@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.service import (
@@ -397,6 +397,35 @@ def check_windows(case: dict[str, Any], edges: list[int]) -> None:
     assert Counter(delivered) == Counter(list(first))
 
 
+UNDATED_BETWEEN_LARGE_GROUPS: dict[str, Any] = {
+    "counts": [1, 17, 100, 0, 95],
+    "step": 1_000.0,
+    "begin": 0.0,
+    "limit": 20,
+    "descending": False,
+    "way": "chain",
+    "undated": {181},
+    "changes": [],
+    "seed": 0,
+    "switches": {
+        "strict": True,
+        "inclusive_bounds": False,
+        "shuffled": True,
+        "says_has_more": False,
+        "says_total": False,
+        "whole_total": False,
+        "most": 50,
+        "repeats": False,
+        "queries_cut_to": dt.timedelta(microseconds=1),
+        "compared_in": dt.timedelta(microseconds=1),
+        "shown_in": dt.timedelta(microseconds=1),
+    },
+}
+"""It was first in the order of its group once, right after the group before, and was delivered with both."""
+
+
+@pytest.mark.timeout(600)  # for hypothesis to simplify what fails
+@example(UNDATED_BETWEEN_LARGE_GROUPS)
 @settings(max_examples=150, deadline=None)
 @given(CASES)
 def test_what_is_delivered_is_what_is_stored(case: dict[str, Any]) -> None:

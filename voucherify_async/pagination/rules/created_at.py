@@ -447,7 +447,11 @@ class CreatedAtWalk(TimestampWalk):
                     f"{_MAX_PASSES} passes over the items with this timestamp were not enough to see all of them"
                 )
         rest, is_end = yield from self._read_past_group(shown, start, position, found, is_end=is_end)
-        yield from self._deliver_unordered(found.values(), delivered, more=True if rest else None)
+        # An item without a timestamp that was never between two of the group may be in the next one: last, so that it is
+        # remembered beyond this group.
+        in_order = sorted(found, key=lambda digest: digest not in last_pass)
+        items = [found[digest] for digest in in_order]
+        yield from self._deliver_unordered(items, delivered, more=True if rest else None)
         return (yield from self.deliver_page(self.sort_items(rest), ended=is_end))
 
     def _read_past_group(
