@@ -35,8 +35,8 @@ TESTS_OF_SDIST: Final = (
     "tests/unit/test_aiohttp.py",
     "tests/unit/test_bars.py",
     "tests/unit/test_release.py",
-    "tests/integration/test_demo.py",
-    "tests/integration/test_readme.py::test_commands",
+    "tests/integration/test_cli.py::test_the_demo",
+    "tests/integration/test_documentation.py::test_commands",
 )
 """Tests that read files outside the package and their own folder."""
 
