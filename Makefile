@@ -60,7 +60,9 @@ demo: $(VENV)/.cli ## Run the main job against the sandbox.
 
 TESTS := not soak
 PATHS := tests
-PYTEST = $(BIN)/python -m pytest -m '$(TESTS)' -n auto --dist worksteal $(PATHS)
+# Two for each core, as many tests wait for processes that they have started.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+PYTEST = $(BIN)/python -m pytest -m '$(TESTS)' -n $(WORKERS) --dist worksteal $(PATHS)
 
 test: $(VENV)/.test ## Run the tests.
 	$(PYTEST)
