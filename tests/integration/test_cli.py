@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import Run, runner, settings_of
+from tests.support.command import Run, runner, serve, settings_of
 from voucherify_async import RetryPolicy, VoucherifyClient
 from voucherify_async.cli._exit_codes import CommandError
 from voucherify_async.cli.demo import _expect, run_demo
@@ -22,11 +22,7 @@ from voucherify_async.sandbox import Sandbox
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox in a thread, because the command has an event loop of its own."""
-    monkeypatch.chdir(tmp_path)
-    with Sandbox(customers=25, seed=7) as sandbox:
-        for name, value in settings_of(sandbox).items():
-            monkeypatch.setenv(name, value)
+    with serve(monkeypatch, tmp_path, customers=25) as sandbox:
         yield sandbox
 
 

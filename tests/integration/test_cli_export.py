@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.command import Run, runner, settings_of
+from tests.support.command import Run, runner, serve, settings_of
 from voucherify_async import Customer
 from voucherify_async.cli import _export
 from voucherify_async.cli._formats import FileFormat
@@ -41,11 +41,7 @@ POLL = 0.001
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox in a thread, because the command has an event loop of its own."""
-    monkeypatch.chdir(tmp_path)
-    with Sandbox(customers=1_250, seed=7) as sandbox:
-        for name, value in settings_of(sandbox).items():
-            monkeypatch.setenv(name, value)
+    with serve(monkeypatch, tmp_path, customers=1_250) as sandbox:
         yield sandbox
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.support.command import Run, runner, settings_of
+from tests.support.command import Run, runner, serve
 from voucherify_async.sandbox import Sandbox
 from voucherify_async.sandbox._store.errors import ApiError
 from voucherify_async.sandbox._store.validation import check_customer
@@ -23,11 +23,7 @@ from voucherify_async.sandbox._store.validation import check_customer
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox in a thread, because the command has an event loop of its own."""
-    monkeypatch.chdir(tmp_path)
-    with Sandbox() as sandbox:
-        for name, value in settings_of(sandbox).items():
-            monkeypatch.setenv(name, value)
+    with serve(monkeypatch, tmp_path) as sandbox:
         yield sandbox
 
 

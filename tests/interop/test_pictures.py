@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pytest
 
 from tests.integration.test_pictures import ALL, PICTURES
-from tests.support.interop import missing
+from tests.support.browser import chromium
 
 pytestmark = pytest.mark.interop
 
@@ -30,23 +29,12 @@ PROBLEMS = """() => {
 
 
 async def test_their_text_is_in_its_place() -> None:
-    try:
-        from playwright.async_api import async_playwright
-    except ImportError:
-        missing("playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        missing("no Chromium is installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
+    found: dict[str, Any] = {}
+    async with chromium() as browser:
         page = await browser.new_page()
-        found: dict[str, Any] = {}
         for name in ALL:
             await page.goto((PICTURES / f"{name}.svg").as_uri())
             found[name] = await page.evaluate(PROBLEMS)
-        await browser.close()
     for name, (texts, problems) in found.items():
         assert texts > 10
         assert problems == [], name

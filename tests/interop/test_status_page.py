@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.support.browser import chromium
 from tests.support.clocks import FakeClock
-from tests.support.interop import missing
 from voucherify_async import APIStatusError, RateLimitError, RetryPolicy, VoucherifyClient
 from voucherify_async.sandbox import Quota, Sandbox
 from voucherify_async.sandbox._http.faults import Faults
@@ -66,17 +65,8 @@ LOW_CONTRAST = """() => {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    try:
-        from playwright.async_api import async_playwright
-    except ImportError:
-        missing("playwright is not installed")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        missing("no Chromium is installed")
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    async with chromium(ARGUMENTS) as launched:
         yield launched
-        await launched.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -50,6 +50,16 @@ def settings_of(sandbox: Sandbox) -> dict[str, str]:
     }
 
 
+@contextmanager
+def serve(monkeypatch: pytest.MonkeyPatch, folder: Path, customers: int = 0) -> Generator[Sandbox]:
+    """Run a sandbox in a thread, as the command has an event loop of its own, for commands in a folder."""
+    monkeypatch.chdir(folder)
+    with Sandbox(customers=customers, seed=7) as sandbox:
+        for name, value in settings_of(sandbox).items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+
+
 Run = Callable[..., Result]
 
 
