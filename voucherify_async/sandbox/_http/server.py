@@ -48,13 +48,12 @@ from voucherify_async.sandbox._endpoints import routes
 from voucherify_async.sandbox._http.connections import FaultInjector
 from voucherify_async.sandbox._http.exchanges import Exchange, Exchanges
 from voucherify_async.sandbox._http.faults import DrawGenerator, FaultDecision, Faults, Latency, to_range
+from voucherify_async.sandbox._http.initial_state import InitialState
 from voucherify_async.sandbox._http.planned_failures import PlannedFailure, PlannedFailures
 from voucherify_async.sandbox._http.rate_limits import NO_LIMIT, Quota, RateCounters, RateStatus, to_quota
 from voucherify_async.sandbox._http.routing import ApiCall, EndpointResult, no_such_endpoint
 from voucherify_async.sandbox._http.webhook_queue import WebhookDelivery
 from voucherify_async.sandbox._http.webhooks import WebhookSender
-from voucherify_async.sandbox._seed.load import load_customers
-from voucherify_async.sandbox._seed.seed import seed_customers
 from voucherify_async.sandbox._status.access import UNEXPECTED_HOST, is_expected_host, is_host_name
 from voucherify_async.sandbox._status.page import error_response, is_sandbox_path, respond
 from voucherify_async.sandbox._store.errors import ApiError, too_large
@@ -62,7 +61,6 @@ from voucherify_async.sandbox._store.jobs import REPORT_PATH, find_report
 from voucherify_async.sandbox._store.persistence import StateFile
 from voucherify_async.sandbox._store.quirks import Quirks
 from voucherify_async.sandbox._store.segments import DEFAULT_SEGMENTS, Segment
-from voucherify_async.sandbox._store.store import Store
 
 __all__ = ["Sandbox"]
 
@@ -182,9 +180,9 @@ class Sandbox:
         Raises:
             ValueError: `customers`, `latency`, `job_seconds`, `job_seconds_per_item` or `webhook_retry_seconds` is
                 negative or not finite; `latency` is not a valid range; `rate_limit` is less than 1; `host` is empty;
-                `allow_hosts` has anything else than names; `port` is not from 0 to 65535; `webhooks` is not an http(s) URL, or has credentials; `webhook_secret`
-                is empty or missing, or is given without `webhooks`; `load` cannot be read or has an invalid line; or
-                `state` cannot be used.
+                `allow_hosts` has anything else than names; `port` is not from 0 to 65535; `webhooks` is not an http(s)
+                URL, or has credentials; `webhook_secret` is empty or missing, or is given without `webhooks`; `load`
+                cannot be read or has an invalid line; or `state` cannot be used.
             FileNotFoundError: The file `load` does not exist.
         """
         _check_not_negative("customers", customers)
@@ -200,7 +198,7 @@ class Sandbox:
         self.latency = latency
         self.faults = faults
         self.rate_limit = rate_limit
-        self._initial = _InitialState(
+        self._initial = InitialState(
             latency=latency,
             faults=faults,
             rate_limit=rate_limit,
@@ -678,44 +676,6 @@ class Sandbox:
                 self.on_exchange(exchange)
             except Exception:  # the client must get its response all the same
                 _logger.exception("on_exchange raised an exception")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _InitialState:
-    """The arguments of a sandbox from which its data and settings are made, at its start and when it is reset."""
-
-    latency: Latency
-    faults: Faults
-    rate_limit: int | Quota | None
-    seed: int
-    quirks: Quirks
-    job_seconds: float
-    job_seconds_per_item: float
-    segments: tuple[Segment, ...]
-    customers: int
-    load: str | os.PathLike[str] | None
-
-    def empty_store(self, clock: Callable[[], float] = time.time) -> Store:
-        """A store without customers."""
-        return Store(
-            seed=self.seed,
-            clock=clock,
-            quirks=self.quirks,
-            job_seconds=self.job_seconds,
-            job_seconds_per_item=self.job_seconds_per_item,
-            segments=self.segments,
-        )
-
-    def fill(self, store: Store, on_progress: Callable[[int, int], None] | None = None) -> None:
-        """Generate and load the customers into an empty store.
-
-        Raises:
-            ValueError: The file to load has an invalid line.
-            OSError: It cannot be read.
-        """
-        seed_customers(store, self.customers, on_progress)
-        if self.load is not None:
-            load_customers(store, self.load)
 
 
 @dataclass(slots=True)
