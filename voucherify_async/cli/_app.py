@@ -70,9 +70,8 @@ def run(arguments: Sequence[str]) -> int:
         _discard_output()
         return ExitCode.DONE
     except SystemExit as error:
-        if isinstance(
-            error.__context__, BrokenPipeError
-        ):  # rich exits when the reader of help or a table has gone
+        # rich exits when the reader of help or of a table has gone.
+        if isinstance(error.__context__, BrokenPipeError):
             return ExitCode.DONE
         raise
     except CycloptsError as error:

@@ -333,11 +333,11 @@ def delete_missing(
     """
     if not state.exists():
         raise CommandError(f"{state} does not exist")
-    client = connection.open()
-    if not confirm(f"Delete the missing customers of {state} at {client.client.base_url}?", yes=yes):
+    opened = connection.open()
+    if not confirm(f"Delete the missing customers of {state} at {opened.client.base_url}?", yes=yes):
         raise CommandError("Nothing was deleted.", ExitCode.SOME_FAILED)
     with hint_after_interruption("Run the same command to continue."):
-        deleted = client.run(
+        deleted = opened.run(
             lambda voucherify: voucherify.customers.delete_missing(
                 state, max_share=max_share, project=project
             )
